@@ -1,0 +1,1 @@
+"""Schemas, model definitions, events and examples as frozen, versioned documents. Imports nothing heavy."""

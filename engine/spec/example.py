@@ -1,0 +1,69 @@
+"""A joined example as it travels in the `examples` topic: raw feature values, labels, and the event that caused it.
+
+The trainer turns it into FIDs with the definition's encoder, so that one joiner serves every model of a project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from engine.errors import CorruptRecord
+
+
+class Origin(StrEnum):
+    """`impression`: shown, and acted on or not; learned as it is. `action`: nobody logged what was shown; negatives are sampled."""
+
+    IMPRESSION = "impression"
+    ACTION = "action"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The event whose arrival made this example: its place in the `events` topic and when the API received it."""
+
+    partition: int
+    offset: int
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row before encoding.
+
+    `labels` maps an event type to 1.0 or 0.0; a task whose event type is absent does not learn from the row.
+    `sampling_rate` is the share of such negatives that were kept (1.0 for positives).
+    `history` holds the user's recent item ids, oldest first, as they were before this event.
+    """
+
+    example_id: str
+    user_id: str
+    item_id: str
+    event_time_ms: int
+    origin: Origin
+    labels: dict[str, float]
+    cause: Cause
+    weight: float = 1.0
+    sampling_rate: float = 1.0
+    user: dict[str, Any] = field(default_factory=dict)
+    item: dict[str, Any] = field(default_factory=dict)
+    event: dict[str, Any] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+    recommendation_id: str | None = None
+
+    def to_bytes(self) -> bytes:
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Example:
+        try:
+            raw = orjson.loads(data)
+            raw["origin"] = Origin(raw["origin"])
+            raw["cause"] = Cause(**raw["cause"])
+            raw["history"] = tuple(raw["history"])
+            return cls(**raw)
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptRecord(f"not an example: {error}") from error

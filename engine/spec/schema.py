@@ -1,0 +1,67 @@
+"""The schema: the typed declaration of user, item and event properties of a project."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field, model_validator
+
+from engine.spec.document import Document, Name
+
+
+class PropertyType(StrEnum):
+    STRING = "string"
+    STRING_LIST = "string_list"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+
+
+class Property(Document):
+    """One declared property. A missing optional property is null; a `timestamp` is RFC 3339 text or integer milliseconds."""
+
+    type: PropertyType
+    required: bool = False
+    max_length: int = Field(default=256, ge=1, le=4096, description="characters of a string, of each string of a string_list")
+    max_values: int = Field(default=64, ge=1, le=1024, description="values of a string_list")
+
+
+class EventRole(StrEnum):
+    """What the joiner does with an event type: `impression` waits for actions, `action` is a label, `other` is kept and not joined."""
+
+    IMPRESSION = "impression"
+    ACTION = "action"
+    OTHER = "other"
+
+
+class EventType(Document):
+    role: EventRole = EventRole.ACTION
+    properties: dict[Name, Property] = Field(default_factory=dict)
+
+
+class Schema(Document):
+    """Typed declaration of a project's data; versioned by the registry."""
+
+    users: dict[Name, Property] = Field(default_factory=dict)
+    items: dict[Name, Property] = Field(default_factory=dict)
+    events: dict[Name, EventType] = Field(min_length=1)
+    create_items_from_events: bool = Field(
+        default=True, description="an event on an unknown item creates it, with no properties"
+    )
+    join_window_s: float = Field(
+        default=300.0, gt=0, le=7 * 86_400, description="how long an impression waits for an action, in event time"
+    )
+    history_length: int = Field(default=20, ge=1, le=200, description="how many items a user's recent history keeps")
+
+    @model_validator(mode="after")
+    def _reserved_names(self) -> Schema:
+        for entity, properties in (("users", self.users), ("items", self.items)):
+            for name in ("id", "history"):
+                if name in properties:
+                    raise ValueError(f"{entity}.{name} is a reserved name")
+        return self
+
+    def role_of(self, event_type: str) -> EventRole | None:
+        declared = self.events.get(event_type)
+        return declared.role if declared else None

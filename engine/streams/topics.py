@@ -1,0 +1,28 @@
+"""Topic names. A project's topics start with its slug; a model version has its own `params`."""
+
+from __future__ import annotations
+
+
+def events(project: str) -> str:
+    """Validated events, keyed by user id (`engine.spec.event.Event`)."""
+    return f"{project}.events"
+
+
+def events_dead(project: str) -> str:
+    """Events that arrived at the log itself and broke a rule, with their reason."""
+    return f"{project}.events.dead"
+
+
+def catalog(project: str) -> str:
+    """User and item writes and deletes, keyed by kind and id (`engine.spec.event.CatalogChange`)."""
+    return f"{project}.catalog"
+
+
+def examples(project: str) -> str:
+    """Joined examples, keyed by user id (`engine.spec.example.Example`)."""
+    return f"{project}.examples"
+
+
+def params(project: str, model: str, version: int) -> str:
+    """Numbered deltas of one model version; a single partition, whose order is the order of application."""
+    return f"{project}.params.{model}.v{version}"
