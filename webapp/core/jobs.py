@@ -1,0 +1,41 @@
+"""The jobs that workers do, by name. The web app names them here and never imports the workers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+
+from celery import Celery
+from django.conf import settings
+
+
+class Job(StrEnum):
+    """Celery task names; `workers/` registers one task for each and a test compares the two lists."""
+
+    TRAIN_BATCH = "freshet.train_batch"
+    TRAIN_ONLINE = "freshet.train_online"
+    JOIN = "freshet.join"
+    REVIVE = "freshet.revive"
+    PRUNE = "freshet.prune"
+
+
+QUEUES: dict[Job, str] = {
+    Job.TRAIN_BATCH: "jobs",
+    Job.TRAIN_ONLINE: "trainer",
+    Job.JOIN: "joiner",
+    Job.REVIVE: "periodic",
+    Job.PRUNE: "periodic",
+}
+
+
+@cache
+def _client() -> Celery:
+    client = Celery("freshet-web", broker=settings.CELERY_BROKER_URL)
+    client.conf.task_serializer = "json"
+    client.conf.task_ignore_result = True
+    return client
+
+
+def send(job: Job, **arguments: int | str) -> None:
+    """Queue a job. Raises `kombu.exceptions.OperationalError` when Redis does not answer."""
+    _client().send_task(job.value, kwargs=arguments, queue=QUEUES[job])

@@ -1,0 +1,1 @@
+"""Traffic split between deployments by a sticky hash of the user."""

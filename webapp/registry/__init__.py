@@ -1,0 +1,1 @@
+"""Versioned declarations: schemas and model definitions."""

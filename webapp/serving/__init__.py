@@ -1,0 +1,1 @@
+"""Deployments, replicas and their positions, and the recommend call."""

@@ -1,0 +1,75 @@
+"""Deployments, replica processes, and where each replica stands."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from webapp.accounts.models import Project
+from webapp.registry.models import ModelVersion
+
+
+class Deployment(models.Model):
+    """Model versions that answer requests together: one retrieves, one ranks; either may be absent, not both."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deployments")
+    name = models.CharField(max_length=63)
+    retrieval = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    ranking = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    is_default = models.BooleanField(default=False, help_text="answers when no experiment says otherwise")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="deployment_once"),
+            models.UniqueConstraint(
+                fields=["project"], condition=models.Q(is_default=True), name="one_default_deployment"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(retrieval__isnull=False) | models.Q(ranking__isnull=False),
+                name="deployment_has_a_model",
+            ),
+        ]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Replica(models.Model):
+    """One serving process and its gRPC address; `heartbeat_at` tells whether it lives."""
+
+    name = models.CharField(max_length=120, unique=True)
+    address = models.CharField(max_length=200)
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    last_error = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReplicaPosition(models.Model):
+    """One replica's place in one model version's deltas, as it last reported; the sync page and API read it."""
+
+    replica = models.ForeignKey(Replica, on_delete=models.CASCADE, related_name="positions")
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="positions")
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="positions")
+    sequence = models.BigIntegerField(default=0)
+    age_s = models.FloatField(null=True, blank=True, help_text="since the newest applied delta was published")
+    events_through = models.JSONField(default=dict)
+    event_time = models.DateTimeField(null=True, blank=True)
+    num_rows = models.BigIntegerField(default=0)
+    num_rows_applied = models.BigIntegerField(default=0)
+    num_deletes_applied = models.BigIntegerField(default=0)
+    num_bytes_applied = models.BigIntegerField(default=0)
+    num_resyncs = models.PositiveIntegerField(default=0)
+    digest = models.CharField(max_length=20, blank=True)
+    last_error = models.TextField(blank=True)
+    reported_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["replica", "deployment", "model_version"], name="replica_position_once")
+        ]

@@ -1,0 +1,1 @@
+"""Runs, their metrics and checkpoints, joiner progress, and what was published."""
