@@ -1,0 +1,1 @@
+"""From the catalogue to hundreds of candidates: the catalogue, exact vector search, trending, latest."""

@@ -1,0 +1,1 @@
+"""A replica's whole request path, its gRPC door, and the client that the web app calls it with."""

@@ -1,0 +1,89 @@
+"""The web app's way to a replica. Imports neither TensorFlow nor NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import grpc
+import orjson
+
+from engine.errors import EngineError, InvalidDocument, Problem, ReplicaUnavailable
+from engine.serving.codec import reply_from_wire, request_to_wire, status_from_wire
+from engine.serving.requests import RecommendReply, RecommendRequest, StatusReply
+from engine.serving.wire import replica_pb2 as wire
+from engine.serving.wire import replica_pb2_grpc
+
+Answer = TypeVar("Answer")
+
+PROBLEMS_KEY = "freshet-problems-bin"
+"""Trailing metadata of an INVALID_ARGUMENT: the broken rules as a JSON list of {field, rule, received}."""
+
+_CHANNEL_OPTIONS = [
+    # A replica that restarts must be found again within a breath; gRPC's own wait grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+class ReplicaClient:
+    """One channel to one replica (`host:port`), safe to share between threads.
+
+    Every call raises `ReplicaUnavailable` when the replica does not answer within `timeout_s` or does not serve the
+    deployment, `InvalidDocument` when it refuses the request, and `EngineError` when it fails.
+    """
+
+    def __init__(self, address: str, timeout_s: float = 1.0) -> None:
+        self.address = address
+        self._timeout_s = timeout_s
+        self._channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        stub = replica_pb2_grpc.ReplicaStub(self._channel)
+        self._recommend = stub.Recommend
+        self._status = stub.Status
+
+    def recommend(self, request: RecommendRequest, timeout_s: float | None = None) -> RecommendReply:
+        """`timeout_s` overrides the client's own for this call."""
+        message = request_to_wire(request)
+        return reply_from_wire(self._call(lambda: self._recommend(message, timeout=timeout_s or self._timeout_s)))
+
+    def status(self, timeout_s: float | None = None) -> StatusReply:
+        timeout = timeout_s or self._timeout_s
+        return status_from_wire(self._call(lambda: self._status(wire.StatusRequest(), timeout=timeout)))
+
+    def close(self) -> None:
+        """Calls still under way end with `ReplicaUnavailable`."""
+        self._channel.close()
+
+    def __enter__(self) -> ReplicaClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, call: Callable[[], Answer]) -> Answer:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            raise self._translated(error) from error
+        except ValueError as error:  # what grpc raises for a call on a closed channel
+            raise ReplicaUnavailable(f"the client of replica {self.address} is closed", address=self.address) from error
+
+    def _translated(self, error: grpc.RpcError) -> EngineError:
+        code, details = error.code(), error.details() or ""
+        if code is grpc.StatusCode.NOT_FOUND:
+            return ReplicaUnavailable(details, address=self.address)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ReplicaUnavailable(f"replica {self.address} did not answer in time", address=self.address)
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+            return ReplicaUnavailable(f"replica {self.address} cannot be reached: {details}", address=self.address)
+        if code is grpc.StatusCode.INVALID_ARGUMENT:
+            return InvalidDocument("recommend request", _problems(error))
+        return EngineError(f"replica {self.address} failed: {code.name}: {details}", address=self.address)
+
+
+def _problems(error: grpc.RpcError) -> list[Problem]:
+    for entry in error.trailing_metadata() or ():
+        if entry.key == PROBLEMS_KEY:
+            return [Problem(**problem) for problem in orjson.loads(entry.value)]
+    return [Problem("(request)", error.details() or "was refused", "")]
