@@ -1,0 +1,33 @@
+"""Which partition a key belongs to: the same answer in every backend, process and release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import xxhash
+
+from engine.errors import LogError
+from engine.streams.log import Record
+
+
+def partition_of(key: str, num_partitions: int) -> int:
+    """xxh64 of the key's UTF-8 bytes, modulo `num_partitions`. Raises `LogError` for a key no backend could hold."""
+    if "\x00" in key:
+        raise LogError("a record's key must not contain the NUL character", key=key[:80])
+    try:
+        encoded = key.encode()
+    except UnicodeEncodeError as error:
+        raise LogError("a record's key must be valid Unicode text", key=ascii(key)[:80]) from error
+    if num_partitions == 1:
+        return 0
+    return xxhash.xxh64_intdigest(encoded) % num_partitions
+
+
+def by_partition(records: Sequence[Record], num_partitions: int) -> dict[int, list[int]]:
+    """Row numbers of `records` per partition, partitions ascending, rows in order. Raises `LogError`."""
+    rows: dict[int, list[int]] = {}
+    for row, record in enumerate(records):
+        if not -(2**63) <= record.timestamp_ms < 2**63:
+            raise LogError("a record's timestamp must fit in a 64-bit integer", received=record.timestamp_ms)
+        rows.setdefault(partition_of(record.key, num_partitions), []).append(row)
+    return dict(sorted(rows.items()))

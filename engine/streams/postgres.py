@@ -1,0 +1,268 @@
+"""The event log in PostgreSQL: durable, shared by processes, ordered by a row lock per partition.
+
+An append takes the locks of the partitions it writes (in ascending order, so that two appends never wait for each
+other in a circle), advances their `next_offset`, inserts, and commits. The lock is held until the commit is visible,
+so offsets have no gaps and become visible in order: a rolled-back append gives its offsets back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+
+from engine.errors import LogError, OffsetOutOfRange, UnknownTopic
+from engine.streams.log import Position, Record, StoredRecord
+from engine.streams.partitioning import by_partition
+from engine.streams.postgres_connections import ConnectionPool
+from engine.streams.postgres_schema import SCHEMA_SQL
+
+__all__ = ["SCHEMA_SQL", "PostgresLog"]
+
+POLL_INTERVAL_S = 0.05
+
+_Answer = TypeVar("_Answer")
+
+_READ = """
+SELECT p.earliest, r."offset", r.key, r.value, r.timestamp_ms
+FROM freshet_log.topic t
+JOIN freshet_log.partition p ON p.topic_id = t.id
+LEFT JOIN LATERAL (
+    SELECT "offset", key, value, timestamp_ms FROM freshet_log.record
+    WHERE topic_id = p.topic_id AND partition = p.number AND "offset" >= GREATEST(%s, p.earliest)
+    ORDER BY "offset" LIMIT %s
+) r ON true
+WHERE t.name = %s AND p.number = %s
+ORDER BY r."offset"
+"""
+
+_OFFSET_AT = """
+SELECT COALESCE((
+    SELECT "offset" FROM freshet_log.record
+    WHERE topic_id = p.topic_id AND partition = p.number AND "offset" >= p.earliest AND timestamp_ms >= %s
+    ORDER BY "offset" LIMIT 1), p.next_offset)
+FROM freshet_log.topic t JOIN freshet_log.partition p ON p.topic_id = t.id WHERE t.name = %s AND p.number = %s
+"""
+
+_PARTITIONS = """
+SELECT p.number, p.earliest, p.next_offset
+FROM freshet_log.topic t JOIN freshet_log.partition p ON p.topic_id = t.id WHERE t.name = %s ORDER BY p.number
+"""
+
+_ADVANCE = """
+UPDATE freshet_log.partition SET next_offset = next_offset + %s
+WHERE topic_id = %s AND number = %s RETURNING next_offset
+"""
+
+_INSERT = """
+COPY freshet_log.record (topic_id, partition, "offset", key, value, timestamp_ms) FROM STDIN (FORMAT BINARY)
+"""
+
+
+class PostgresLog:
+    """Implements `engine.streams.log.EventLog` over the tables of `SCHEMA_SQL`, which must exist.
+
+    `sleep` and `monotonic` serve `read(timeout_s=...)`, which looks again each `POLL_INTERVAL_S`.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        max_connections: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = ConnectionPool(dsn, max_connections=max_connections)
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    def create_topic(self, topic: str, num_partitions: int = 1) -> None:
+        if num_partitions < 1:
+            raise LogError(f"topic {topic!r} needs at least one partition", received=num_partitions)
+
+        def work(connection: psycopg.Connection) -> None:
+            with connection.transaction():
+                row = connection.execute(
+                    "INSERT INTO freshet_log.topic (name) VALUES (%s) ON CONFLICT (name) DO NOTHING RETURNING id",
+                    (topic,),
+                ).fetchone()
+                if row is not None:
+                    connection.execute(
+                        "INSERT INTO freshet_log.partition (topic_id, number) "
+                        "SELECT %s, number FROM generate_series(0, %s - 1) AS number",
+                        (row[0], num_partitions),
+                    )
+
+        self._repeatable(work)
+
+    def partitions(self, topic: str) -> list[int]:
+        return [number for number, _, _ in self._partition_rows(topic)]
+
+    def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
+        try:
+            return self._append_once(topic, records, fresh=False)
+        except _NotCommittedError:
+            # Nothing reached the log (a stale connection, a restarted server), so a second try cannot repeat anything.
+            try:
+                return self._append_once(topic, records, fresh=True)
+            except _NotCommittedError as error:
+                raise LogError(f"the event log could not be reached: {error}", outcome="not appended") from error
+
+    def read(
+        self, topic: str, partition: int, offset: int, max_records: int = 1000, timeout_s: float = 0.0
+    ) -> list[StoredRecord]:
+        deadline = self._monotonic() + timeout_s
+        while True:
+            rows = self._fetch(_READ, (offset, max(0, max_records), topic, partition))
+            if not rows:
+                raise UnknownTopic(f"topic {topic!r} with partition {partition} does not exist", topic=topic)
+            earliest = rows[0][0]
+            if offset < earliest:
+                raise OffsetOutOfRange(
+                    f"{topic}/{partition}: offset {offset} is no longer held; the earliest is {earliest}",
+                    earliest=earliest,
+                )
+            if rows[0][1] is not None:
+                return [StoredRecord(partition, *row[1:]) for row in rows]
+            left_s = deadline - self._monotonic()
+            if left_s <= 0:
+                return []
+            self._sleep(min(POLL_INTERVAL_S, left_s))
+
+    def earliest_offsets(self, topic: str) -> dict[int, int]:
+        return {number: earliest for number, earliest, _ in self._partition_rows(topic)}
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        return {number: end for number, _, end in self._partition_rows(topic)}
+
+    def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        rows = self._fetch(_OFFSET_AT, (timestamp_ms, topic, partition))
+        if not rows:
+            raise UnknownTopic(f"topic {topic!r} with partition {partition} does not exist", topic=topic)
+        return int(rows[0][0])
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        unknown = set(offsets) - set(self.partitions(topic))
+        if unknown:
+            raise UnknownTopic(f"topic {topic!r} has no partition {min(unknown)}", topic=topic)
+        numbers = sorted(offsets)
+
+        def work(connection: psycopg.Connection) -> None:
+            connection.execute(
+                "INSERT INTO freshet_log.committed (group_name, topic_id, partition, next_offset) "
+                "SELECT %s, t.id, o.partition, o.next_offset "
+                "FROM freshet_log.topic t, unnest(%s::integer[], %s::bigint[]) AS o (partition, next_offset) "
+                "WHERE t.name = %s "
+                "ON CONFLICT (group_name, topic_id, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset",
+                (group, numbers, [offsets[number] for number in numbers], topic),
+            )
+
+        self._repeatable(work)
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        self._partition_rows(topic)
+        rows = self._fetch(
+            "SELECT c.partition, c.next_offset FROM freshet_log.committed c "
+            "JOIN freshet_log.topic t ON t.id = c.topic_id WHERE c.group_name = %s AND t.name = %s",
+            (group, topic),
+        )
+        return dict(rows)
+
+    def trim(self, topic: str, partition: int, before_offset: int) -> None:
+        def work(connection: psycopg.Connection) -> None:
+            # Two statements, each its own transaction: the first is short and makes the records unreadable, the
+            # second may be long and holds no lock that an append waits for.
+            row = connection.execute(
+                "UPDATE freshet_log.partition p SET earliest = GREATEST(p.earliest, LEAST(%s, p.next_offset)) "
+                "FROM freshet_log.topic t WHERE t.id = p.topic_id AND t.name = %s AND p.number = %s "
+                "RETURNING p.topic_id, p.earliest",
+                (before_offset, topic, partition),
+            ).fetchone()
+            if row is None:
+                raise UnknownTopic(f"topic {topic!r} with partition {partition} does not exist", topic=topic)
+            connection.execute(
+                'DELETE FROM freshet_log.record WHERE topic_id = %s AND partition = %s AND "offset" < %s',
+                (row[0], partition, row[1]),
+            )
+
+        self._repeatable(work)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _partition_rows(self, topic: str) -> list[tuple[int, int, int]]:
+        rows = self._fetch(_PARTITIONS, (topic,))
+        if not rows:
+            raise UnknownTopic(f"topic {topic!r} does not exist", topic=topic)
+        return rows
+
+    def _fetch(self, query: LiteralString, parameters: tuple[Any, ...]) -> list[Any]:
+        return self._repeatable(lambda connection: connection.cursor(binary=True).execute(query, parameters).fetchall())
+
+    def _repeatable(self, work: Callable[[psycopg.Connection], _Answer]) -> _Answer:
+        """Do work that may be done twice with the same effect; once more on a new connection if the first one broke."""
+        try:
+            try:
+                with self._pool.connection() as connection:
+                    return work(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                with self._pool.connection(fresh=True) as connection:
+                    return work(connection)
+        except psycopg.Error as error:
+            raise LogError(f"the event log's database answered: {error}") from error
+
+    def _append_once(self, topic: str, records: Sequence[Record], *, fresh: bool) -> list[Position]:
+        committing = False
+        try:
+            with self._pool.connection(fresh=fresh) as connection:
+                connection.execute("BEGIN")
+                try:
+                    positions = _insert(connection, topic, records)
+                    committing = True
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if not connection.closed and not committing:
+                        connection.execute("ROLLBACK")
+                    raise
+                return positions
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if committing:
+                raise LogError(
+                    f"the connection broke while appending {len(records)} records to {topic!r}; "
+                    "they may or may not be in the log",
+                    outcome="unknown",
+                ) from error
+            raise _NotCommittedError(str(error)) from error
+        except psycopg.Error as error:
+            raise LogError(f"the event log's database refused the append: {error}", outcome="not appended") from error
+
+
+class _NotCommittedError(Exception):
+    """The connection broke before the append's COMMIT was sent."""
+
+
+def _insert(connection: psycopg.Connection, topic: str, records: Sequence[Record]) -> list[Position]:
+    row = connection.execute(
+        "SELECT t.id, count(*) FROM freshet_log.topic t JOIN freshet_log.partition p ON p.topic_id = t.id "
+        "WHERE t.name = %s GROUP BY t.id",
+        (topic,),
+    ).fetchone()
+    if row is None:
+        raise UnknownTopic(f"topic {topic!r} does not exist", topic=topic)
+    topic_id, num_partitions = row
+    positions: list[Position] = [Position(0, 0)] * len(records)
+    for partition, rows in by_partition(records, num_partitions).items():
+        advanced = connection.execute(_ADVANCE, (len(rows), topic_id, partition)).fetchone()
+        if advanced is None:
+            raise UnknownTopic(f"topic {topic!r} was removed while appending to it", topic=topic)
+        first = advanced[0] - len(rows)
+        with connection.cursor().copy(_INSERT) as copy:
+            copy.set_types(["int4", "int4", "int8", "text", "bytea", "int8"])
+            for offset, number in enumerate(rows, first):
+                record = records[number]
+                copy.write_row((topic_id, partition, offset, record.key, record.value, record.timestamp_ms))
+                positions[number] = Position(partition, offset)
+    return positions
