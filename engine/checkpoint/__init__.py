@@ -1,0 +1,1 @@
+"""Folders written aside, checksummed and renamed: checkpoints and snapshots."""

@@ -1,0 +1,1 @@
+"""Events, users and items to FIDs and dense floats: one code path for training and serving."""
