@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+namespace freshet {
+
+/// A bijection of 64-bit words in which every input bit reaches every output bit: the finaliser of splitmix64
+/// (Steele, Lea and Flood, OOPSLA 2014, with the constants of David Stafford's variant 13). Structured keys
+/// (sequences, equal low bits) come out spread; a bare multiplication or the identity would not do that.
+constexpr std::uint64_t mix64(std::uint64_t x) noexcept {
+  x ^= x >> 30;
+  x *= 0xBF58476D1CE4E5B9ULL;
+  x ^= x >> 27;
+  x *= 0x94D049BB133111EBULL;
+  x ^= x >> 31;
+  return x;
+}
+
+/// 2^64 divided by the golden ratio, odd: the step of splitmix64's sequence.
+inline constexpr std::uint64_t kGolden64 = 0x9E3779B97F4A7C15ULL;
+
+}  // namespace freshet
