@@ -1,0 +1,1 @@
+"""What sets Freshet up, starts it and stops it."""
