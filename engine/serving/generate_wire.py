@@ -1,7 +1,7 @@
 """Write `engine/serving/wire` from `replica.proto`: `python -m engine.serving.generate_wire`.
 
-Needs the development requirements (grpcio-tools, mypy-protobuf). The files are committed, so that running Freshet needs no
-compiler of protocol buffers; `tests/engine/serving/test_wire.py` holds them to the source.
+Needs the development requirements (grpcio-tools, mypy-protobuf). The files are committed, so that running Freshet needs
+no compiler of protocol buffers; `tests/engine/serving/test_wire.py` holds them to the source.
 """
 
 from __future__ import annotations

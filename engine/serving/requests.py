@@ -1,4 +1,4 @@
-"""What goes into a replica and comes out of it, as plain frozen values. Times are integer milliseconds since the epoch, UTC."""
+"""What goes into a replica and comes out of it, as frozen values. Times are integer milliseconds since the epoch, UTC."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MAX_EXCLUDE = 10_000
 class RecommendRequest:
     """Ask for the `k` best items (1 to 500) for a user, who may be unknown.
 
-    `context` holds event properties known now. `exclude` is never answered. `candidates`, when given, is ranked and nothing else
-    is. `user_properties` replaces what the catalogue knows of the user; None keeps it.
+    `context` holds event properties known now. `exclude` is never answered. `candidates`, when given, is ranked and
+    nothing else is. `user_properties` replaces what the catalogue knows of the user; None keeps it.
     """
 
     project: str
@@ -42,7 +42,10 @@ class ScoredItem:
 
 @dataclass(frozen=True, slots=True)
 class ModelPosition:
-    """The parameters a model answered with. `events_through`: partition of `events` -> the next offset training had not seen."""
+    """The parameters a model answered with.
+
+    `events_through`: partition of `events` -> the next offset training had not seen.
+    """
 
     role: str
     name: str
@@ -55,7 +58,10 @@ class ModelPosition:
 
 @dataclass(frozen=True, slots=True)
 class RecommendReply:
-    """Items best first. `degraded` says why the answer is less than it should be. `features` is `Event.features` of the impression."""
+    """Items best first; why the answer is less than it should be, if it is (`degraded`).
+
+    `features` is what to log as `Event.features` of the impression: {"user", "history", "items"}.
+    """
 
     items: list[ScoredItem]
     models: list[ModelPosition]
