@@ -1,0 +1,60 @@
+"""Addresses of the console. Pages of a project live under `/p/<slug>/`."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from webapp.accounts import views as accounts
+from webapp.catalog import views as catalog
+from webapp.experiments import views as experiments
+from webapp.registry import model_views as models
+from webapp.registry import views as registry
+from webapp.serving import live as serving_live
+from webapp.serving import try_views
+from webapp.serving import views as serving
+from webapp.training import live as training_live
+from webapp.training import views as training
+
+project_pages = [
+    path("", accounts.overview, name="overview"),
+    path("keys/", accounts.api_keys, name="api_keys"),
+    path("keys/<int:key_id>/revoke", accounts.api_key_revoke, name="api_key_revoke"),
+    path("schema/", registry.schema, name="schema"),
+    path("schema/edit", registry.schema_edit, name="schema_edit"),
+    path("schema/versions/<int:version>", registry.schema_version, name="schema_version"),
+    path("data/", catalog.events, name="events"),
+    path("data/upload", catalog.upload, name="events_upload"),
+    path("data/rejected", catalog.rejected, name="rejected_rows"),
+    path("data/items", catalog.items, name="items"),
+    path("data/users", catalog.users, name="users"),
+    path("models/", models.models, name="models"),
+    path("models/new", models.model_new, name="model_new"),
+    path("models/preview", models.model_preview, name="model_preview"),
+    path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/edit", models.model_edit, name="model_edit"),
+    path("models/<str:name>/v<int:version>/run", training.run_start, name="run_start"),
+    path("runs/", training.runs, name="runs"),
+    path("runs/<int:run_id>/", training.run, name="run"),
+    path("runs/<int:run_id>/stop", training.run_stop, name="run_stop"),
+    path("runs/<int:run_id>/metrics", training.run_metrics, name="run_metrics"),
+    path("runs/<int:run_id>/live", training_live.run, name="run_live"),
+    path("sync/", serving.sync, name="sync"),
+    path("sync/<str:name>/v<int:version>/", serving.sync_model, name="sync_model"),
+    path("sync/<str:name>/v<int:version>/live", serving_live.sync, name="sync_live"),
+    path("deployments/", serving.deployments, name="deployments"),
+    path("deployments/<str:name>/", serving.deployment, name="deployment"),
+    path("deployments/<str:name>/default", serving.deployment_default, name="deployment_default"),
+    path("deployments/<str:name>/delete", serving.deployment_delete, name="deployment_delete"),
+    path("experiments/", experiments.experiments, name="experiments"),
+    path("experiments/<int:experiment_id>/stop", experiments.experiment_stop, name="experiment_stop"),
+    path("try/", try_views.try_it, name="try_it"),
+    path("try/click", try_views.try_click, name="try_click"),
+    path("try/after", try_views.try_after, name="try_after"),
+]
+
+urlpatterns = [
+    path("", accounts.home, name="home"),
+    path("sign-in", accounts.sign_in, name="sign_in"),
+    path("sign-out", accounts.sign_out, name="sign_out"),
+    path("p/<slug:slug>/", include(project_pages)),
+]

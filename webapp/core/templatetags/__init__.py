@@ -1,0 +1,1 @@
+"""Django's registration of the console's template filters."""
