@@ -1,0 +1,42 @@
+"""Scores for the candidates of one user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.features.columns import columns_for_items
+from engine.features.encoded import EncodedBatch
+from engine.features.encoder import FeatureEncoder
+from engine.ranking.pairs import pair
+from engine.retrieval.asker import Asker
+from engine.spec.definition import Side
+
+
+class Scorer(Protocol):
+    """A ranking model (`engine.models.forward.Predictor`)."""
+
+    def scores(self, batch: EncodedBatch) -> npt.NDArray[np.float32]:
+        """float32[n], the greater the better."""
+
+
+class Ranker:
+    """The ranking model's score of each candidate, in one call of the model. Safe to call from several threads."""
+
+    def __init__(self, encoder: FeatureEncoder, scorer: Scorer) -> None:
+        self._encoder = encoder
+        self._scorer = scorer
+        self._user_sources = encoder.sources(Side.USER)
+        self._item_sources = encoder.sources(Side.ITEM)
+
+    def score(
+        self, asker: Asker, item_ids: Sequence[str], properties: Sequence[Mapping[str, Any]]
+    ) -> npt.NDArray[np.float32]:
+        """float32[n] for n candidates with their properties."""
+        user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
+        columns = columns_for_items(item_ids, properties, self._item_sources)
+        items = self._encoder.encode(columns, len(item_ids), Side.ITEM)
+        return self._scorer.scores(pair(self._encoder.definition, user, items))

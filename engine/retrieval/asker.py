@@ -1,0 +1,23 @@
+"""The user side of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.features.columns import Columns, columns_for_user
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, as the models see it. `history`: item ids acted on last, oldest first; `context`: event properties."""
+
+    user_id: str
+    properties: Mapping[str, Any]
+    context: Mapping[str, Any]
+    history: tuple[str, ...]
+
+    def columns(self, sources: Iterable[str]) -> Columns:
+        """One row for the user-side sources among `sources`."""
+        return columns_for_user(self.user_id, self.properties, self.context, self.history, sources)
