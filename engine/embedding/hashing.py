@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 import engine_cc
 
 
-def hash_ids(array: pa.Array, slot: int) -> NDArray[np.uint64]:
+def hash_ids(array: pa.Array[Any], slot: int) -> NDArray[np.uint64]:
     """The FID of every value of `array` in `slot`, uint64 [len(array)]; 0 where the value is null.
 
     Strings: XXH64 of the UTF-8 bytes, seed = slot. Integers and booleans: XXH64 of the value as 8 bytes little endian, two's

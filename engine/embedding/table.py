@@ -163,10 +163,12 @@ class EmbeddingTable:
 
         A row that lives throughout the walk is seen; for a consistent picture keep writers away until it ends.
         """
-        cursor, *columns = self._core.export_rows(0, max_rows)
-        while len(columns[0]):
-            yield TableRows(*columns)
-            cursor, *columns = self._core.export_rows(cursor, max_rows)
+        cursor = 0
+        while True:
+            cursor, fids, slots, vectors, accumulators, touched = self._core.export_rows(cursor, max_rows)
+            if not len(fids):
+                return
+            yield TableRows(fids, slots, vectors, accumulators, touched)
 
     def import_rows(self, rows: TableRows) -> None:
         """Create or overwrite rows. Accumulators must be positive."""

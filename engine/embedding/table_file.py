@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.embedding.table import EmbeddingTable, Floats, TableRows
@@ -49,14 +51,18 @@ def load_table(table: EmbeddingTable, path: Path) -> int:
     for batch in _checked_batches(path, table.dim):
         is_row = batch.column("vector").is_valid()
         table.import_rows(_to_rows(batch.filter(is_row), table.dim))
-        deleted = batch.filter(pa.compute.invert(is_row)).column("fid")
+        deleted = batch.filter(pc.invert(is_row)).column("fid")
         table.import_deletes(deleted.to_numpy())
     return len(table)
 
 
+def _vector_type(dim: int) -> pa.FixedSizeListType[Any, Any]:
+    return pa.list_(pa.field("item", pa.float32(), nullable=False), dim)
+
+
 def _schema(dim: int, with_state: bool) -> pa.Schema:
-    vector = pa.list_(pa.field("item", pa.float32(), nullable=False), dim)
-    fields = [
+    vector = _vector_type(dim)
+    fields: list[pa.Field[Any]] = [
         pa.field("fid", pa.uint64(), nullable=False),
         pa.field("slot", pa.uint16(), nullable=False),
         pa.field("vector", vector, nullable=with_state),
@@ -68,21 +74,16 @@ def _schema(dim: int, with_state: bool) -> pa.Schema:
 
 
 def _to_batch(rows: TableRows, schema: pa.Schema) -> pa.RecordBatch:
-    columns: dict[str, object] = {
-        "fid": rows.fids,
-        "slot": rows.slots,
-        "vector": rows.vectors,
-        "accumulator": rows.accumulators,
-        "touched": rows.touched,
-    }
-    arrays = [_to_arrow(columns[field.name], field.type) for field in schema]
+    arrays: list[pa.Array[Any]] = [pa.array(rows.fids), pa.array(rows.slots), _to_lists(rows.vectors)]
+    if rows.accumulators is not None and rows.touched is not None and "accumulator" in schema.names:
+        arrays += [_to_lists(rows.accumulators), pa.array(rows.touched)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _to_arrow(values: object, kind: pa.DataType) -> pa.Array:
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), pa.float32()), type=kind)
-    return pa.array(values, kind)
+def _to_lists(matrix: Floats) -> pa.Array[Any]:
+    values: pa.Array[Any] = pa.array(matrix.reshape(-1))
+    kind: Any = _vector_type(matrix.shape[1])  # the stubs know no overload for a list type of Any
+    return pa.FixedSizeListArray.from_arrays(values, type=kind)
 
 
 def _deletes_to_batch(fids: NDArray[np.uint64], schema: pa.Schema) -> pa.RecordBatch:
@@ -97,17 +98,19 @@ def _deletes_to_batch(fids: NDArray[np.uint64], schema: pa.Schema) -> pa.RecordB
 
 
 def _checked_batches(path: Path, dim: int) -> Iterator[pa.RecordBatch]:
-    """The file's record batches, structurally valid and of the schema that a table of this dim has."""
-    try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            if not any(reader.schema.equals(_schema(dim, with_state), check_metadata=True) for with_state in (True, False)):
-                raise CorruptRecord(f"{path} is not a file of a table of dim {dim}", path=str(path))
-            for number in range(reader.num_record_batches):
-                batch = reader.get_batch(number)
-                batch.validate(full=True)
-                yield batch
-    except pa.ArrowInvalid as error:
-        raise CorruptRecord(f"{path} is damaged: {error}", path=str(path)) from error
+    """The file's record batches, structurally valid and of a schema that a table of this dim has."""
+    schemas = [_schema(dim, with_state) for with_state in (True, False)]
+    with pa.memory_map(str(path)) as source:
+        try:
+            with pa.ipc.open_file(source) as reader:
+                if not any(reader.schema.equals(schema, check_metadata=True) for schema in schemas):
+                    raise CorruptRecord(f"{path} is not a file of a table of dim {dim}", path=str(path))
+                for number in range(reader.num_record_batches):
+                    batch = reader.get_batch(number)
+                    batch.validate(full=True)
+                    yield batch
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptRecord(f"{path} is damaged: {error}", path=str(path)) from error
 
 
 def _check_values(batch: pa.RecordBatch, path: Path) -> None:
@@ -118,7 +121,9 @@ def _check_values(batch: pa.RecordBatch, path: Path) -> None:
         problem = "null FIDs or slots"
     elif not np.isfinite(_floats(vector)).all():
         problem = "vectors that are not finite"
-    elif "accumulator" in batch.schema.names:
+    elif "accumulator" not in batch.schema.names:
+        problem = "rows without vectors" if vector.null_count else None
+    else:
         accumulators = _floats(batch.column("accumulator"))
         if not batch.column("accumulator").is_valid().equals(vector.is_valid()) or batch.column("touched").null_count:
             problem = "rows without their state"
@@ -128,9 +133,9 @@ def _check_values(batch: pa.RecordBatch, path: Path) -> None:
         raise CorruptRecord(f"{path} is damaged: it holds {problem}", path=str(path))
 
 
-def _floats(column: pa.FixedSizeListArray) -> Floats:
+def _floats(column: pa.Array[Any]) -> Floats:
     """The floats of the column's valid lists, one after the other."""
-    values: Floats = column.flatten().to_numpy(zero_copy_only=False)
+    values: Floats = pc.list_flatten(column).to_numpy(zero_copy_only=False)
     return values
 
 
