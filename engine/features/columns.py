@@ -1,0 +1,128 @@
+"""Raw feature values as Arrow columns, one per source, from examples, from a user, from items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from engine.spec.definition import Side, side_of
+from engine.spec.example import Example
+
+Columns = dict[str, pa.Array]
+"""Source -> values, one row per example, user or item. See `column_of` for the Arrow types a column can have."""
+
+_HISTORY: Final = pa.list_(pa.string())
+_INT64_RANGE: Final = range(-(2**63), 2**63)
+
+
+def column_of(values: Sequence[Any]) -> pa.Array:
+    """One source's raw JSON values as an Arrow array; None is null.
+
+    Usually `int64`, `string`, `double`, `bool` or a list of one of these. When one column holds values of several kinds (a property
+    changed its type between schema versions) the answer is a struct of `integers: list<int64>`, `strings: list<string>` and
+    `number: double`, so that a value's FID never depends on its neighbours. Values that are no feature at all (objects, integers
+    beyond 64 bits) become null.
+    """
+    try:
+        array = pa.array(values)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return _mixed_column(values)
+    return _mixed_column(values) if _is_object(array.type) else array
+
+
+def _is_object(kind: pa.DataType) -> bool:
+    return pa.types.is_nested(kind) and not (pa.types.is_list(kind) and not pa.types.is_nested(kind.value_type))
+
+
+def _mixed_column(values: Sequence[Any]) -> pa.StructArray:
+    integers: list[list[int]] = []
+    strings: list[list[str]] = []
+    numbers: list[float | None] = []
+    for value in values:
+        parts = value if isinstance(value, list | tuple) else (value,)
+        whole = (
+            int(part) for part in parts if isinstance(part, int) or (isinstance(part, float) and part.is_integer())
+        )
+        integers.append([number for number in whole if number in _INT64_RANGE])
+        strings.append([part for part in parts if isinstance(part, str)])
+        numbers.append(
+            float(value) if isinstance(value, float) or (isinstance(value, int) and value in _INT64_RANGE) else None
+        )
+    arrays = [
+        pa.array(integers, pa.list_(pa.int64())),
+        pa.array(strings, pa.list_(pa.string())),
+        pa.array(numbers, pa.float64()),
+    ]
+    return pa.StructArray.from_arrays(arrays, ["integers", "strings", "number"])
+
+
+def columns_from_examples(examples: Sequence[Example], sources: Iterable[str]) -> Columns:
+    """Columns of `len(examples)` rows for every source asked for; a property an example lacks is null."""
+    columns: Columns = {}
+    for source in sources:
+        entity, _, name = source.partition(".")
+        if source == "user.id":
+            columns[source] = pa.array([example.user_id for example in examples], pa.string())
+        elif source == "item.id":
+            columns[source] = pa.array([example.item_id for example in examples], pa.string())
+        elif source == "user.history":
+            columns[source] = pa.array([example.history for example in examples], _HISTORY)
+        elif entity == "user":
+            columns[source] = column_of([example.user.get(name) for example in examples])
+        elif entity == "item":
+            columns[source] = column_of([example.item.get(name) for example in examples])
+        else:
+            columns[source] = column_of([example.event.get(name) for example in examples])
+    return columns
+
+
+def columns_for_user(
+    user_id: str,
+    properties: Mapping[str, Any],
+    context: Mapping[str, Any],
+    history: Sequence[str],
+    sources: Iterable[str],
+) -> Columns:
+    """Columns of one row for the user-side sources among `sources`; `context` answers the `event.*` ones."""
+    columns: Columns = {}
+    for source in sources:
+        entity, _, name = source.partition(".")
+        if source == "user.id":
+            columns[source] = pa.array([user_id], pa.string())
+        elif source == "user.history":
+            columns[source] = pa.array([list(history)], _HISTORY)
+        elif entity == "user":
+            columns[source] = column_of([properties.get(name)])
+        elif entity == "event":
+            columns[source] = column_of([context.get(name)])
+    return columns
+
+
+def columns_for_items(
+    item_ids: Sequence[str], properties: Sequence[Mapping[str, Any]], sources: Iterable[str]
+) -> Columns:
+    """Columns of `len(item_ids)` rows for the item-side sources among `sources`; `properties` has one mapping per item."""
+    columns: Columns = {}
+    for source in sources:
+        if side_of(source) is not Side.ITEM:
+            continue
+        name = source.partition(".")[2]
+        if source == "item.id":
+            columns[source] = pa.array(item_ids, pa.string())
+        else:
+            columns[source] = column_of([each.get(name) for each in properties])
+    return columns
+
+
+def repeat_rows(columns: Columns, num_rows: int) -> Columns:
+    """One row `num_rows` times: a user beside each of its candidates."""
+    indices = pa.array(np.zeros(num_rows, np.int64))
+    return {source: column.take(indices) for source, column in columns.items()}
+
+
+def concat(user: Columns, items: Columns) -> Columns:
+    """Side by side: the user-side columns and the item-side columns of the same rows."""
+    return {**user, **items}

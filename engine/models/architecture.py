@@ -1,0 +1,74 @@
+"""What every architecture is: named dense weights, seeded layers, and inputs of pooled embeddings."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import CorruptRecord
+from engine.spec.definition import ModelDefinition
+
+Weights = dict[str, npt.NDArray[np.float32]]
+"""Dense weights by stable name `<layer>/<weight>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Tensors of n rows: `slots` by name, each float32[n, dim], pooled; `dense` float32[n, num_dense]."""
+
+    slots: dict[str, Any]
+    dense: Any
+
+
+class Architecture:
+    """Layers under stable names. Weights are a function of the definition alone: every layer is seeded by the definition's seed and its name."""
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        self.definition = definition
+        self._layers: dict[str, Any] = {}
+
+    def add_dense(self, name: str, num_inputs: int, units: int, activation: str | None = None) -> Any:
+        """A built `keras.layers.Dense` under the name: Glorot uniform kernel, zero bias."""
+        seed = zlib.crc32(name.encode()) ^ (self.definition.training.seed & 0xFFFFFFFF)
+        initializer = keras.initializers.GlorotUniform(seed=seed)
+        layer = keras.layers.Dense(units, activation=activation, kernel_initializer=initializer, name=name)
+        layer.build((None, num_inputs))
+        self._layers[name] = layer
+        return layer
+
+    def add_network(self, name: str, num_inputs: int, hidden: list[int]) -> tuple[list[Any], int]:
+        """ReLU layers `<name>_0`, `<name>_1`, …; answers them and the width of the last."""
+        layers = []
+        for index, units in enumerate(hidden):
+            layers.append(self.add_dense(f"{name}_{index}", num_inputs, units, "relu"))
+            num_inputs = units
+        return layers, num_inputs
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Every trainable `keras.Variable` by stable name, in order of creation."""
+        return {f"{name}/{weight.name}": weight for name, layer in self._layers.items() for weight in layer.weights}
+
+    def dense_weights(self) -> Weights:
+        """A copy of every weight."""
+        return {name: np.array(variable.numpy(), np.float32) for name, variable in self.variables.items()}
+
+    def load_dense_weights(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Replace every weight. Raises `CorruptRecord` when a name or shape is not this architecture's."""
+        variables = self.variables
+        check_weights(weights, {name: tuple(variable.shape) for name, variable in variables.items()})
+        for name, variable in variables.items():
+            variable.assign(weights[name])
+
+
+def check_weights(weights: Mapping[str, npt.NDArray[np.float32]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `CorruptRecord` unless `weights` has exactly the names and shapes given."""
+    received = {name: tuple(value.shape) for name, value in weights.items()}
+    if received != dict(shapes):
+        raise CorruptRecord(f"dense weights: must be {dict(shapes)}, received {received}")

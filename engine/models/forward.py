@@ -1,0 +1,168 @@
+"""The compiled forward pass: FIDs -> lookup -> pooling -> architecture, for serving and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.embedding.store import EmbeddingStore
+from engine.features.encoded import EncodedBatch, FloatArray
+from engine.models.architecture import Architecture, Weights, check_weights
+from engine.models.deepfm import RankingModel
+from engine.models.inputs import InputLayout, SparseBatch
+from engine.models.registry import build_architecture
+from engine.models.signature import (
+    lookup_rows,
+    pair_inputs,
+    pool_side,
+    rows_signature,
+    side_signature,
+    side_tensors,
+)
+from engine.models.two_tower import RetrievalModel
+from engine.spec.definition import ModelDefinition, Side
+
+
+class Predictor:
+    """Vectors and scores from a store's rows and dense weights of its own.
+
+    Dense weights are inputs of the compiled functions, replaced as one reference: a call in flight, on any thread, sees all of the
+    old ones or all of the new. FIDs without a row count as zero rows in their slot's mean. `num_traces` counts compilations.
+    """
+
+    def __init__(
+        self,
+        definition: ModelDefinition,
+        store: EmbeddingStore,
+        architecture: RankingModel | RetrievalModel | None = None,
+    ) -> None:
+        """`architecture` gives layers and first weights; without one it is built from the definition's seed."""
+        self.definition = definition
+        self.store = store
+        self.num_traces = 0
+        self._layout = InputLayout(definition)
+        self._architecture = architecture or build_architecture(definition)
+        self._names = list(self._architecture.variables)
+        self._weights: tuple[Any, ...] = ()
+        self.follow(self._architecture)
+        self._vectors: dict[Side, Any] = {}
+        if isinstance(self._architecture, RankingModel):
+            self._pair_scores = self._compile_pair_scores()
+        else:
+            self._vectors = {side: self._compile_vectors(side) for side in Side}
+
+    def dense_weights(self) -> Weights:
+        """The weights that answer now, by stable name."""
+        return {
+            name: np.array(value.numpy(), np.float32) for name, value in zip(self._names, self._weights, strict=True)
+        }
+
+    def load_dense_weights(self, weights: Mapping[str, FloatArray]) -> None:
+        """Replace all weights at once. Raises `CorruptRecord` on a wrong name or shape, leaving the old ones."""
+        shapes = {name: tuple(value.shape) for name, value in zip(self._names, self._weights, strict=True)}
+        check_weights(weights, shapes)
+        self._weights = tuple(tf.constant(weights[name], tf.float32) for name in self._names)
+
+    def follow(self, architecture: Architecture) -> None:
+        """Take over an architecture's present weights: what a trainer does before it evaluates."""
+        self._weights = tuple(tf.identity(variable.value) for variable in architecture.variables.values())
+
+    def user_vectors(self, batch: EncodedBatch) -> FloatArray:
+        """float32[n, output_dim] of a batch of the user side. Raises ValueError for a ranking model."""
+        return self._side_vectors(Side.USER, batch)
+
+    def item_vectors(self, batch: EncodedBatch) -> FloatArray:
+        """float32[n, output_dim] of a batch of the item side. Raises ValueError for a ranking model."""
+        return self._side_vectors(Side.ITEM, batch)
+
+    def scores(self, batch: EncodedBatch) -> FloatArray:
+        """float32[n] of a batch of both sides: a ranking model's probability, a retrieval model's cosine."""
+        sides = self._layout.split(batch)
+        rows = np.arange(batch.num_rows, dtype=np.int32)
+        return self.pair_scores(sides[Side.USER], sides[Side.ITEM], rows, rows)
+
+    def pair_scores(
+        self,
+        user: EncodedBatch,
+        items: EncodedBatch,
+        user_rows: np.ndarray[Any, np.dtype[np.int32]] | None = None,
+        item_rows: np.ndarray[Any, np.dtype[np.int32]] | None = None,
+    ) -> FloatArray:
+        """float32[p]: the score of user row `user_rows[i]` with item row `item_rows[i]`.
+
+        By default the one user of `user` with each item in turn, its side looked up and pooled once. Scores as in `scores`.
+        """
+        if user_rows is None:
+            user_rows = np.zeros(items.num_rows, np.int32)
+        if item_rows is None:
+            item_rows = np.arange(items.num_rows, dtype=np.int32)
+        if self._vectors:
+            products = self.user_vectors(user)[user_rows] * self.item_vectors(items)[item_rows]
+            cosines: FloatArray = products.sum(axis=1)
+            return cosines
+        sparse = self._layout.sparse_batch({Side.USER: user, Side.ITEM: items})
+        sides = (self._tensors(sparse, side) for side in Side)
+        scores: FloatArray = self._pair_scores(
+            self._weights, lookup_rows(self.store, sparse), *sides, tf.constant(user_rows), tf.constant(item_rows)
+        ).numpy()
+        return scores
+
+    def _side_vectors(self, side: Side, batch: EncodedBatch) -> FloatArray:
+        if side not in self._vectors:
+            raise ValueError("a deepfm has no vectors; use scores")
+        sparse = self._layout.sparse_batch({side: batch})
+        vectors: FloatArray = self._vectors[side](
+            self._weights, lookup_rows(self.store, sparse), self._tensors(sparse, side)
+        ).numpy()
+        return vectors
+
+    def _tensors(self, sparse: SparseBatch, side: Side) -> dict[str, Any]:
+        return side_tensors(self._layout, side, sparse.sides[side])
+
+    def _scope(self, weights: tuple[Any, ...]) -> Any:
+        variables = self._architecture.variables.values()
+        return keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True)))
+
+    def _weights_signature(self) -> tuple[Any, ...]:
+        return tuple(tf.TensorSpec(value.shape, tf.float32) for value in self._weights)
+
+    def _compile_vectors(self, side: Side) -> Any:
+        architecture = self._architecture
+        assert not isinstance(architecture, RankingModel)
+        tower = architecture.user_vectors if side is Side.USER else architecture.item_vectors
+
+        def vectors(weights: tuple[Any, ...], rows: dict[str, Any], tensors: dict[str, Any]) -> Any:
+            self.num_traces += 1
+            with self._scope(weights):
+                return tower(pool_side(self._layout, side, rows, tensors))
+
+        signature = [self._weights_signature(), rows_signature(self._layout), side_signature(self._layout, side)]
+        return tf.function(vectors, input_signature=signature, autograph=False)
+
+    def _compile_pair_scores(self) -> Any:
+        architecture = self._architecture
+        assert isinstance(architecture, RankingModel)
+
+        def scores(
+            weights: tuple[Any, ...],
+            rows: dict[str, Any],
+            user: dict[str, Any],
+            items: dict[str, Any],
+            user_rows: Any,
+            item_rows: Any,
+        ) -> Any:
+            self.num_traces += 1
+            users = pool_side(self._layout, Side.USER, rows, user)
+            candidates = pool_side(self._layout, Side.ITEM, rows, items)
+            with self._scope(weights):
+                logits = architecture.logits(pair_inputs(self.definition, users, candidates, user_rows, item_rows))
+            return tf.sigmoid(logits)
+
+        row_signature = tf.TensorSpec([None], tf.int32)
+        sides = [side_signature(self._layout, side) for side in Side]
+        signature = [self._weights_signature(), rows_signature(self._layout), *sides, row_signature, row_signature]
+        return tf.function(scores, input_signature=signature, autograph=False)
