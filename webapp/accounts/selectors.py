@@ -1,0 +1,56 @@
+"""Projects an account may see, and whose key a secret is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from django.db.models import QuerySet
+
+from webapp.accounts.models import Account, ApiKey, Project
+from webapp.core.errors import NotFound
+from webapp.core.remembered import Remembered
+
+KEY_MARK = "fk"
+KEYS_KEPT_S = 2.0
+
+_keys: Remembered[str, ApiKey | None] = Remembered(KEYS_KEPT_S, max_entries=4096)
+
+
+def projects_of(*, account: Account) -> QuerySet[Project]:
+    return Project.objects.filter(memberships__account=account).order_by("slug")
+
+
+def project_for(*, account: Account, slug: str) -> Project:
+    """The account's project of this name. Raises `NotFound` also for a project that is not theirs."""
+    project = projects_of(account=account).filter(slug=slug).first()
+    if project is None:
+        raise NotFound(f"There is no project {slug!r}.")
+    return project
+
+
+def api_key_authenticate(*, secret: str) -> ApiKey | None:
+    """The key whose secret this is, with its project, or None. A revocation elsewhere is seen within `KEYS_KEPT_S`."""
+    mark, _, rest = secret.partition("_")
+    prefix, _, hidden = rest.partition("_")
+    if mark != KEY_MARK or not prefix or not hidden or len(secret) > 200 or not secret.isascii():
+        return None
+    digest = secret_digest(secret)
+    # Remembered by the digest: a wrong secret never meets a right one's answer, and memory holds no secrets.
+    return _keys.get(digest, lambda: _look_up(prefix, digest))
+
+
+def api_keys_forget() -> None:
+    """Ask PostgreSQL again at the next request."""
+    _keys.forget()
+
+
+def secret_digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _look_up(prefix: str, digest: str) -> ApiKey | None:
+    key = ApiKey.objects.select_related("project").filter(prefix=prefix, revoked_at__isnull=True).first()
+    if key is None or not hmac.compare_digest(key.secret_sha256, digest):
+        return None
+    return key

@@ -1,0 +1,40 @@
+"""Pages of a list by cursor: stable while rows come and go, and as cheap at the end as at the start."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from webapp.core.errors import Invalid
+
+MAX_PAGE = 1000
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Rows in order; `next_cursor` asks for those that follow, and is None at the end."""
+
+    rows: Sequence[Row]
+    next_cursor: str | None
+
+
+def cursor_of(key: str) -> str:
+    """An opaque cursor behind the row with this key."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def key_of(cursor: str) -> str:
+    """The key in a cursor. Raises `Invalid` for text that is not one of ours."""
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80])) from None
+
+
+def clamp(limit: int) -> int:
+    return max(1, min(limit, MAX_PAGE))

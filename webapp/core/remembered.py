@@ -1,0 +1,58 @@
+"""Answers kept in this process for a moment, so that a busy request path does not ask PostgreSQL the same each time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+_all: list[Remembered] = []  # type: ignore[type-arg]
+
+
+class Remembered(Generic[Key, Value]):
+    """At most `max_entries` answers, each for `keep_s` seconds of `clock`; the least recently made goes first. Thread-safe.
+
+    A change made through this process is seen at once by whoever calls `forget`; another process sees it after `keep_s`.
+    """
+
+    def __init__(self, keep_s: float, *, max_entries: int = 1024, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._keep_s = keep_s
+        self._max_entries = max_entries
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+        self._num_forgets = 0
+        _all.append(self)
+
+    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+        """The remembered answer, or what `make` says now. An exception of `make` is not remembered."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and self.clock() < entry[0]:
+                return entry[1]
+            num_forgets = self._num_forgets
+        value = make()
+        with self._lock:
+            # What was read before a `forget` may be what the forgetter wanted gone.
+            if num_forgets == self._num_forgets:
+                self._entries[key] = (self.clock() + self._keep_s, value)
+                self._entries.move_to_end(key)
+                while len(self._entries) > self._max_entries:
+                    self._entries.popitem(last=False)
+        return value
+
+    def forget(self) -> None:
+        with self._lock:
+            self._num_forgets += 1
+            self._entries.clear()
+
+
+def forget_everything() -> None:
+    """Every remembered answer of this process, gone: for tests, which roll back what was remembered."""
+    for remembered in _all:
+        remembered.forget()

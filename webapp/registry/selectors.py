@@ -1,0 +1,90 @@
+"""Schemas and model definitions, by version."""
+
+from __future__ import annotations
+
+from django.db.models import Max, QuerySet
+
+from engine.spec.schema import Schema
+from engine.spec.validation import EventValidator
+from webapp.accounts.models import Project
+from webapp.core.errors import NotFound
+from webapp.core.remembered import Remembered
+from webapp.registry.models import Model, ModelVersion, SchemaVersion
+
+SCHEMA_KEPT_S = 1.5
+
+_current: Remembered[int, tuple[int, Schema, EventValidator]] = Remembered(SCHEMA_KEPT_S)
+# A version never changes, so what was compiled from it is good for ever; the bound is for memory alone.
+_compiled: Remembered[tuple[int, int], tuple[Schema, EventValidator]] = Remembered(float("inf"), max_entries=256)
+
+
+def schema_current(*, project: Project) -> SchemaVersion:
+    """The newest schema version, from PostgreSQL. Raises `NotFound` (a project always has one once it is made)."""
+    current = SchemaVersion.objects.filter(project=project).order_by("-version").first()
+    if current is None:
+        raise NotFound(f"Project {project.slug!r} has no schema.")
+    return current
+
+
+def schema_versions(*, project: Project) -> QuerySet[SchemaVersion]:
+    """Every version, newest first."""
+    return SchemaVersion.objects.filter(project=project).select_related("created_by").order_by("-version")
+
+
+def schema_document(*, project: Project) -> Schema:
+    """The current schema; one published by another process is seen within `SCHEMA_KEPT_S`."""
+    return _remembered(project)[1]
+
+
+def event_validator(*, project: Project) -> EventValidator:
+    """The current schema, compiled once for each version; as fresh as `schema_document`."""
+    return _remembered(project)[2]
+
+
+def schema_forget() -> None:
+    """Ask PostgreSQL again at the next request."""
+    _current.forget()
+
+
+def _remembered(project: Project) -> tuple[int, Schema, EventValidator]:
+    return _current.get(project.pk, lambda: _read_current(project))
+
+
+def _read_current(project: Project) -> tuple[int, Schema, EventValidator]:
+    current = schema_current(project=project)
+
+    def compiled() -> tuple[Schema, EventValidator]:
+        schema = Schema.parse(current.document, "schema")
+        return schema, EventValidator(schema)
+
+    return current.version, *_compiled.get((project.pk, current.version), compiled)
+
+
+def models_of(*, project: Project) -> QuerySet[Model]:
+    """Models in use, by name, each with `newest_version`."""
+    models = Model.objects.filter(project=project, archived_at__isnull=True)
+    return models.annotate(newest_version=Max("versions__version")).order_by("name")
+
+
+def model_get(*, project: Project, name: str) -> Model:
+    """Raises `NotFound`."""
+    model = Model.objects.filter(project=project, name=name).first()
+    if model is None:
+        raise NotFound(f"There is no model {name!r}.")
+    return model
+
+
+def model_version(*, project: Project, name: str, version: int | None = None) -> ModelVersion:
+    """One version of a model, the newest unless told. Raises `NotFound`."""
+    versions = ModelVersion.objects.select_related("model", "model__project").filter(
+        model__project=project, model__name=name
+    )
+    found = versions.order_by("-version").first() if version is None else versions.filter(version=version).first()
+    if found is None:
+        raise NotFound(f"There is no model {name!r}." if version is None else f"Model {name!r} has no version {version}.")
+    return found
+
+
+def model_versions(*, model: Model) -> QuerySet[ModelVersion]:
+    """Every version, newest first."""
+    return ModelVersion.objects.filter(model=model).select_related("created_by").order_by("-version")
