@@ -8,25 +8,25 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import EngineError
 from engine.features.columns import columns_for_items
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
-from engine.ranking.pairs import pair
 from engine.retrieval.asker import Asker
 from engine.spec.definition import Side
 
 
-class Scorer(Protocol):
-    """A ranking model (`engine.models.forward.Predictor`)."""
+class PairScorer(Protocol):
+    """A model that scores pairs (`engine.models.forward.Predictor`)."""
 
-    def scores(self, batch: EncodedBatch) -> npt.NDArray[np.float32]:
-        """float32[n], the greater the better."""
+    def pair_scores(self, user: EncodedBatch, items: EncodedBatch) -> npt.NDArray[np.float32]:
+        """float32[n]: the one user of `user` with each of the n items of `items`."""
 
 
 class Ranker:
     """The ranking model's score of each candidate, in one call of the model. Safe to call from several threads."""
 
-    def __init__(self, encoder: FeatureEncoder, scorer: Scorer) -> None:
+    def __init__(self, encoder: FeatureEncoder, scorer: PairScorer) -> None:
         self._encoder = encoder
         self._scorer = scorer
         self._user_sources = encoder.sources(Side.USER)
@@ -35,8 +35,11 @@ class Ranker:
     def score(
         self, asker: Asker, item_ids: Sequence[str], properties: Sequence[Mapping[str, Any]]
     ) -> npt.NDArray[np.float32]:
-        """float32[n] for n candidates with their properties."""
+        """float32[n] for n candidates with their properties, the greater the better. Raises `EngineError` when one is not finite."""
         user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
         columns = columns_for_items(item_ids, properties, self._item_sources)
         items = self._encoder.encode(columns, len(item_ids), Side.ITEM)
-        return self._scorer.scores(pair(self._encoder.definition, user, items))
+        scores = self._scorer.pair_scores(user, items)
+        if not np.isfinite(scores).all():
+            raise EngineError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite")
+        return scores

@@ -89,7 +89,8 @@ class FidOwners:
         return [name for number in sorted(numbers) if (name := self._ids[number]) is not None]
 
     def _valid(self, pairs: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-        return pairs[self._ages[pairs["number"]] == pairs["age"]]
+        valid: npt.NDArray[np.void] = pairs[self._ages[pairs["number"]] == pairs["age"]]
+        return valid
 
     def _merge(self) -> None:
         pairs = self._valid(np.concatenate([self._sorted, *self._tail]))

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pytest
 
 from engine.embedding.hashing import hash_ids
+from engine.errors import EngineError
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
 from engine.ranking.ranker import Ranker
@@ -17,37 +19,37 @@ DEFINITION = ModelDefinition(
         Slot(name="item", number=2, source="item.id"),
         Slot(name="seen", number=3, source="user.history", shares="item"),
     ],
-    dense=[
-        DenseInput(name="price", source="item.price"),
-        DenseInput(name="age", source="user.age"),
-        DenseInput(name="weight", source="item.weight"),
-        DenseInput(name="hour", source="event.hour"),
-    ],
+    dense=[DenseInput(name="price", source="item.price"), DenseInput(name="hour", source="event.hour")],
     architecture=DeepFM(),
 )
 
 
-class Recorder:
-    """Remembers the batch it was given and scores each row by its first dense input."""
+class PriceScorer:
+    """Keeps the batches it was given and scores each item by its price."""
 
     def __init__(self) -> None:
-        self.batches: list[EncodedBatch] = []
+        self.calls: list[tuple[EncodedBatch, EncodedBatch]] = []
 
-    def scores(self, batch: EncodedBatch) -> npt.NDArray[np.float32]:
-        self.batches.append(batch)
-        return batch.dense[:, 0]
+    def pair_scores(self, user: EncodedBatch, items: EncodedBatch) -> npt.NDArray[np.float32]:
+        self.calls.append((user, items))
+        prices: npt.NDArray[np.float32] = items.dense[:, 0] / user.dense[0, 0]
+        return prices
 
 
-def test_candidates_are_scored_in_one_call_each_beside_the_same_user() -> None:
-    recorder = Recorder()
-    ranker = Ranker(FeatureEncoder(DEFINITION), recorder)
-    asker = Asker("u", {"age": 40}, {"hour": 12}, ("x", "y"))
-    scores = ranker.score(asker, ["a", "b", "c"], [{"price": 3.0, "weight": 1.0}, {}, {"price": 5.0}])
-    assert scores.tolist() == [3.0, 0.0, 5.0]
-    (batch,) = recorder.batches
-    assert batch.num_rows == 3
-    assert batch.dense.tolist() == [[3.0, 40.0, 1.0, 12.0], [0.0, 40.0, 0.0, 12.0], [5.0, 40.0, 0.0, 12.0]]
-    assert batch.slots["item"].fids.tolist() == hash_ids(pa.array(["a", "b", "c"]), 2).tolist()
-    assert batch.slots["user"].fids.tolist() == hash_ids(pa.array(["u"] * 3), 1).tolist()
-    assert batch.slots["seen"].offsets.tolist() == [0, 2, 4, 6]
-    assert batch.slots["seen"].fids.tolist() == hash_ids(pa.array(["x", "y"] * 3), 2).tolist()
+def test_candidates_are_scored_in_one_call_beside_one_user() -> None:
+    scorer = PriceScorer()
+    asker = Asker("u", {}, {"hour": 2}, ("x", "y"))
+    ranker = Ranker(FeatureEncoder(DEFINITION), scorer)
+    scores = ranker.score(asker, ["a", "b", "c"], [{"price": 3.0}, {}, {"price": 5.0}])
+    assert scores.tolist() == [1.5, 0.0, 2.5]
+    ((user, items),) = scorer.calls
+    assert (user.num_rows, items.num_rows) == (1, 3)
+    assert items.slots["item"].fids.tolist() == hash_ids(pa.array(["a", "b", "c"]), 2).tolist()
+    assert user.slots["user"].fids.tolist() == hash_ids(pa.array(["u"]), 1).tolist()
+    assert user.slots["seen"].fids.tolist() == hash_ids(pa.array(["x", "y"]), 2).tolist()
+
+
+def test_scores_that_are_not_finite_are_an_error_and_not_an_order() -> None:
+    ranker = Ranker(FeatureEncoder(DEFINITION), PriceScorer())
+    with np.errstate(all="ignore"), pytest.raises(EngineError, match="1 of 2 scores are not finite"):
+        ranker.score(Asker("u", {}, {"hour": 0.01}, ()), ["a", "b"], [{"price": 3.0e38}, {"price": 1.0}])
