@@ -1,0 +1,274 @@
+"""The replica's side of parameter sync: start from a snapshot, apply deltas in order, resync by itself when that fails."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.checkpoint.folder import newest_folder, open_folder
+from engine.checkpoint.manifest import read_manifest
+from engine.embedding.store import EmbeddingStore
+from engine.embedding.table import TableDelta
+from engine.errors import CorruptRecord, OffsetOutOfRange, SequenceGap, UnknownTopic
+from engine.streams.log import EventLog, StoredRecord
+from engine.sync.delta import Delta, DeltaHeader, DeltaKind, TrainedThrough, Weights, decode_delta
+from engine.sync.snapshot import LoadedSnapshot, SnapshotMeta
+from engine.sync.status import ApplyReport, ReplicaStatus, ResyncCause
+
+PARTITION: Final = 0
+MAX_RECORDS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """Deltas cannot be applied any further; a snapshot that reaches both places frees the way."""
+
+    cause: ResyncCause
+    min_sequence: int
+    min_offset: int
+
+
+def _ignore(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+class Applier:
+    """Keeps a store equal to the trainer's. `poll` is called by one thread; `store` and `status` may be read by any.
+
+    `make_store` makes empty tables; `load_snapshot(folder)` reads a verified folder. After the tables changed `on_rows(table,
+    rows)` is called, for dense weights `on_dense(weights)`, and `on_snapshot(loaded)` when `store` was replaced whole.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        topic: str,
+        *,
+        make_store: Callable[[], EmbeddingStore],
+        snapshots_directory: Path,
+        load_snapshot: Callable[[Path], LoadedSnapshot],
+        clock_ms: Callable[[], int],
+        on_rows: Callable[[str, TableDelta], None] = _ignore,
+        on_dense: Callable[[Weights], None] = _ignore,
+        on_snapshot: Callable[[LoadedSnapshot], None] = _ignore,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._log = log
+        self._topic = topic
+        self._make_store = make_store
+        self._snapshots_directory = snapshots_directory
+        self._load_snapshot = load_snapshot
+        self._clock_ms = clock_ms
+        self._on_rows = on_rows
+        self._on_dense = on_dense
+        self._on_snapshot = on_snapshot
+        self._sleep = sleep
+        self.store = make_store()
+        self._is_started = False
+        self._offset = 0
+        self._sequence = 0
+        self._trainer_sequence = 0
+        self._trained_through = TrainedThrough()
+        self._created_ms: int | None = None
+        self._loaded_folder: str | None = None
+        self._blocked: _Blocked | None = None
+        self._unsuitable: tuple[int, _Blocked | None] | None = None
+        self._totals = ApplyReport()
+        self._resyncs: Counter[str] = Counter()
+        self._last_error: str | None = None
+
+    def poll(self, timeout_s: float = 0.0) -> ApplyReport:
+        """Apply what is there, at most `MAX_RECORDS` deltas; wait up to `timeout_s` when there is none. Raises `LogError`.
+
+        Corruption, gaps and trimmed records are no errors of this call: they lead to a resync, or to waiting for one.
+        """
+        report = ApplyReport()
+        try:
+            if (self._blocked or not self._is_started) and not self._start_or_resync(report):
+                self._note_trainer()
+                self._sleep(timeout_s)
+                return report
+            records = self._log.read(self._topic, PARTITION, self._offset, MAX_RECORDS, timeout_s)
+        except UnknownTopic:
+            self._sleep(timeout_s)
+            report.is_at_end = True
+            return report
+        except OffsetOutOfRange as error:
+            self._block(ResyncCause.TRIMMED, error, min_offset=int(error.extra["earliest"]))
+            records = []
+        for record in records:
+            if not self._take(record, report):
+                break
+        if self._blocked:
+            self._start_or_resync(report)
+        report.is_at_end = len(records) < MAX_RECORDS and self._blocked is None
+        self._note_trainer(self._sequence if report.is_at_end else None)
+        self._add_up(report)
+        return report
+
+    def status(self) -> ReplicaStatus:
+        age_s = None if self._created_ms is None else max(0, self._clock_ms() - self._created_ms) / 1000
+        return ReplicaStatus(
+            is_ready=self._is_started and (self._sequence > 0 or self._loaded_folder is not None),
+            sequence=self._sequence,
+            trainer_sequence=max(self._trainer_sequence, self._sequence),
+            trained_through=self._trained_through,
+            age_s=age_s,
+            num_deltas_applied=self._totals.num_deltas,
+            num_rows_applied=self._totals.num_rows,
+            num_deletes_applied=self._totals.num_deletes,
+            num_bytes_applied=self._totals.num_bytes,
+            num_repeats=self._totals.num_repeats,
+            num_resyncs=self._totals.num_resyncs,
+            resyncs_by_cause=dict(self._resyncs),
+            waiting_for_snapshot=self._blocked.cause.value if self._blocked else None,
+            last_error=self._last_error,
+        )
+
+    def _take(self, record: StoredRecord, report: ApplyReport) -> bool:
+        """Apply one record and step over it, or block at it."""
+        try:
+            delta = decode_delta(record.value)
+            header = delta.header
+            if header.sequence <= self._sequence:
+                report.num_repeats += 1
+            else:
+                if header.kind is not DeltaKind.SNAPSHOT and header.previous_sequence != self._sequence:
+                    raise SequenceGap(
+                        f"delta {header.sequence} follows {header.previous_sequence}; this replica is at {self._sequence}"
+                    )
+                self._apply(delta)
+                self._count(header, len(record.value), report)
+        except SequenceGap as error:
+            self._block(ResyncCause.GAP, error, min_sequence=header.previous_sequence)
+            return False
+        except CorruptRecord as error:
+            self._block(ResyncCause.CORRUPT, error, min_offset=record.offset + 1)
+            return False
+        self._offset = record.offset + 1
+        return True
+
+    def _apply(self, delta: Delta) -> None:
+        header = delta.header
+        if header.snapshot is not None:
+            self._apply_snapshot(header, header.snapshot)
+        elif delta.weights is not None:
+            try:
+                self._on_dense(delta.weights)
+            except (ValueError, KeyError) as error:
+                raise CorruptRecord(f"delta {header.sequence}: the weights do not fit the model: {error}") from error
+        elif delta.rows is not None:
+            table = self.store.tables.get(header.table)
+            if table is None:
+                raise CorruptRecord(f"delta {header.sequence} is for {header.table}, a table this model does not have")
+            try:
+                table.apply_delta(delta.rows)
+            except (ValueError, TypeError) as error:
+                raise CorruptRecord(f"delta {header.sequence} does not fit {header.table}: {error}") from error
+            self._on_rows(header.table, delta.rows)
+
+    def _apply_snapshot(self, header: DeltaHeader, name: str) -> None:
+        if name == self._loaded_folder and header.previous_sequence == self._sequence:
+            return
+        folder = self._snapshots_directory / name
+        meta = SnapshotMeta.from_manifest(open_folder(folder).meta)
+        if meta.sequence < header.previous_sequence:
+            raise CorruptRecord(
+                f"snapshot {name} is at {meta.sequence}, but its delta follows {header.previous_sequence}"
+            )
+        self._load(folder)
+
+    def _count(self, header: DeltaHeader, num_bytes: int, report: ApplyReport) -> None:
+        self._sequence = header.sequence
+        self._trained_through = header.trained_through
+        self._created_ms = header.created_ms
+        report.num_deltas += 1
+        report.num_rows += header.num_upserts
+        report.num_deletes += header.num_deletes
+        report.num_bytes += num_bytes
+
+    def _start_or_resync(self, report: ApplyReport) -> bool:
+        """Load the newest snapshot if it leads on; without one, a topic that still has its first delta will do at start."""
+        found = self._find_snapshot()
+        if found is None:
+            self._is_started = self._is_started or self._can_start_empty()
+            return self._is_started and self._blocked is None
+        folder, meta = found
+        try:
+            self._load(folder)
+        except CorruptRecord as error:
+            self._last_error = str(error)
+            return False
+        self._sequence, self._offset = meta.sequence, meta.params_offset
+        self._trained_through, self._created_ms = meta.trained_through, meta.created_ms
+        if self._blocked is not None:
+            self._resyncs[self._blocked.cause.value] += 1
+            report.num_resyncs += 1
+        self._is_started, self._blocked = True, None
+        return True
+
+    def _can_start_empty(self) -> bool:
+        # An empty topic is not enough: a batch run may be about to write the snapshot that the first delta builds on.
+        if self._log.end_offsets(self._topic)[PARTITION] == 0:
+            return False
+        if self._log.earliest_offsets(self._topic)[PARTITION] > 0:
+            self._last_error = "the first deltas were trimmed and there is no snapshot yet"
+            return False
+        return True
+
+    def _find_snapshot(self) -> tuple[Path, SnapshotMeta] | None:
+        """The newest snapshot if it reaches beyond what blocks; looked at again only when the directory has changed."""
+        try:
+            changed_ns = self._snapshots_directory.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if self._unsuitable == (changed_ns, self._blocked):
+            return None
+        folder = newest_folder(self._snapshots_directory)
+        if folder is not None:
+            try:
+                meta = SnapshotMeta.from_manifest(read_manifest(folder).meta)
+            except CorruptRecord as error:
+                self._last_error = str(error)
+            else:
+                if self._leads_on(meta):
+                    return folder, meta
+        self._unsuitable = (changed_ns, self._blocked)
+        return None
+
+    def _leads_on(self, meta: SnapshotMeta) -> bool:
+        if self._blocked is None:
+            return True
+        return meta.sequence >= self._blocked.min_sequence and meta.params_offset >= self._blocked.min_offset
+
+    def _load(self, folder: Path) -> None:
+        try:
+            loaded = self._load_snapshot(folder)
+        except OSError as error:
+            raise CorruptRecord(f"snapshot {folder.name} could not be read: {error}") from error
+        self.store = loaded.store
+        self._loaded_folder = folder.name
+        self._on_snapshot(loaded)
+
+    def _block(self, cause: ResyncCause, error: Exception, *, min_sequence: int = 0, min_offset: int = 0) -> None:
+        self._last_error = str(error)
+        self._blocked = _Blocked(cause, min_sequence, min_offset)
+
+    def _note_trainer(self, sequence: int | None = None) -> None:
+        """Each record takes one number, so what is left to read tells the trainer's place without reading it."""
+        if sequence is None:
+            sequence = self._sequence + max(0, self._log.end_offsets(self._topic)[PARTITION] - self._offset)
+        self._trainer_sequence = sequence
+
+    def _add_up(self, report: ApplyReport) -> None:
+        totals = self._totals
+        totals.num_deltas += report.num_deltas
+        totals.num_rows += report.num_rows
+        totals.num_deletes += report.num_deletes
+        totals.num_bytes += report.num_bytes
+        totals.num_repeats += report.num_repeats
+        totals.num_resyncs += report.num_resyncs

@@ -1,0 +1,54 @@
+"""What a replica says of itself, so that serving never lies about how old its parameters are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from engine.sync.delta import TrainedThrough
+
+
+class ResyncCause(StrEnum):
+    """Why deltas alone could not bring the replica forward."""
+
+    GAP = "gap"
+    CORRUPT = "corrupt"
+    TRIMMED = "trimmed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """A replica's place. `sequence` is 0 before anything was applied; then `age_s` is None.
+
+    `age_s` is the time since the trainer made the newest delta or snapshot applied. `trainer_sequence` is the newest
+    number known to be in the topic. `waiting_for_snapshot` is why nothing can be applied until a newer snapshot is there.
+    Counts are since the replica started; `num_bytes_applied` counts records of the log.
+    """
+
+    is_ready: bool
+    sequence: int
+    trainer_sequence: int
+    trained_through: TrainedThrough
+    age_s: float | None
+    num_deltas_applied: int
+    num_rows_applied: int
+    num_deletes_applied: int
+    num_bytes_applied: int
+    num_repeats: int
+    num_resyncs: int
+    resyncs_by_cause: dict[str, int] = field(default_factory=dict)
+    waiting_for_snapshot: str | None = None
+    last_error: str | None = None
+
+
+@dataclass(slots=True)
+class ApplyReport:
+    """What one `poll` did. `is_at_end`: nothing was left to read."""
+
+    num_deltas: int = 0
+    num_rows: int = 0
+    num_deletes: int = 0
+    num_bytes: int = 0
+    num_repeats: int = 0
+    num_resyncs: int = 0
+    is_at_end: bool = False
