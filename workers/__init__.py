@@ -1,0 +1,1 @@
+"""Processes: the Celery app and its tasks, and the long-running joiner, trainer and replica."""

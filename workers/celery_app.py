@@ -1,0 +1,65 @@
+"""The Celery application: JSON only, early acknowledgement, one clean child process per long job.
+
+A message only wakes a worker; what must be done is in PostgreSQL (`Run.wanted`, projects without a joiner). So a message
+is acknowledged when its job starts, a lost message costs one beat of `freshet.revive`, and a killed job is found by its
+lease running out.
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from celery.signals import worker_shutting_down
+from kombu import Queue
+
+from webapp.core.jobs import QUEUES, Job
+from workers.stopping import STOP
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
+
+REVIVE_EVERY_S = 2.0
+PRUNE_EVERY_S = 300.0
+
+app = Celery("freshet")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    result_backend=None,
+    task_ignore_result=True,
+    task_acks_late=False,
+    task_queues=[Queue(name) for name in sorted(set(QUEUES.values()))],
+    task_create_missing_queues=False,
+    task_routes={job.value: {"queue": queue} for job, queue in QUEUES.items()},
+    task_track_started=False,
+    task_send_sent_event=False,
+    worker_send_task_events=False,
+    worker_enable_remote_control=False,
+    worker_pool="prefork",
+    worker_prefetch_multiplier=1,
+    # a job of minutes must not hold back a message that another worker has room for
+    worker_disable_prefetch=True,
+    # TensorFlow is loaded by the child that trains and goes away with it
+    worker_max_tasks_per_child=1,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    imports=["workers.tasks"],
+    # kept in memory: both jobs are idempotent, and nothing of ours on a disk is a pickle
+    beat_scheduler="celery.beat:Scheduler",
+    beat_max_loop_interval=1,
+    beat_schedule={
+        "revive": {
+            "task": Job.REVIVE.value,
+            "schedule": REVIVE_EVERY_S,
+            "options": {"expires": 2 * REVIVE_EVERY_S},
+        },
+        "prune": {"task": Job.PRUNE.value, "schedule": PRUNE_EVERY_S, "options": {"expires": PRUNE_EVERY_S}},
+    },
+)
+
+
+@worker_shutting_down.connect
+def _stop_jobs(**_: object) -> None:
+    """A warm shutdown waits for its jobs, and ours only end when they are told to."""
+    STOP.tell_children()

@@ -1,0 +1,146 @@
+"""What may be forgotten, and when.
+
+Event ids: `FRESHET_EVENT_ID_DAYS` (7) after acceptance; a repeat that comes later is accepted again.
+Events and examples: `FRESHET_LOG_DAYS` (0: never, so that a new model can train on all history) after their receipt, and
+not before the joiner, and every wanted run, have read them.
+Parameters: below the second newest snapshot, because a replica starts from the newest one that is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from django.db import connection
+
+from engine.checkpoint.manifest import read_manifest
+from engine.errors import CorruptRecord, UnknownTopic
+from engine.spec.event import Event
+from engine.spec.example import Example
+from engine.streams import topics
+from engine.streams.log import EventLog, StoredRecord
+from webapp import environment
+from webapp.accounts.models import Project
+from webapp.core.log import event_log
+from webapp.registry.models import ModelVersion
+from webapp.training.models import JoinerProgress, Run
+from workers.folders import model_folder
+from workers.trimming import first_received_after
+
+IDS_PER_DELETE = 20_000
+SNAPSHOTS_KEPT = 2
+
+_FORGET_IDS = """
+DELETE FROM catalog_acceptedevent WHERE id IN (
+    SELECT id FROM catalog_acceptedevent WHERE id <= %s AND accepted_at < now() - make_interval(days => %s) ORDER BY id LIMIT %s)
+"""
+
+
+def forget_event_ids() -> int:
+    """Delete old event ids in bites, each its own transaction; answers how many. Ids rise with acceptance, so the scan is short."""
+    days = environment.integer("FRESHET_EVENT_ID_DAYS", 7)
+    num_deleted: int = 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(id) FROM catalog_acceptedevent")
+        (newest,) = cursor.fetchone() or (None,)
+        if newest is None:
+            return 0
+        while True:
+            cursor.execute(_FORGET_IDS, [newest, days, IDS_PER_DELETE])
+            num_deleted += cursor.rowcount
+            if cursor.rowcount < IDS_PER_DELETE:
+                return num_deleted
+
+
+def trim_project(project: Project, *, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> int:
+    """Trim the project's topics; answers how many records went."""
+    log = event_log()
+    num_trimmed = sum(_trim_params(log, version) for version in _versions(project))
+    days = environment.integer("FRESHET_LOG_DAYS", 0)
+    if days > 0:
+        cutoff_ms = now_ms() - days * 86_400_000
+        num_trimmed += _trim_old(log, topics.events(project.slug), cutoff_ms, _event_received_ms, _joined(project))
+        num_trimmed += _trim_old(log, topics.examples(project.slug), cutoff_ms, _example_received_ms, _trained(project))
+    return num_trimmed
+
+
+def _versions(project: Project) -> Iterable[ModelVersion]:
+    return ModelVersion.objects.filter(model__project=project).select_related("model__project")
+
+
+def _trim_params(log: EventLog, version: ModelVersion) -> int:
+    kept = _params_offset_kept(model_folder(version) / "snapshots")
+    if not kept:
+        return 0
+    return _trim(log, topics.params(version.model.project.slug, version.model.name, version.version), 0, kept)
+
+
+def _params_offset_kept(snapshots: Path) -> int:
+    """The second newest snapshot's place in `params`; 0 while there are fewer than two."""
+    offsets: list[int] = []
+    for folder in sorted(snapshots.iterdir() if snapshots.is_dir() else [], reverse=True):
+        try:
+            offsets.append(int(read_manifest(folder).meta["params_offset"]))
+        except (
+            CorruptRecord,
+            KeyError,
+            NotADirectoryError,
+        ):  # being written, or damaged: neither is a place to start from
+            continue
+        if len(offsets) == SNAPSHOTS_KEPT:
+            return offsets[-1]
+    return 0
+
+
+def _joined(project: Project) -> dict[int, int]:
+    progress = JoinerProgress.objects.filter(project=project).first()
+    return _offsets(progress.events_offsets) if progress else {}
+
+
+def _trained(project: Project) -> dict[int, int]:
+    """The least that the wanted runs have read, by partition; a run that has read nothing yet holds everything."""
+    runs = list(Run.objects.filter(project=project, wanted=True, state__in=(Run.State.QUEUED, Run.State.RUNNING)))
+    if not runs:
+        return {0: 2**62}
+    reached = [_offsets(run.end_offsets) for run in runs]
+    partitions = set.intersection(*(set(offsets) for offsets in reached))
+    return {partition: min(offsets[partition] for offsets in reached) for partition in partitions}
+
+
+def _offsets(stored: dict[str, int]) -> dict[int, int]:
+    return {int(partition): int(offset) for partition, offset in stored.items()}
+
+
+def _event_received_ms(record: StoredRecord) -> int:
+    return Event.from_bytes(record.value).received_ms
+
+
+def _example_received_ms(record: StoredRecord) -> int:
+    return Example.from_bytes(record.value).cause.received_ms
+
+
+def _trim_old(
+    log: EventLog, topic: str, cutoff_ms: int, received_ms: Callable[[StoredRecord], int], read: dict[int, int]
+) -> int:
+    num_trimmed = 0
+    for partition, consumed in read.items():
+        try:
+            before = first_received_after(log, topic, partition, cutoff_ms, received_ms)
+        except UnknownTopic:
+            return num_trimmed
+        num_trimmed += _trim(log, topic, partition, min(before, consumed))
+    return num_trimmed
+
+
+def _trim(log: EventLog, topic: str, partition: int, before_offset: int) -> int:
+    """Trim, but leave the last record: from it the next publisher learns its sequence."""
+    try:
+        earliest = log.earliest_offsets(topic).get(partition, before_offset)
+        before_offset = min(before_offset, log.end_offsets(topic).get(partition, 0) - 1)
+        if before_offset <= earliest:
+            return 0
+        log.trim(topic, partition, before_offset)
+    except UnknownTopic:
+        return 0
+    return before_offset - earliest

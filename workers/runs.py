@@ -1,0 +1,159 @@
+"""What online and batch training share: the lease, the wish to stop, reports at a bearable rate, and what a failure means."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import redis
+from django.db import Error as DjangoDatabaseError
+
+from engine.errors import LeaseLost, LogError
+from webapp.core.jobs import Job
+from webapp.training import services
+from webapp.training.models import Run
+from workers import sent
+from workers.leases import HeldLease, held
+from workers.pacing import Pace
+from workers.stopping import STOP
+
+logger = logging.getLogger(__name__)
+
+REPORT_EVERY_S = 1.0
+QUICK_S = 60.0
+MAX_ERROR_LENGTH = 2_000
+
+OUTAGES = (DjangoDatabaseError, psycopg.Error, redis.RedisError, LogError)
+"""What fails when a server is away. The run is not at fault: it stays wanted and is tried until the server is back."""
+
+
+class RunSession:
+    """What a training loop needs of its run while it holds the lease."""
+
+    def __init__(
+        self,
+        run: Run,
+        lease: HeldLease,
+        should_end: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.run = run
+        self._lease, self._should_end = lease, should_end
+        self._look, self._report = Pace(REPORT_EVERY_S, clock), Pace(REPORT_EVERY_S, clock)
+        self._is_wanted = True
+
+    def fence(self) -> None:
+        """Raise `LeaseLost` when another worker may have the run."""
+        self._lease.fence()
+
+    def should_stop(self) -> bool:
+        """The worker is ending, the lease is lost, or nobody wants the run any more (looked up once a second)."""
+        if self._look.is_due():
+            self._is_wanted = Run.objects.filter(pk=self.run.pk, wanted=True).exists()
+        return not self._is_wanted or self._should_end() or self._lease.is_lost
+
+    @property
+    def is_wanted(self) -> bool:
+        return self._is_wanted
+
+    def report(
+        self,
+        metrics: Mapping[str, Any],
+        *,
+        progress: float | None = None,
+        end_offsets: Mapping[int, int] | None = None,
+        force: bool = False,
+    ) -> None:
+        """Put metrics on the run, at most one point a second unless forced."""
+        if not (self._report.is_due() or force) or not metrics:
+            return
+        services.run_report(
+            run=self.run,
+            values=dict(metrics),
+            num_examples=int(metrics.get("num_examples", 0)),
+            event_time=event_time(metrics.get("event_time_ms")),
+            progress=progress,
+            end_offsets=dict(end_offsets) if end_offsets is not None else None,
+        )
+
+
+def event_time(event_time_ms: float | None) -> datetime | None:
+    """Milliseconds since the epoch as a time; None stays None, and 0 is what trainers say before their first example."""
+    return datetime.fromtimestamp(event_time_ms / 1000, UTC) if event_time_ms else None
+
+
+def work_on(run_id: int, mode: Run.Mode, job: Job, train: Callable[[RunSession], Run.State | None]) -> None:
+    """Train under the run's lease; `train` answers the state in which it ended, or None when it was interrupted.
+
+    Returns at once when the run is not wanted or somebody else works on it. An interrupted run stays wanted, so that
+    `freshet.revive` sends it again.
+    """
+    run = Run.objects.select_related("project", "model_version__model").filter(pk=run_id, mode=mode).first()
+    if run is None:
+        logger.warning("run %s (%s) does not exist", run_id, mode)
+        return
+    with held(run.lease_name) as lease:
+        # read again: a run that ended while we waited for its lease must not start anew
+        run.refresh_from_db(fields=["wanted", "state"])
+        if lease is None or not _is_open(run):
+            return
+        sent.forget_sent(job, run.pk)
+        with STOP.watching() as should_end:
+            _attempt(RunSession(run, lease, should_end), train)
+
+
+def _is_open(run: Run) -> bool:
+    if run.state in (Run.State.QUEUED, Run.State.RUNNING) and not run.wanted:
+        services.run_finished(run=run, state=Run.State.STOPPED)
+    return run.wanted and run.state in (Run.State.QUEUED, Run.State.RUNNING)
+
+
+def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None]) -> None:
+    run, started = session.run, time.monotonic()
+    services.run_started(run=run)
+    logger.info("run %s: %s of %s started", run.pk, run.mode, run.model_version)
+    try:
+        state = train(session)
+    except LeaseLost as error:
+        logger.warning("run %s: %s; its new holder carries on", run.pk, error)
+        return
+    except OUTAGES as error:
+        logger.warning("run %s: a server is away (%s); it will be tried again", run.pk, error)
+        _note(run, f"waiting for a server: {error}")
+        return
+    except Exception as error:
+        logger.exception("run %s failed", run.pk)
+        _failed(run, error, lasted_s=time.monotonic() - started)
+        return
+    sent.forget_failures(f"run:{run.pk}")
+    if state is None and not session.is_wanted:
+        state = Run.State.STOPPED
+    if state is not None:
+        services.run_finished(run=run, state=state)
+    else:
+        Run.objects.filter(pk=run.pk, state=Run.State.RUNNING).update(state=Run.State.QUEUED)
+    logger.info("run %s: %s", run.pk, state or "interrupted; it resumes when a worker is there")
+
+
+def _failed(run: Run, error: Exception, *, lasted_s: float) -> None:
+    """Give up after `MAX_QUICK_FAILURES` that came soon after the start; any other failure is tried again."""
+    message = f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
+    subject = f"run:{run.pk}"
+    if lasted_s > QUICK_S:
+        sent.forget_failures(subject)
+    if sent.note_failure(subject) >= sent.MAX_QUICK_FAILURES:
+        sent.forget_failures(subject)
+        services.run_finished(run=run, state=Run.State.FAILED, error=message)
+    else:
+        _note(run, message)
+
+
+def _note(run: Run, message: str) -> None:
+    try:
+        Run.objects.filter(pk=run.pk).update(state=Run.State.QUEUED, error=message[:MAX_ERROR_LENGTH])
+    except DjangoDatabaseError as error:
+        logger.warning("run %s: its error could not be kept: %s", run.pk, error)

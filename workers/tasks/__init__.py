@@ -1,0 +1,5 @@
+"""One module for each job of `webapp.core.jobs.Job`; importing this package registers them all."""
+
+from workers.tasks import join, prune, revive, train_batch, train_online
+
+__all__ = ["join", "prune", "revive", "train_batch", "train_online"]

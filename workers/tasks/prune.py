@@ -1,0 +1,25 @@
+"""Every five minutes: old metrics, publishes, event ids and log records go, so that disks do not fill."""
+
+from __future__ import annotations
+
+import logging
+
+from webapp.accounts.models import Project
+from webapp.core.jobs import Job
+from webapp.training import services
+from workers import retention
+from workers.celery_app import app
+
+logger = logging.getLogger(__name__)
+
+
+@app.task(name=Job.PRUNE.value)
+def prune() -> None:
+    services.training_prune()
+    num_ids = retention.forget_event_ids()
+    for project in Project.objects.all():
+        num_records = retention.trim_project(project)
+        if num_records:
+            logger.info("project %s: %d log records trimmed", project.slug, num_records)
+    if num_ids:
+        logger.info("%d event ids are old enough to be forgotten", num_ids)
