@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import template
@@ -72,6 +72,12 @@ def exact_time(value: datetime | None) -> SafeString:
     return format_html(
         '<time datetime="{}">{}</time>', value.isoformat(), timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S")
     )
+
+
+@register.filter
+def moment(value: int) -> SafeString:
+    """Integer milliseconds since the epoch as a time."""
+    return exact_time(datetime.fromtimestamp(value / 1000, tz=UTC))
 
 
 @register.filter
