@@ -1,0 +1,72 @@
+# Freshet's commands. `make` alone lists them. PORT, HOST, DATA_DIR, VENV, PYTHON, DATABASE_URL and REDIS_URL may be given.
+SHELL := /bin/sh
+VENV ?= .venv
+PORT ?=
+HOST ?=
+DATA_DIR ?=
+ARGS ?=
+export VENV PORT DATABASE_URL REDIS_URL
+export HOST_ADDRESS := $(HOST)
+ifneq ($(DATA_DIR),)
+export FRESHET_DATA_DIR := $(abspath $(DATA_DIR))
+endif
+RUN := $(VENV)/bin/python
+# test runs keep their own servers: an address given for `make run` is not theirs
+TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_URL
+CC_SOURCES = $(shell find engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench screenshot password manage lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what running needs (run and the others call it)
+	@deploy/setup.sh run
+
+setup-dev: ## install what testing and checking needs as well
+	@deploy/setup.sh dev
+
+run: setup ## start everything on this machine; Ctrl-C stops it. PORT=8001 DATA_DIR=... DATABASE_URL=... REDIS_URL=... ARGS=--no-demo
+	@exec $(RUN) -m deploy.run $(ARGS)
+
+stop: ## stop a running system from another terminal
+	@$(RUN) -m deploy.stop
+
+test: setup-dev ## run every test
+	@$(TEST_ENV) $(RUN) -m pytest $(ARGS)
+
+test-cc: setup-dev ## run the C++ tests with the address and undefined-behaviour sanitizers
+	@PATH="$(abspath $(VENV))/bin:$$PATH" engine_cc/test.sh
+
+lint: setup-dev ## ruff, clang-format, mypy in strict mode, import rules
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/clang-format --dry-run -Werror $(CC_SOURCES)
+	$(TEST_ENV) $(VENV)/bin/mypy engine webapp workers deploy tests manage.py
+	$(TEST_ENV) PYTHONPATH=. $(VENV)/bin/lint-imports
+
+freshness: setup ## measure event -> served parameters, on the running system or on one started for it
+	@$(RUN) -m deploy.with_system -- $(RUN) manage.py freshness $(ARGS)
+
+chaos: setup ## kill -9 trainer, joiner and replica at random moments; count what was lost
+	@$(TEST_ENV) $(RUN) -m tests.chaos.kill_replay $(ARGS)
+
+bench: setup-dev ## measure the C++ core, training and recommending
+	@$(TEST_ENV) $(RUN) -m tests.bench $(ARGS)
+
+screenshot: setup-dev ## draw docs/screenshot.png from the running system
+	@$(RUN) -m deploy.with_system -- $(RUN) -m deploy.screenshot $(ARGS)
+
+password: setup ## set a new password for an account of the running system: make password ARGS=demo
+	@$(RUN) manage.py changepassword $(ARGS)
+
+manage: setup ## any management command, on the running system: make manage ARGS='load_events --help'
+	@$(RUN) manage.py $(ARGS)
+
+lock: ## resolve requirements/*.in again and write the locks
+	@deploy/lock.sh
+
+clean: ## remove what the set-up and the tests made; data (.freshet) stays
+	rm -rf $(VENV) $(VENV).lock build build-* engine_cc/build reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
