@@ -46,7 +46,7 @@ def welcome(base_url: str, data_dir: str, demo: Demo | None) -> str:
             "  Or        curl -s -H 'Authorization: Bearer "
             + demo.api_key
             + "' -H 'Content-Type: application/json' \\",
-            f'              -d \'{{"user_id": "u1", "k": 5}}\' {base_url}/api/v1/recommend',
+            f'              -d \'{{"user_id": "{demo.user_id}", "k": 5}}\' {base_url}/api/v1/recommend',
         ]
     lines += [
         f"  API       {base_url}/api/v1/docs",
