@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from django.conf import settings
 
+from engine.errors import UnknownTopic
 from engine.streams import open_log, topics
-from engine.streams.log import EventLog
+from engine.streams.log import EventLog, Position, Record
 
 _lock = threading.Lock()
 _opened: dict[str, EventLog] = {}
@@ -34,3 +36,13 @@ def ensure_topics(project_slug: str) -> None:
     log = event_log()
     for name in (topics.events, topics.events_dead, topics.catalog, topics.examples):
         log.create_topic(name(project_slug))
+
+
+def append(project_slug: str, topic: str, records: Sequence[Record]) -> list[Position]:
+    """Append to a topic of the project; a log that is new since the project was made gets its topics first."""
+    log = event_log()
+    try:
+        return log.append(topic, records)
+    except UnknownTopic:
+        ensure_topics(project_slug)
+        return log.append(topic, records)

@@ -31,7 +31,10 @@ def cursor_of(key: str) -> str:
 def key_of(cursor: str) -> str:
     """The key in a cursor. Raises `Invalid` for text that is not one of ours."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        if "\x00" in key:
+            raise ValueError(key)
+        return key
     except (binascii.Error, ValueError):
         raise Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80])) from None
 

@@ -81,7 +81,9 @@ def model_version(*, project: Project, name: str, version: int | None = None) ->
     )
     found = versions.order_by("-version").first() if version is None else versions.filter(version=version).first()
     if found is None:
-        raise NotFound(f"There is no model {name!r}." if version is None else f"Model {name!r} has no version {version}.")
+        raise NotFound(
+            f"There is no model {name!r}." if version is None else f"Model {name!r} has no version {version}."
+        )
     return found
 
 

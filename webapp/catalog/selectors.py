@@ -1,0 +1,89 @@
+"""Users, items, refused rows, and the newest events."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db.models import QuerySet
+
+from engine.errors import CorruptRecord, UnknownTopic
+from engine.spec.document import shorten
+from engine.spec.event import Event
+from engine.streams import topics
+from engine.streams.log import StoredRecord
+from webapp.accounts.models import Project
+from webapp.catalog.models import Entity, Item, RejectedRow, User
+from webapp.core.errors import Invalid, NotFound
+from webapp.core.log import event_log
+from webapp.core.paging import Page, clamp, cursor_of, key_of
+
+EntityModel = TypeVar("EntityModel", bound=Entity)
+
+
+def item_get(*, project: Project, item_id: str) -> Item:
+    """Raises `NotFound`."""
+    return _get(Item.objects.filter(project=project), "item", item_id)
+
+
+def user_get(*, project: Project, user_id: str) -> User:
+    """Raises `NotFound`."""
+    return _get(User.objects.filter(project=project), "user", user_id)
+
+
+def items_page(*, project: Project, cursor: str | None = None, limit: int = 100, search: str = "") -> Page[Item]:
+    """Items by id, those whose id contains `search`; `limit` is 1 to `MAX_PAGE`. Raises `Invalid` for a broken cursor."""
+    return _page(Item.objects.filter(project=project), cursor, limit, search)
+
+
+def users_page(*, project: Project, cursor: str | None = None, limit: int = 100, search: str = "") -> Page[User]:
+    """Users by id, those whose id contains `search`; `limit` is 1 to `MAX_PAGE`. Raises `Invalid` for a broken cursor."""
+    return _page(User.objects.filter(project=project), cursor, limit, search)
+
+
+def rejected_rows(*, project: Project, limit: int = 100) -> QuerySet[RejectedRow]:
+    """The newest refused rows, newest first."""
+    return RejectedRow.objects.filter(project=project).order_by("-received_at", "-id")[:limit]
+
+
+def recent_events(*, project: Project, limit: int = 100) -> list[Event]:
+    """The newest `limit` events by place in the log, newest first; a record that is no event is passed over."""
+    log, topic = event_log(), topics.events(project.slug)
+    try:
+        ends, earliest = log.end_offsets(topic), log.earliest_offsets(topic)
+    except UnknownTopic:
+        return []
+    records: list[StoredRecord] = []
+    for partition, end in ends.items():
+        first = max(earliest[partition], end - limit)
+        records += log.read(topic, partition, first, max_records=limit)
+    events = [event for record in records if (event := _event(record)) is not None]
+    # Places of two partitions do not compare; the time of receipt does.
+    events.sort(key=lambda event: event.received_ms)
+    return events[::-1][:limit]
+
+
+def _event(record: StoredRecord) -> Event | None:
+    try:
+        return Event.from_bytes(record.value)
+    except CorruptRecord:
+        return None
+
+
+def _get(rows: QuerySet[EntityModel], kind: str, entity_id: str) -> EntityModel:
+    found = rows.filter(external_id=entity_id).first() if "\x00" not in entity_id else None
+    if found is None:
+        raise NotFound(f"There is no {kind} {shorten(entity_id)}.")
+    return found
+
+
+def _page(rows: QuerySet[EntityModel], cursor: str | None, limit: int, search: str) -> Page[EntityModel]:
+    if "\x00" in search:
+        raise Invalid.field("search", "must not contain the NUL character", shorten(search))
+    if search:
+        rows = rows.filter(external_id__icontains=search)
+    if cursor:
+        rows = rows.filter(external_id__gt=key_of(cursor))
+    limit = clamp(limit)
+    found = list(rows.order_by("external_id")[: limit + 1])
+    page = found[:limit]
+    return Page(page, cursor_of(page[-1].external_id) if len(found) > limit else None)

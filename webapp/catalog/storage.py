@@ -1,0 +1,84 @@
+"""Whole batches in and out of PostgreSQL in one statement each. Call inside a transaction.
+
+Ids are sorted before they are written: two batches that share ids take their row locks in the same order and never
+wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+import orjson
+from django.db import connection
+
+from webapp.accounts.models import Project
+
+Kind = Literal["user", "item"]
+
+_ACCEPT = """
+INSERT INTO catalog_acceptedevent (project_id, event_id)
+SELECT %s, event_id FROM unnest(%s::text[]) AS event_id
+ON CONFLICT (project_id, event_id) DO NOTHING
+RETURNING event_id
+"""
+
+_CREATE_ITEMS = """
+INSERT INTO catalog_item (project_id, external_id, properties, created_at, updated_at)
+SELECT %(project)s, new.id, '{}', now(), now() FROM unnest(%(ids)s::text[]) AS new (id)
+WHERE NOT EXISTS (SELECT FROM catalog_item WHERE project_id = %(project)s AND external_id = new.id)
+ON CONFLICT (project_id, external_id) DO NOTHING
+RETURNING external_id
+"""
+
+_WRITE = """
+INSERT INTO {table} (project_id, external_id, properties, created_at, updated_at)
+SELECT %s, new.id, new.properties::jsonb, now(), now() FROM unnest(%s::text[], %s::text[]) AS new (id, properties)
+ON CONFLICT (project_id, external_id) DO UPDATE SET properties = EXCLUDED.properties, updated_at = EXCLUDED.updated_at
+"""
+_WRITE_OF: dict[Kind, str] = {
+    "user": _WRITE.format(table="catalog_user"),
+    "item": _WRITE.format(table="catalog_item"),
+}
+
+_REJECT = """
+INSERT INTO catalog_rejectedrow (project_id, source, row_number, row, problems, received_at)
+SELECT %s, %s, refused.row_number, refused.row::jsonb, refused.problems::jsonb, now()
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS refused (row_number, row, problems)
+"""
+
+_FORGET_REJECTED = """
+DELETE FROM catalog_rejectedrow WHERE project_id = %(project)s AND (received_at, id) <= (
+    SELECT received_at, id FROM catalog_rejectedrow WHERE project_id = %(project)s
+    ORDER BY received_at DESC, id DESC OFFSET %(keep)s LIMIT 1)
+"""
+
+
+def accept_event_ids(project: Project, event_ids: Collection[str]) -> set[str]:
+    """Those of `event_ids` never accepted before; they are now. Waits for another transaction that accepts the same."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ACCEPT, [project.pk, sorted(event_ids)])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def create_absent_items(project: Project, item_ids: Collection[str]) -> list[str]:
+    """Create the items that are not there, without properties; answers their ids, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CREATE_ITEMS, {"project": project.pk, "ids": sorted(item_ids)})
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+def write_entities(project: Project, kind: Kind, properties_of: Mapping[str, dict[str, Any]]) -> None:
+    """Create or replace users or items; `properties_of` maps an id to its whole new properties."""
+    ids = sorted(properties_of)
+    documents = [orjson.dumps(properties_of[one]).decode() for one in ids]
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITE_OF[kind], [project.pk, ids, documents])
+
+
+def keep_rejected(project: Project, source: str, rejected: list[tuple[int, str, str]], keep: int) -> None:
+    """Keep refused rows (row number, row as JSON, problems as JSON); of all, the project's newest `keep` stay."""
+    numbers, rows, problems = zip(*rejected, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_REJECT, [project.pk, source, list(numbers), list(rows), list(problems)])
+        cursor.execute(_FORGET_REJECTED, {"project": project.pk, "keep": keep})

@@ -1,0 +1,60 @@
+"""Runs and their curves, what trainers published, and what has nobody working on it."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, F, OuterRef, QuerySet, TextField, Value, Window
+from django.db.models.functions import Cast, Concat, Mod, Now, RowNumber
+
+from webapp.accounts.models import Project
+from webapp.core.errors import NotFound
+from webapp.core.models import Lease
+from webapp.registry.models import ModelVersion
+from webapp.training.models import Publish, Run, RunMetric
+
+RUN_PARTS = ("model_version__model__project", "project")
+
+
+def runs_of(*, project: Project) -> QuerySet[Run]:
+    """Every run, newest first."""
+    return Run.objects.filter(project=project).select_related(*RUN_PARTS).order_by("-id")
+
+
+def run_get(*, project: Project, run_id: int) -> Run:
+    """Raises `NotFound`."""
+    run = runs_of(project=project).filter(pk=run_id).first()
+    if run is None:
+        raise NotFound(f"There is no run {run_id}.")
+    return run
+
+
+def run_metrics(*, run: Run, after_id: int = 0, limit: int = 2000) -> list[RunMetric]:
+    """Points with an id above `after_id`, oldest first; when there are more than `limit`, every nth, the newest always."""
+    points = RunMetric.objects.filter(run=run, id__gt=after_id)
+    stride = -(-points.count() // max(1, limit))
+    if stride <= 1:
+        return list(points.order_by("id"))
+    from_newest = points.annotate(place=Window(RowNumber(), order_by=F("id").desc()))
+    thinned = from_newest.annotate(remainder=Mod(F("place") - 1, Value(stride))).filter(remainder=0)
+    return list(thinned.order_by("id"))
+
+
+def runs_to_revive() -> list[Run]:
+    """Runs that are wanted and have not ended, and that no worker holds."""
+    wanted = Run.objects.filter(wanted=True, state__in=(Run.State.QUEUED, Run.State.RUNNING))
+    name = Concat(Value("trainer:"), Cast(OuterRef("model_version_id"), TextField()), output_field=TextField())
+    return list(wanted.exclude(_is_held(name)).select_related(*RUN_PARTS).order_by("id"))
+
+
+def projects_to_join() -> list[Project]:
+    """Projects whose joiner nobody runs."""
+    name = Concat(Value("joiner:"), Cast(OuterRef("id"), TextField()), output_field=TextField())
+    return list(Project.objects.exclude(_is_held(name)).order_by("id"))
+
+
+def publishes_of(*, model_version: ModelVersion, limit: int = 100) -> QuerySet[Publish]:
+    """The newest published deltas and snapshots, newest first."""
+    return Publish.objects.filter(model_version=model_version).order_by("-id")[:limit]
+
+
+def _is_held(name: Concat) -> Exists:
+    return Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))

@@ -1,0 +1,160 @@
+"""Runs start and stop, and workers report: metrics, publishes, the joiner's progress."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from webapp.accounts.models import Project
+from webapp.core import jobs
+from webapp.core.errors import Conflict, Invalid
+from webapp.core.selectors import lease_holder
+from webapp.registry.models import ModelVersion
+from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
+
+JOB_OF_MODE = {Run.Mode.BATCH.value: jobs.Job.TRAIN_BATCH, Run.Mode.ONLINE.value: jobs.Job.TRAIN_ONLINE}
+ENDED = (Run.State.STOPPED, Run.State.SUCCEEDED, Run.State.FAILED)
+MAX_PUBLISHES_KEPT = 2_000
+MAX_METRICS_KEPT = 50_000
+
+_JOINER_FIELDS = {field.name for field in JoinerProgress._meta.fields} - {"id", "project", "updated_at"}
+
+_PRUNE = """
+DELETE FROM {table} old USING (
+    SELECT {owner} AS owner, id, row_number() OVER (PARTITION BY {owner} ORDER BY id DESC) AS place FROM {table}
+) ranked
+WHERE old.id = ranked.id AND ranked.place > %s
+"""
+
+
+def run_start(*, model_version: ModelVersion, mode: str, until_time: datetime | None = None) -> Run:
+    """Ask for training. Raises `Conflict` while another run of the same model version is wanted, `Invalid`.
+
+    The job is sent after the commit; should Redis be away just then, `freshet.revive` sends it later.
+    """
+    if mode not in JOB_OF_MODE:
+        raise Invalid.field("mode", f"must be one of {', '.join(JOB_OF_MODE)}", repr(mode))
+    if until_time is not None and mode == Run.Mode.ONLINE:
+        raise Invalid.field("until_time", "is for batch runs; an online run ends when it is stopped", str(until_time))
+    with transaction.atomic():
+        ModelVersion.objects.select_for_update().get(pk=model_version.pk)
+        at_work = Run.objects.filter(model_version=model_version, wanted=True).first()
+        if at_work is not None:
+            raise Conflict(
+                f"Run {at_work.pk} ({at_work.mode}) already trains {model_version}; stop it first.", run=at_work.pk
+            )
+        run = Run.objects.create(
+            project=model_version.model.project, model_version=model_version, mode=mode, until_time=until_time
+        )
+        transaction.on_commit(lambda: jobs.send(JOB_OF_MODE[mode], run_id=run.pk), robust=True)
+    return run
+
+
+def run_stop(*, run: Run) -> Run:
+    """Ask for the end of a run. Its worker stops at its next look; with no worker on it, it is stopped now."""
+    open_runs = Run.objects.filter(pk=run.pk).exclude(state__in=ENDED)
+    open_runs.update(wanted=False)
+    if lease_holder(name=run.lease_name) is None:
+        open_runs.update(state=Run.State.STOPPED, finished_at=Now())
+    run.refresh_from_db()
+    return run
+
+
+def run_started(*, run: Run, start_offsets: Mapping[int, int] | None = None) -> None:
+    """A worker has taken the run up; every time after the first counts as a restart."""
+    restarts = Run.objects.filter(pk=run.pk, started_at__isnull=False)
+    restarts.update(num_restarts=F("num_restarts") + 1)
+    values: dict[str, Any] = {"state": Run.State.RUNNING, "started_at": Coalesce("started_at", Now()), "error": ""}
+    if start_offsets is not None:
+        values["start_offsets"] = _offsets(start_offsets)
+    Run.objects.filter(pk=run.pk).update(**values)
+    run.refresh_from_db()
+
+
+def run_report(
+    *,
+    run: Run,
+    values: Mapping[str, Any],
+    num_examples: int,
+    event_time: datetime | None,
+    progress: float | None = None,
+    end_offsets: Mapping[int, int] | None = None,
+) -> bool:
+    """Add a point to the run's curves and keep it as the latest. Answers whether the run is still wanted.
+
+    A metric that is not finite is kept as null: JSON has no word for it.
+    """
+    kept = {name: _finite(value) for name, value in values.items()}
+    changes: dict[str, Any] = {"latest": kept, "num_examples": num_examples}
+    if progress is not None:
+        changes["progress"] = min(max(progress, 0.0), 1.0)
+    if end_offsets is not None:
+        changes["end_offsets"] = _offsets(end_offsets)
+    with transaction.atomic():
+        RunMetric.objects.create(run=run, num_examples=num_examples, event_time=event_time, values=kept)
+        Run.objects.filter(pk=run.pk).update(**changes)
+    return Run.objects.filter(pk=run.pk, wanted=True).exists()
+
+
+def run_finished(*, run: Run, state: str, error: str = "") -> None:
+    """The run ended as `state` (stopped, succeeded or failed) and is wanted no more. Raises `Invalid` for another state."""
+    if state not in ENDED:
+        raise Invalid.field("state", f"must be one of {', '.join(ENDED)}", repr(str(state)))
+    changes: dict[str, Any] = {"state": state, "wanted": False, "error": error, "finished_at": Now()}
+    if state == Run.State.SUCCEEDED:
+        changes["progress"] = 1.0
+    Run.objects.filter(pk=run.pk).update(**changes)
+    run.refresh_from_db()
+
+
+def publish_record(
+    *,
+    model_version: ModelVersion,
+    kind: str,
+    sequence: int,
+    num_rows: int,
+    num_deletes: int,
+    num_bytes: int,
+    event_time: datetime | None,
+) -> Publish:
+    """Note a delta or snapshot that the trainer put into the log."""
+    return Publish.objects.create(
+        model_version=model_version,
+        kind=kind,
+        sequence=sequence,
+        num_rows=num_rows,
+        num_deletes=num_deletes,
+        num_bytes=num_bytes,
+        event_time=event_time,
+    )
+
+
+def joiner_report(*, project: Project, **counters: Any) -> None:
+    """Keep the joiner's counters, by the names of `JoinerProgress`'s fields. Raises `Invalid` for a name it has not."""
+    unknown = counters.keys() - _JOINER_FIELDS
+    if unknown:
+        raise Invalid.field(sorted(unknown)[0], f"must be one of {', '.join(sorted(_JOINER_FIELDS))}", "")
+    if "events_offsets" in counters:
+        counters["events_offsets"] = _offsets(counters["events_offsets"])
+    JoinerProgress.objects.update_or_create(project=project, defaults=counters)
+
+
+def training_prune() -> None:
+    """Forget all but each model version's newest publishes and each run's newest metrics."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PRUNE.format(table="training_publish", owner="model_version_id"), [MAX_PUBLISHES_KEPT])
+        cursor.execute(_PRUNE.format(table="training_runmetric", owner="run_id"), [MAX_METRICS_KEPT])
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _offsets(offsets: Mapping[Any, int]) -> dict[str, int]:
+    return {str(partition): int(offset) for partition, offset in offsets.items()}
