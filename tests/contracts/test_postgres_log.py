@@ -117,10 +117,11 @@ def test_a_server_that_cannot_be_reached_is_a_log_error() -> None:
 def test_a_missing_schema_is_a_log_error_that_names_the_table(log_dsn: str) -> None:
     with psycopg.connect(log_dsn, autocommit=True) as connection:
         connection.execute("CREATE DATABASE empty_of_logs")
-    log = PostgresLog(psycopg.conninfo.make_conninfo(log_dsn, dbname="empty_of_logs"))
-    with pytest.raises(LogError, match="freshet_log"):
-        log.partitions("shop.events")
-    log.close()
+        log = PostgresLog(psycopg.conninfo.make_conninfo(log_dsn, dbname="empty_of_logs"))
+        with pytest.raises(LogError, match="freshet_log"):
+            log.partitions("shop.events")
+        log.close()
+        connection.execute("DROP DATABASE empty_of_logs")
 
 
 def test_more_threads_than_connections_take_turns(log_dsn: str, topic: str) -> None:
