@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -55,11 +56,34 @@ void hash_booleans(const ArrowArray& array, std::uint16_t slot, std::span<std::u
   fill(array, out, [=](std::int64_t at) { return fid_of_integer(bit_at(values, at) ? 1 : 0, slot); });
 }
 
-[[noreturn]] void refuse(std::string_view format, bool dictionary) {
-  throw UnsupportedArrowType(
-      "FIDs are made of string, integer and boolean arrays; received the Arrow format '" +
-      std::string(format) + (dictionary ? "' (dictionary-encoded: decode it first)" : "'"));
+void hash_string_views(const ArrowArray& array, std::uint16_t slot, std::span<std::uint64_t> out) {
+  fill(array, out, [&](std::int64_t at) { return fid_of_string(view_at(array, at), slot); });
 }
+
+void hash_nulls(const ArrowArray&, std::uint16_t, std::span<std::uint64_t> out) {
+  std::fill(out.begin(), out.end(), 0);
+}
+
+struct Hasher {
+  std::string_view format;
+  void (*hash)(const ArrowArray& array, std::uint16_t slot, std::span<std::uint64_t> out);
+};
+
+constexpr Hasher kHashers[] = {
+    {"u", hash_strings<std::int32_t>},
+    {"U", hash_strings<std::int64_t>},
+    {"vu", hash_string_views},
+    {"b", hash_booleans},
+    {"c", hash_integers<std::int8_t>},
+    {"C", hash_integers<std::uint8_t>},
+    {"s", hash_integers<std::int16_t>},
+    {"S", hash_integers<std::uint16_t>},
+    {"i", hash_integers<std::int32_t>},
+    {"I", hash_integers<std::uint32_t>},
+    {"l", hash_integers<std::int64_t>},
+    {"L", hash_integers<std::uint64_t>},
+    {"n", hash_nulls},
+};
 
 }  // namespace
 
@@ -72,29 +96,15 @@ void hash_arrow_array(const ArrowSchema& schema, const ArrowArray& array, std::u
     throw std::invalid_argument("out must have one element per value of the Arrow array");
   }
   const std::string_view format = schema.format;
-  if (schema.dictionary != nullptr) refuse(format, true);
-  if (out.empty() || format == "n") {
-    // Even an empty array must be of a type that has FIDs, so that a wrong column shows up at once.
-    constexpr std::string_view known = " n b c C s S i I l L u U vu ";
-    if (known.find(" " + std::string(format) + " ") == std::string_view::npos) refuse(format, false);
-    std::fill(out.begin(), out.end(), 0);
-    return;
+  const auto* const hasher = std::find_if(std::begin(kHashers), std::end(kHashers),
+                                          [&](const Hasher& known) { return known.format == format; });
+  if (hasher == std::end(kHashers) || schema.dictionary != nullptr) {
+    std::string message = "FIDs are made of string, integer and boolean arrays; received the Arrow format '";
+    message += format;
+    message += schema.dictionary != nullptr ? "' (dictionary-encoded: decode it first)" : "'";
+    throw UnsupportedArrowType(message);
   }
-  if (format == "u") return hash_strings<std::int32_t>(array, slot, out);
-  if (format == "U") return hash_strings<std::int64_t>(array, slot, out);
-  if (format == "vu") {
-    return fill(array, out, [&](std::int64_t at) { return fid_of_string(view_at(array, at), slot); });
-  }
-  if (format == "l") return hash_integers<std::int64_t>(array, slot, out);
-  if (format == "L") return hash_integers<std::uint64_t>(array, slot, out);
-  if (format == "i") return hash_integers<std::int32_t>(array, slot, out);
-  if (format == "I") return hash_integers<std::uint32_t>(array, slot, out);
-  if (format == "s") return hash_integers<std::int16_t>(array, slot, out);
-  if (format == "S") return hash_integers<std::uint16_t>(array, slot, out);
-  if (format == "c") return hash_integers<std::int8_t>(array, slot, out);
-  if (format == "C") return hash_integers<std::uint8_t>(array, slot, out);
-  if (format == "b") return hash_booleans(array, slot, out);
-  refuse(format, false);
+  if (!out.empty()) hasher->hash(array, slot, out);  // an empty array may come without buffers
 }
 
 }  // namespace freshet

@@ -140,4 +140,12 @@ std::size_t KeyIndex::memory_bytes() const noexcept {
          directory_.capacity() * sizeof(directory_[0]);
 }
 
+std::size_t KeyIndex::num_passed() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& segment : segments_) {
+    for (const Bucket& bucket : segment->buckets) sum += bucket.num_passed;
+  }
+  return sum;
+}
+
 }  // namespace freshet

@@ -90,6 +90,28 @@ void test_long_turnover_reuses_memory_and_keeps_the_living() {
   }
 }
 
+void test_probes_settle_under_lasting_inserts_and_erases() {
+  KeyIndex index(5);
+  const std::uint64_t window = 60'000;
+  const auto turn_over = [&](std::uint64_t first, std::uint64_t last) {
+    for (std::uint64_t key = first; key < last; ++key) {
+      index.insert(key, index.hash(key), static_cast<std::uint32_t>(key));
+      if (key < window) continue;
+      const std::uint64_t old = key - window;
+      CHECK(index.erase(old, index.hash(old)) == old);
+    }
+  };
+  turn_over(0, 3 * window);
+  const std::size_t settled = index.num_passed();
+  turn_over(3 * window, 12 * window);
+  CHECK(index.size() == window);
+  CHECK(index.num_passed() < window);
+  CHECK(index.num_passed() < settled + settled / 4);
+  for (std::uint64_t key = 11 * window; key < 12 * window; ++key)
+    CHECK(index.erase(key, index.hash(key)) == key);
+  CHECK(index.size() == 0 && index.num_passed() == 0);
+}
+
 void test_keys_chosen_to_share_a_segment_are_refused_and_harm_nothing() {
   // With the salt known the mixer can be undone, so that all hashes have the same 44 top bits.
   const auto unshift = [](std::uint64_t x, int shift) {
@@ -136,5 +158,6 @@ int main() {
   test_structured_keys();
   test_zero_and_the_greatest_key_are_keys_like_any_other();
   test_long_turnover_reuses_memory_and_keeps_the_living();
+  test_probes_settle_under_lasting_inserts_and_erases();
   test_keys_chosen_to_share_a_segment_are_refused_and_harm_nothing();
 }

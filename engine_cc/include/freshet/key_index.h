@@ -22,8 +22,8 @@ namespace freshet {
 ///  - a key is in at most one cell, at or after its home bucket, before the first bucket with `num_passed` 0;
 ///  - `num_passed` of a bucket counts the keys that start at or before it and lie behind it; an erase takes
 ///  them
-///    back, so there are no tombstones and a long life of inserts and erases leaves probes as short as at
-///    first;
+///    back, so there are no tombstones: under lasting inserts and erases the buckets read beyond the home
+///    bucket settle (0.2 to 0.9 a key measured, against 0.2 after inserts alone) and do not grow;
 ///  - a segment of depth d is pointed at by 2^(global depth - d) neighbouring directory entries.
 ///
 /// `salt` decides where keys lie and nothing else; give it a secret random value where keys come from
@@ -60,6 +60,10 @@ class KeyIndex {
   std::size_t size() const noexcept { return size_; }
   std::size_t num_segments() const noexcept { return segments_.size(); }
   std::size_t memory_bytes() const noexcept;
+
+  /// Buckets that keys of the index lie beyond their home, in all; divided by `size()`, what a lookup reads
+  /// beside the home bucket. Walks the whole index: for tests and measurement.
+  std::size_t num_passed() const noexcept;
 
  private:
   static constexpr std::size_t kBucketCells = 5;
