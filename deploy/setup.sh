@@ -13,7 +13,7 @@ VENV=${VENV:-.venv}
 MIN_FREE_KB=4000000
 started=$(date +%s)
 
-say() { printf '\033[0m[setup %3ss] %s\n' "$(($(date +%s) - started))" "$*"; }
+say() { printf '[setup %3ss] %s\n' "$(($(date +%s) - started))" "$*"; }
 die() {
     printf '\nFreshet cannot be set up: %s\n' "$1" >&2
     shift

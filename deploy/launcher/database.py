@@ -20,6 +20,7 @@ class Demo:
     password: str
     api_key: str
     project: str
+    user_id: str
 
 
 def _run(arguments: Sequence[str], environment: Mapping[str, str], what: str) -> str:
@@ -49,7 +50,7 @@ def create_demo(environment: Mapping[str, str]) -> Demo | None:
     made = json.loads(output.strip().splitlines()[-1])
     if not made.get("created"):
         return None
-    return Demo(made["username"], made["password"], made["api_key"], made["project"])
+    return Demo(made["username"], made["password"], made["api_key"], made["project"], made["user_id"])
 
 
 def has_demo(environment: Mapping[str, str]) -> bool:
