@@ -1,0 +1,115 @@
+"""Every item the trainer has seen lately, with its newest properties, in numbered rows."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+RowArray = npt.NDArray[np.int64]
+
+CATALOGUE_SCHEMA: Final = pa.schema([("row", pa.int64()), ("item_id", pa.string()), ("properties", pa.binary())])
+
+
+class ItemCatalogue:
+    """Up to `capacity` items, the most recently noted. An item keeps its row, a number below `capacity`, until it is dropped.
+
+    A dropped item's row goes to the item that displaced it. `take_changed` tells which rows hold something new. Not thread-safe.
+    """
+
+    def __init__(self, capacity: int = 200_000) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, received {capacity}")
+        self.capacity = capacity
+        self._rows: OrderedDict[str, int] = OrderedDict()
+        self._ids: list[str] = []
+        self._properties: list[Mapping[str, Any]] = []
+        self._changed: set[int] = set()
+        self._reused: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def note(self, items: Iterable[tuple[str, Mapping[str, Any]]]) -> RowArray:
+        """Remember items as just seen, with these properties; answers their rows, int64[n]."""
+        return np.fromiter((self._note_one(item_id, properties) for item_id, properties in items), np.int64)
+
+    def _note_one(self, item_id: str, properties: Mapping[str, Any]) -> int:
+        row = self._rows.get(item_id)
+        if row is None:
+            row = self._new_row(item_id)
+            self._changed.add(row)
+        else:
+            self._rows.move_to_end(item_id)
+            if self._properties[row] != properties:
+                self._changed.add(row)
+        self._properties[row] = properties
+        return row
+
+    def _new_row(self, item_id: str) -> int:
+        if len(self._ids) < self.capacity:
+            row = len(self._ids)
+            self._ids.append(item_id)
+            self._properties.append({})
+        else:
+            _, row = self._rows.popitem(last=False)
+            self._ids[row] = item_id
+            self._reused.append(row)
+        self._rows[item_id] = row
+        return row
+
+    def row_of(self, item_id: str) -> int | None:
+        """The item's row, or None when it is not known."""
+        return self._rows.get(item_id)
+
+    def known_rows(self, item_ids: Iterable[str]) -> RowArray:
+        """Rows of those items that are known."""
+        found = (self._rows.get(item_id) for item_id in item_ids)
+        return np.array([row for row in found if row is not None], np.int64)
+
+    def ids(self, rows: Sequence[int] | RowArray) -> list[str]:
+        return [self._ids[row] for row in rows]
+
+    def properties(self, rows: Sequence[int] | RowArray) -> list[Mapping[str, Any]]:
+        return [self._properties[row] for row in rows]
+
+    def take_changed(self) -> RowArray:
+        """Rows whose item or properties changed since the last call, ascending."""
+        rows = np.array(sorted(self._changed), np.int64)
+        self._changed.clear()
+        return rows
+
+    def take_reused(self) -> list[int]:
+        """Rows that went to another item since the last call, in order."""
+        rows, self._reused = self._reused, []
+        return rows
+
+    def to_arrow(self) -> pa.Table:
+        """Items least recently noted first, as `CATALOGUE_SCHEMA`; `properties` is JSON."""
+        rows = list(self._rows.values())
+        properties = [orjson.dumps(self._properties[row]) for row in rows]
+        columns = [
+            pa.array(rows, pa.int64()),
+            pa.array(list(self._rows), pa.string()),
+            pa.array(properties, pa.binary()),
+        ]
+        return pa.table(columns, schema=CATALOGUE_SCHEMA)
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, capacity: int = 200_000) -> ItemCatalogue:
+        """The inverse of `to_arrow`, with every row changed. `capacity` must hold the table's items."""
+        catalogue = cls(capacity)
+        rows, ids, properties = (column.to_pylist() for column in table.cast(CATALOGUE_SCHEMA).columns)
+        catalogue._rows = OrderedDict(zip(ids, rows, strict=True))
+        catalogue._ids = [""] * len(rows)
+        catalogue._properties = [{}] * len(rows)
+        for row, item_id, each in zip(rows, ids, properties, strict=True):
+            catalogue._ids[row] = item_id
+            catalogue._properties[row] = orjson.loads(each)
+        catalogue._changed = set(rows)
+        return catalogue

@@ -1,0 +1,59 @@
+"""How far training has come: offsets, times and counts, which live and die with the parameters they produced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.sync.delta import TrainedThrough
+from engine.training.logged import LoggedExamples
+
+
+@dataclass(slots=True)
+class Progress:
+    """`examples` and `events`: partition -> next offset, of the topic read and of the events behind it. Counts each example once."""
+
+    examples: dict[int, int] = field(default_factory=dict)
+    events: dict[int, int] = field(default_factory=dict)
+    event_time_ms: int = 0
+    received_ms: int = 0
+    num_examples: int = 0
+    num_batches: int = 0
+    num_refused_batches: int = 0
+
+    def note(self, logged: LoggedExamples) -> None:
+        """Count examples as learned."""
+        self.examples.update(logged.next_offsets)
+        for example in logged.examples:
+            cause = example.cause
+            self.events[cause.partition] = max(self.events.get(cause.partition, 0), cause.offset + 1)
+        self.event_time_ms = max(self.event_time_ms, *(example.event_time_ms for example in logged.examples))
+        self.received_ms = max(self.received_ms, *(example.cause.received_ms for example in logged.examples))
+        self.num_examples += len(logged)
+        self.num_batches += 1
+
+    def trained_through(self) -> TrainedThrough:
+        return TrainedThrough(
+            events=dict(self.events),
+            examples=dict(self.examples),
+            event_time_ms=self.event_time_ms,
+            received_ms=self.received_ms,
+        )
+
+    def reaches(self, offsets: Mapping[int, int]) -> bool:
+        """Whether every example before the given next offsets has been learned."""
+        return all(self.examples.get(partition, 0) >= offset for partition, offset in offsets.items())
+
+    def as_json(self) -> dict[str, Any]:
+        document = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("examples", "events"):
+            document[name] = {str(partition): offset for partition, offset in document[name].items()}
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Progress:
+        fields = dict(document)
+        for name in ("examples", "events"):
+            fields[name] = {int(partition): offset for partition, offset in fields[name].items()}
+        return cls(**fields)

@@ -1,0 +1,166 @@
+"""One training step: rows gathered from the C++ table, a compiled TensorFlow step, gradients applied back to the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from engine.embedding.store import EmbeddingStore
+from engine.features.encoded import FloatArray
+from engine.models.architecture import Inputs
+from engine.models.deepfm import RankingModel, corrected_cross_entropy
+from engine.models.inputs import InputLayout, SparseBatch
+from engine.models.signature import pair_inputs, pool_side, rows_signature, side_signature, side_tensors
+from engine.models.two_tower import RetrievalModel, sampled_softmax
+from engine.spec.definition import ModelDefinition, Side
+from engine.training.adam import Adam
+from engine.training.training_batch import RankingBatch, RetrievalBatch
+
+_INT_ROWS = tf.TensorSpec([None], tf.int32)
+_FLOAT_ROWS = tf.TensorSpec([None], tf.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """`loss` is the weighted mean before the update; scores and labels float32[s] are from before it too.
+
+    A ranking step's scores are probabilities, one for each pair. A retrieval step's are (1 + cosine) / 2 of each user with the item
+    acted on (label 1) and with the next candidate of the batch (label 0), accidental hits left out. `finite` is False when the batch
+    gave an infinite or undefined loss: then nothing was learned from it.
+    """
+
+    loss: float
+    scores: FloatArray
+    labels: FloatArray
+    finite: bool
+
+
+class TrainStep:
+    """Learns from batches. `num_traces` counts compilations: one, whatever the batch sizes.
+
+    What is minimised is the sum of the rows' weighted losses, not their mean: an embedding row then moves as far for one click in a
+    large batch as in a small one. Adam, for the dense weights, does not mind the scale.
+    """
+
+    def __init__(
+        self,
+        definition: ModelDefinition,
+        store: EmbeddingStore,
+        architecture: RankingModel | RetrievalModel,
+        adam: Adam,
+    ) -> None:
+        self._definition = definition
+        self._store = store
+        self._layout = InputLayout(definition)
+        self._architecture = architecture
+        self._adam = adam
+        self._variables = list(architecture.variables.values())
+        self.num_traces = 0
+        signature = [rows_signature(self._layout), *(side_signature(self._layout, side) for side in Side)]
+        self._step = tf.function(
+            self._ranking_step if isinstance(architecture, RankingModel) else self._retrieval_step,
+            input_signature=[*signature, self._extra_signature()],
+            autograph=False,
+        )
+
+    def learn(self, batch: RankingBatch | RetrievalBatch) -> StepResult:
+        """Score the batch, then learn from it."""
+        sparse = self._layout.sparse_batch({Side.USER: batch.user, Side.ITEM: batch.items})
+        rows = {
+            table: tf.convert_to_tensor(self._store.tables[table].lookup_or_create(each.fids, each.slots))
+            for table, each in sparse.unique.items()
+        }
+        sides = (side_tensors(self._layout, side, sparse.sides[side]) for side in Side)
+        loss, scores, labels, gradients = self._step(rows, *sides, _extra_tensors(batch))
+        finite = bool(np.isfinite(loss.numpy()))
+        if finite:
+            self._apply(sparse, gradients)
+        return StepResult(float(loss), scores.numpy(), labels.numpy(), finite)
+
+    def _apply(self, sparse: SparseBatch, gradients: dict[str, Any]) -> None:
+        learning_rate = self._definition.sparse_optimizer.learning_rate
+        for table, each in sparse.unique.items():
+            self._store.tables[table].apply_gradients(each.fids, gradients[table].numpy(), learning_rate)
+
+    def _extra_signature(self) -> dict[str, Any]:
+        if isinstance(self._architecture, RankingModel):
+            floats = dict.fromkeys(("labels", "weights", "sampling_rates"), _FLOAT_ROWS)
+            return {"user_rows": _INT_ROWS, "item_rows": _INT_ROWS, **floats}
+        return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
+
+    def _ranking_step(
+        self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], extra: dict[str, Any]
+    ) -> Any:
+        model = self._architecture
+        assert isinstance(model, RankingModel)
+
+        def losses(users: Inputs, candidates: Inputs) -> tuple[Any, Any, Any]:
+            logits = model.logits(
+                pair_inputs(self._definition, users, candidates, extra["user_rows"], extra["item_rows"])
+            )
+            loss = corrected_cross_entropy(logits, extra["labels"], extra["sampling_rates"])
+            return loss, tf.sigmoid(logits), extra["labels"]
+
+        return self._update(rows, user, items, extra["weights"], losses)
+
+    def _retrieval_step(
+        self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], extra: dict[str, Any]
+    ) -> Any:
+        model = self._architecture
+        assert isinstance(model, RetrievalModel)
+
+        def losses(users: Inputs, candidates: Inputs) -> tuple[Any, Any, Any]:
+            user_vectors, item_vectors = model.user_vectors(users), model.item_vectors(candidates)
+            cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
+            loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.architecture.temperature)
+            return loss, *_compared(cosines, extra["item_keys"])
+
+        return self._update(rows, user, items, extra["weights"], losses)
+
+    def _update(
+        self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], weights: Any, losses: Any
+    ) -> Any:
+        self.num_traces += 1
+        with tf.GradientTape() as tape:
+            tape.watch(rows)
+            users = pool_side(self._layout, Side.USER, rows, user)
+            candidates = pool_side(self._layout, Side.ITEM, rows, items)
+            loss, scores, labels = losses(users, candidates)
+            total = tf.reduce_sum(loss * weights)
+        dense = [variable.value for variable in self._variables]
+        row_gradients, dense_gradients = tape.gradient(
+            total, (rows, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        finite = tf.math.is_finite(total)
+        self._adam.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
+        mean = tf.math.divide_no_nan(total, tf.reduce_sum(weights))
+        return (
+            mean,
+            scores,
+            labels,
+            {table: tf.convert_to_tensor(gradient) for table, gradient in row_gradients.items()},
+        )
+
+
+def _compared(cosines: Any, item_keys: Any) -> tuple[Any, Any]:
+    """Scores and labels of each user's own item and of the next candidate, which serves as a negative."""
+    num_users, num_candidates = tf.shape(cosines)[0], tf.shape(cosines)[1]
+    own = tf.range(num_users)
+    other = (own + 1) % num_candidates
+    negative = tf.gather(cosines, other, batch_dims=1)
+    differs = tf.not_equal(tf.gather(item_keys, other), tf.gather(item_keys, own))
+    negative = tf.boolean_mask(negative, differs)
+    scores = tf.concat([tf.linalg.diag_part(cosines), negative], axis=0)
+    labels = tf.concat([tf.ones([num_users], tf.float32), tf.zeros_like(negative)], axis=0)
+    return (scores + 1.0) / 2.0, labels
+
+
+def _extra_tensors(batch: RankingBatch | RetrievalBatch) -> dict[str, Any]:
+    if isinstance(batch, RankingBatch):
+        names = ("user_rows", "item_rows", "labels", "weights", "sampling_rates")
+    else:
+        names = ("item_keys", "log_q", "weights")
+    return {name: tf.convert_to_tensor(getattr(batch, name)) for name in names}

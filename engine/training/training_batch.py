@@ -1,0 +1,165 @@
+"""From logged examples to what one training step takes: encoded sides, pairs, labels and sampled negatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.features.columns import columns_for_items, columns_from_examples
+from engine.features.encoded import EncodedBatch, FloatArray
+from engine.features.encoder import FeatureEncoder
+from engine.spec.definition import DeepFM, ModelDefinition, Side
+from engine.spec.example import Example, Origin
+from engine.training.draws import example_keys
+from engine.training.frequency import FrequencyEstimates
+from engine.training.item_catalogue import ItemCatalogue, RowArray
+from engine.training.item_pool import ItemPool
+from engine.training.logged import LoggedExamples
+
+FILL_CANDIDATES = 256
+"""A two_tower's batch with fewer positives gets sampled candidates up to so many, so that a lone click learns something too."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankingBatch:
+    """p labelled pairs of a user row and an item row (int32[p]); labels, weights and sampling_rates float32[p].
+
+    `is_sampled` bool[p] marks negatives that the trainer drew itself.
+    """
+
+    user: EncodedBatch
+    items: EncodedBatch
+    user_rows: npt.NDArray[np.int32]
+    item_rows: npt.NDArray[np.int32]
+    labels: FloatArray
+    weights: FloatArray
+    sampling_rates: FloatArray
+    is_sampled: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalBatch:
+    """n users, each of whom acted on the item of the same row; items beyond n are drawn candidates.
+
+    item_keys int64[c] (catalogue rows) and log_q float32[c] as `sampled_softmax` takes them; weights float32[n].
+    """
+
+    user: EncodedBatch
+    items: EncodedBatch
+    item_keys: npt.NDArray[np.int64]
+    log_q: FloatArray
+    weights: FloatArray
+
+
+class BatchBuilder:
+    """Builds batches for one definition, taking note of the items that pass by in the pool, the catalogue and the frequencies."""
+
+    def __init__(
+        self,
+        definition: ModelDefinition,
+        encoder: FeatureEncoder,
+        catalogue: ItemCatalogue,
+        pool: ItemPool,
+        frequency: FrequencyEstimates,
+    ) -> None:
+        self._definition = definition
+        self._encoder = encoder
+        self._catalogue = catalogue
+        self._pool = pool
+        self._frequency = frequency
+        self._event_type = definition.tasks[0].event_type
+        self._user_sources = encoder.sources(Side.USER)
+        self._item_sources = encoder.sources(Side.ITEM)
+
+    def is_positive(self, example: Example) -> bool:
+        return example.labels.get(self._event_type, 0.0) > 0.5
+
+    def build(self, logged: LoggedExamples) -> RankingBatch | RetrievalBatch | None:
+        """The batch to learn from, or None when no example carries the task's label. Call once for each example, in log order."""
+        examples = logged.examples
+        rows = self._catalogue.note((example.item_id, example.item) for example in examples)
+        self._frequency.forget(self._catalogue.take_reused())
+        positive = np.fromiter((self.is_positive(example) for example in examples), np.bool_, len(examples))
+        pushed_before = self._pool.push(rows[positive])
+        self._frequency.observe(rows[positive])
+        keys = example_keys(self._definition.training.seed, logged.partitions, logged.offsets)
+        if isinstance(self._definition.architecture, DeepFM):
+            return self._ranking_batch(logged, positive, pushed_before, keys, rows)
+        return self._retrieval_batch(logged, positive, pushed_before, keys, rows)
+
+    def _ranking_batch(
+        self,
+        logged: LoggedExamples,
+        positive: npt.NDArray[np.bool_],
+        pushed_before: RowArray,
+        keys: npt.NDArray[np.uint64],
+        rows: RowArray,
+    ) -> RankingBatch | None:
+        architecture = self._definition.architecture
+        assert isinstance(architecture, DeepFM)
+        labelled = np.fromiter(
+            (self._event_type in example.labels for example in logged.examples), np.bool_, len(logged)
+        )
+        if not labelled.any():
+            return None
+        kept = np.flatnonzero(labelled)
+        examples = [logged.examples[index] for index in kept]
+        is_action = np.fromiter((example.origin is Origin.ACTION for example in logged.examples), np.bool_, len(logged))
+        asking = np.flatnonzero(is_action[positive])
+        askers = np.flatnonzero(positive)[asking]
+        drawn, possible = self._pool.draw(pushed_before[asking], keys[askers], architecture.num_negatives)
+        usable = possible[:, np.newaxis] & (drawn != rows[askers, np.newaxis])
+        distinct, inverse = np.unique(drawn[usable], return_inverse=True)
+        place_of = np.cumsum(labelled) - 1
+        user_of_drawn = np.broadcast_to(place_of[askers, np.newaxis], drawn.shape)[usable]
+        num, num_drawn = len(examples), inverse.size
+        labels = [example.labels[self._event_type] for example in examples]
+        return RankingBatch(
+            user=self._encode(examples, Side.USER),
+            items=self._encode(examples, Side.ITEM, distinct),
+            user_rows=np.concatenate([np.arange(num), user_of_drawn]).astype(np.int32),
+            item_rows=np.concatenate([np.arange(num), num + inverse.ravel()]).astype(np.int32),
+            labels=np.array(labels + [0.0] * num_drawn, np.float32),
+            weights=np.array(
+                [example.weight for example in examples] + [examples[user].weight for user in user_of_drawn], np.float32
+            ),
+            sampling_rates=np.array([example.sampling_rate for example in examples] + [1.0] * num_drawn, np.float32),
+            is_sampled=np.arange(num + num_drawn) >= num,
+        )
+
+    def _retrieval_batch(
+        self,
+        logged: LoggedExamples,
+        positive: npt.NDArray[np.bool_],
+        pushed_before: RowArray,
+        keys: npt.NDArray[np.uint64],
+        rows: RowArray,
+    ) -> RetrievalBatch | None:
+        if not positive.any():
+            return None
+        examples = [logged.examples[index] for index in np.flatnonzero(positive)]
+        missing = max(0, FILL_CANDIDATES - len(examples))
+        drawn, possible = self._pool.draw(pushed_before[:1], keys[positive][:1], missing)
+        extra = drawn[possible].ravel()
+        candidates = np.concatenate([rows[positive], extra])
+        architecture = self._definition.architecture
+        corrected = not isinstance(architecture, DeepFM) and architecture.log_q_correction
+        log_q = self._frequency.log_probability(candidates) if corrected else np.zeros(candidates.size, np.float32)
+        return RetrievalBatch(
+            user=self._encode(examples, Side.USER),
+            items=self._encode(examples, Side.ITEM, extra),
+            item_keys=candidates,
+            log_q=log_q,
+            weights=np.array([example.weight for example in examples], np.float32),
+        )
+
+    def _encode(self, examples: list[Example], side: Side, drawn: RowArray | None = None) -> EncodedBatch:
+        """One side of the examples; on the item side the drawn catalogue rows follow."""
+        if side is Side.USER:
+            return self._encoder.encode(columns_from_examples(examples, self._user_sources), len(examples), side)
+        rows = [] if drawn is None else drawn.tolist()
+        ids = [example.item_id for example in examples] + self._catalogue.ids(rows)
+        properties = [example.item for example in examples] + list(self._catalogue.properties(rows))
+        return self._encoder.encode(columns_for_items(ids, properties, self._item_sources), len(ids), side)
