@@ -94,6 +94,13 @@ class ItemVectors:
             self._behind.pop(item_id, None)
         return len(waiting)
 
+    def refresh_urgent(self) -> int:
+        """Recompute everything that is new, changed or itself learned; answers how many items."""
+        count = 0
+        while self._urgent:
+            count += self.refresh(min(BATCH_ITEMS, len(self._urgent)))
+        return count
+
     def _mark_urgent(self, item_ids: Iterable[str]) -> None:
         for item_id in item_ids:
             self._behind.pop(item_id, None)

@@ -56,6 +56,12 @@ class TrendingItems:
                 self._top = dict(self._log_weights)
                 self._cut_top()
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._log_weights, self._top = {}, {}
+            self._top_floor = self._newest = -math.inf
+
     def top(self, num_items: int) -> list[tuple[str, float]]:
         """At most `num_items` (at most `top_size`) of (item id, decayed count as of the newest action), greatest first."""
         with self._lock:

@@ -11,7 +11,7 @@ from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.trending import TrendingItems
 from engine.serving.topic_tail import TopicTail
 from engine.spec.event import CatalogChange, Event
-from engine.spec.schema import EventRole, Schema
+from engine.spec.schema import EventRole
 from engine.streams import topics
 from engine.streams.log import EventLog, StoredRecord
 
@@ -23,34 +23,51 @@ logger = logging.getLogger(__name__)
 class ProjectState:
     """Follows the project's `catalog` from its beginning and the tail of its `events`.
 
-    `poll` from one thread at a time; everything else from any.
+    `keep_history` and the polls from one thread at a time; everything else from any. `failure` says why it is not up to date.
     """
 
-    def __init__(self, log: EventLog, project: str, schema: Schema) -> None:
+    def __init__(self, log: EventLog, project: str) -> None:
         self.project = project
-        self.schema = schema
+        self.failure: str | None = None
         self.catalogue = Catalogue()
         self.trending = TrendingItems()
         self.num_corrupt = 0
-        self._histories = UserHistories(schema.history_length)
+        self._log = log
+        self._histories = UserHistories(1)
         self._histories_lock = threading.Lock()
         self._catalog_tail = TopicTail(log, topics.catalog(project))
-        self._events_tail = TopicTail(log, topics.events(project), last_records=EVENTS_READ_AT_START)
+        self._events_tail = self._tail_of_events()
 
-    def poll(self) -> tuple[ItemChanges, int]:
-        """Read on. Answers the items touched and how many records were read."""
-        changes = self._catalog_tail.read()
-        touched = self.catalogue.apply(self._decoded_changes(changes))
+    def keep_history(self, length: int) -> None:
+        """Keep at least `length` items of each user; when that is more than before, the events are read again."""
+        if length <= self._histories.length:
+            return
+        with self._histories_lock:
+            self._histories = UserHistories(length)
+        self.trending.clear()
+        self._events_tail = self._tail_of_events()
+
+    def poll_catalogue(self) -> tuple[ItemChanges, int]:
+        """Read on. Answers the items touched and how many records were read. Raises `LogError`."""
+        records = self._catalog_tail.read()
+        touched = self.catalogue.apply(self._decoded_changes(records))
         for item_id in touched.deleted:
             self.trending.remove(item_id)
-        events = self._events_tail.read()
-        self._record(events)
-        return touched, len(changes) + len(events)
+        return touched, len(records)
 
-    def history(self, user_id: str) -> tuple[str, ...]:
-        """Item ids the user acted on last, oldest first."""
+    def poll_events(self) -> int:
+        """Read on; answers how many records were read. Raises `LogError`."""
+        records = self._events_tail.read()
+        self._record(records)
+        return len(records)
+
+    def history(self, user_id: str, length: int) -> tuple[str, ...]:
+        """The last `length` item ids the user acted on, oldest first."""
         with self._histories_lock:
-            return self._histories.recent(user_id)
+            return self._histories.recent(user_id)[-length:]
+
+    def _tail_of_events(self) -> TopicTail:
+        return TopicTail(self._log, topics.events(self.project), last_records=EVENTS_READ_AT_START)
 
     def _record(self, records: list[StoredRecord]) -> None:
         for record in records:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 Role = Literal["retrieval", "ranking"]
 
 MAX_K = 500
+MAX_ID_LENGTH = 256
 MAX_CANDIDATES = 2_000
 MAX_EXCLUDE = 10_000
 

@@ -1,0 +1,114 @@
+"""What a replica holds of one project: its state and every model version that its deployments need, each once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from engine.errors import InvalidDocument, Problem
+from engine.serving.deployment import ModelRef
+from engine.serving.project_state import ProjectState
+from engine.serving.requests import Role
+from engine.serving.served_model import RankingStage, RetrievalStage, ServedModel
+from engine.spec.definition import TwoTower
+from engine.streams.log import EventLog
+
+Stage = RetrievalStage | RankingStage
+StageKey = tuple[Role, str, int]
+
+logger = logging.getLogger(__name__)
+
+
+def stage_key(role: Role, ref: ModelRef) -> StageKey:
+    return role, ref.name, ref.version
+
+
+class HostedProject:
+    """For one thread at a time; the state and the stages it hands out are for any."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        project: str,
+        models_directory: Path,
+        clock: Callable[[], float],
+    ) -> None:
+        self.project = project
+        self.state = ProjectState(log, project)
+        self._log = log
+        self._models_directory = models_directory
+        self._clock = clock
+        self._retrieval: dict[StageKey, RetrievalStage] = {}
+        self._ranking: dict[StageKey, RankingStage] = {}
+
+    def retrieval(self, ref: ModelRef) -> RetrievalStage:
+        """The stage of a model version, caught up with what was published. Raises `InvalidDocument` unless it is a two_tower."""
+        if not isinstance(ref.definition.architecture, TwoTower):
+            kind = ref.definition.architecture.kind
+            raise InvalidDocument("deployment", [Problem("retrieval", "must be a two_tower model", kind)])
+        key = stage_key("retrieval", ref)
+        if key not in self._retrieval:
+            self._retrieval[key] = RetrievalStage(self._model(ref), self.state.catalogue)
+            self._catch_up(self._retrieval[key])
+        return self._retrieval[key]
+
+    def ranking(self, ref: ModelRef) -> RankingStage:
+        """The stage of a model version, caught up with what was published."""
+        key = stage_key("ranking", ref)
+        if key not in self._ranking:
+            self._ranking[key] = RankingStage(self._model(ref))
+            self._catch_up(self._ranking[key])
+        return self._ranking[key]
+
+    def keep_only(self, keys: Collection[StageKey]) -> None:
+        """Let go of the stages no deployment needs any more."""
+        self._retrieval = {key: stage for key, stage in self._retrieval.items() if key in keys}
+        self._ranking = {key: stage for key, stage in self._ranking.items() if key in keys}
+
+    def catch_up(self) -> None:
+        """Read the catalogue and the events to their present ends, as far as the log can be read."""
+        while self._poll_state():
+            continue
+
+    def poll(self) -> int:
+        """Read on in every topic once; answers how much there was to do. What fails is noted where requests see it."""
+        num_done = self._poll_state()
+        stages: list[Stage] = [*self._retrieval.values(), *self._ranking.values()]
+        for stage in stages:
+            num_done += self._poll_stage(stage)
+        return num_done
+
+    def _poll_state(self) -> int:
+        try:
+            changes, num_changes = self.state.poll_catalogue()
+            for stage in self._retrieval.values():
+                stage.mark_changed(changes)
+            num_events = self.state.poll_events()
+        except Exception as error:
+            if self.state.failure is None:
+                logger.exception("project %s cannot be brought up to date", self.project)
+            self.state.failure = str(error)
+            return 0
+        self.state.failure = None
+        return num_changes + num_events
+
+    def _poll_stage(self, stage: Stage) -> int:
+        """One model's failure must not keep the others from their parameters, whatever it is."""
+        try:
+            num_done = stage.poll()
+        except Exception as error:
+            if stage.model.failure is None:
+                logger.exception("%s model %s cannot be brought up to date", stage.role, stage.model.title)
+            stage.model.failure = str(error) or type(error).__name__
+            return 0
+        stage.model.failure = None
+        return num_done
+
+    def _catch_up(self, stage: Stage) -> None:
+        while self._poll_stage(stage) and not stage.model.can_answer:
+            continue
+
+    def _model(self, ref: ModelRef) -> ServedModel:
+        directory = self._models_directory / ref.name / f"v{ref.version}" / "snapshots"
+        return ServedModel(self._log, self.project, ref, snapshots_directory=directory, clock=self._clock)

@@ -1,0 +1,186 @@
+"""One request's whole path: history, candidates, scores, the k best. Deterministic given the state it reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from engine.errors import EngineError, InvalidDocument, Problem
+from engine.retrieval.asker import Asker
+from engine.retrieval.candidates import Candidate, CandidateSources
+from engine.retrieval.exact_index import Vectors
+from engine.serving.project_state import ProjectState
+from engine.serving.requests import (
+    MAX_CANDIDATES,
+    MAX_EXCLUDE,
+    MAX_ID_LENGTH,
+    MAX_K,
+    ModelPosition,
+    RecommendRequest,
+    Role,
+    ScoredItem,
+)
+from engine.serving.served_model import RankingStage, RetrievalStage
+from engine.spec.document import shorten
+
+EMPTY_CATALOGUE = "the catalogue is empty"
+NOTHING_LEFT = "every candidate is excluded or was acted on recently"
+NONE_KNOWN = "none of the given candidates is in the catalogue, or all are excluded"
+
+logger = logging.getLogger(__name__)
+
+Positions = dict[Role, ModelPosition]
+"""The models that answer, each with the place it answers from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What the path answers; `RecommendReply` without the replica's own fields."""
+
+    items: list[ScoredItem]
+    models: list[ModelPosition]
+    degraded: str | None
+    features: dict[str, Any]
+
+
+class Pipeline:
+    """The path of one deployment. `recommend` from any thread."""
+
+    def __init__(
+        self,
+        state: ProjectState,
+        retrieval: RetrievalStage | None,
+        ranking: RankingStage | None,
+        history_length: int,
+    ) -> None:
+        self._state = state
+        self._history_length = history_length
+        self._retrieval = retrieval
+        self._ranking = ranking
+        self._sources = CandidateSources(state.catalogue, state.trending)
+
+    def recommend(self, request: RecommendRequest) -> Recommendation:
+        """Raises `InvalidDocument` for a request that breaks its rules; everything else is answered, degraded if need be."""
+        check(request)
+        catalogue = self._state.catalogue
+        given = request.user_properties
+        asker = Asker(
+            request.user_id,
+            catalogue.user_properties(request.user_id) if given is None else given,
+            request.context,
+            self._state.history(request.user_id, self._history_length),
+        )
+        failure = self._state.failure
+        reasons = [] if failure is None else [f"catalogue and histories cannot be brought up to date: {failure}"]
+        models: Positions = {}
+        # Positions are taken before scoring: parameters that arrive meanwhile may be used, but must not be claimed.
+        for stage in (self._retrieval, self._ranking):
+            if stage is not None and stage.model.problem is not None:
+                reasons.append(stage.model.problem)
+            if stage is not None and stage.model.can_answer:
+                models[stage.role] = stage.model.position(stage.role)
+        candidates = self._candidates(request, asker, models, reasons)
+        ranked = self._ranked(asker, candidates, models, reasons)
+        best = [candidate for candidate in ranked if catalogue.has(candidate.item_id)][: request.k]
+        if not best:
+            reasons.insert(0, self._why_empty(request))
+        return Recommendation(
+            [ScoredItem(candidate.item_id, candidate.score, candidate.source) for candidate in best],
+            list(models.values()),
+            "; ".join(reasons) or None,
+            self._features(asker, best),
+        )
+
+    def _candidates(
+        self, request: RecommendRequest, asker: Asker, models: Positions, reasons: list[str]
+    ) -> list[Candidate]:
+        retrieval = self._retrieval
+        if request.candidates:
+            # What the user has seen stays: the caller chose it.
+            candidates = self._sources.given(request.candidates, set(request.exclude))
+            if retrieval is None or "ranking" in models:
+                models.pop("retrieval", None)
+                return candidates
+            user = self._user_vector(retrieval, asker, models, reasons)
+            return candidates if user is None else retrieval.rescored(user, candidates)
+        banned = {*request.exclude, *asker.history}
+        if retrieval is not None:
+            user = self._user_vector(retrieval, asker, models, reasons)
+            if user is not None:
+                return self._sources.nearest(retrieval.vectors.index, user, request.k, banned)
+        return self._sources.without_model(request.user_id, banned)
+
+    def _user_vector(
+        self, retrieval: RetrievalStage, asker: Asker, models: Positions, reasons: list[str]
+    ) -> Vectors | None:
+        """float32[dim], or None: the model cannot answer, or knows nothing of this user."""
+        if retrieval.role not in models:
+            return None
+        try:
+            vector = retrieval.user_vector(asker)
+        except Exception as error:
+            self._note_failure(retrieval, error, models, reasons)
+            return None
+        return vector if vector.any() else None
+
+    def _ranked(
+        self, asker: Asker, candidates: list[Candidate], models: Positions, reasons: list[str]
+    ) -> list[Candidate]:
+        """Best first: by the ranking model's score, without one by retrieval's own; of equals the earlier candidate first."""
+        if not candidates:
+            return candidates
+        scores = np.array([candidate.score for candidate in candidates])
+        if self._ranking is not None and self._ranking.role in models:
+            item_ids = [candidate.item_id for candidate in candidates]
+            properties = self._state.catalogue.item_properties(item_ids)
+            try:
+                scores = self._ranking.ranker.score(asker, item_ids, properties)
+            except Exception as error:
+                self._note_failure(self._ranking, error, models, reasons)
+        order = np.argsort(-scores, kind="stable").tolist()
+        values = scores.tolist()
+        return [replace(candidates[place], score=values[place]) for place in order]
+
+    def _note_failure(
+        self, stage: RankingStage | RetrievalStage, error: Exception, models: Positions, reasons: list[str]
+    ) -> None:
+        """A model that fails must not take the answer with it: whatever it raised, the rest of the path goes on."""
+        logger.error("%s model %s failed", stage.role, stage.model.title, exc_info=error)
+        said = error.message if isinstance(error, EngineError) else type(error).__name__
+        reasons.append(f"{stage.role} model {stage.model.title} failed: {said}")
+        del models[stage.role]
+
+    def _why_empty(self, request: RecommendRequest) -> str:
+        if self._state.catalogue.num_items == 0:
+            return EMPTY_CATALOGUE
+        return NONE_KNOWN if request.candidates else NOTHING_LEFT
+
+    def _features(self, asker: Asker, best: Sequence[Candidate]) -> dict[str, Any]:
+        item_ids = [candidate.item_id for candidate in best]
+        properties = self._state.catalogue.item_properties(item_ids)
+        return {
+            "user": dict(asker.properties),
+            "history": list(asker.history),
+            "items": {item_id: dict(each) for item_id, each in zip(item_ids, properties, strict=True)},
+        }
+
+
+def check(request: RecommendRequest) -> None:
+    """Raise `InvalidDocument` naming every field out of bounds."""
+    problems: list[Problem] = []
+    if not 1 <= request.k <= MAX_K:
+        problems.append(Problem("k", f"must be from 1 to {MAX_K}", shorten(request.k)))
+    if not 1 <= len(request.user_id) <= MAX_ID_LENGTH:
+        problems.append(Problem("user_id", f"must have 1 to {MAX_ID_LENGTH} characters", shorten(request.user_id)))
+    for field, values, most in (
+        ("candidates", request.candidates, MAX_CANDIDATES),
+        ("exclude", request.exclude, MAX_EXCLUDE),
+    ):
+        if len(values) > most:
+            problems.append(Problem(field, f"must name at most {most} items", f"{len(values)} items"))
+    if problems:
+        raise InvalidDocument("recommend request", problems)

@@ -1,0 +1,138 @@
+"""A replica: several deployments of several projects, kept up with the log, answering requests meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import ReplicaUnavailable
+from engine.serving.deployment import DeploymentSpec
+from engine.serving.hosted_project import HostedProject, Stage, StageKey, stage_key
+from engine.serving.pipeline import Pipeline
+from engine.serving.requests import DeploymentStatus, RecommendReply, RecommendRequest, StatusReply
+from engine.streams.log import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class _Deployed:
+    spec: DeploymentSpec
+    project: HostedProject
+    pipeline: Pipeline
+    stages: tuple[Stage, ...]
+
+
+class Replica:
+    """Requests come from any thread and never wait for `poll`, `deploy` or `withdraw`, which wait for each other.
+
+    `data_directory` is where trainers leave snapshots: `models/<project>/<model>/v<version>/snapshots`. What several
+    deployments need (a project's catalogue, a model version) is held once. `clock` answers seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        data_directory: Path,
+        *,
+        name: str = "replica",
+        clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.name = name
+        self.started_ms = int(clock() * 1000)
+        self._log = log
+        self._models_directory = data_directory / "models"
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._lock = threading.Lock()
+        self._projects: dict[str, HostedProject] = {}
+        # Replaced whole at each change, so that a request reads it without a lock.
+        self._deployed: dict[tuple[str, str], _Deployed] = {}
+
+    def deployments(self) -> list[DeploymentSpec]:
+        """What is deployed, by project and name."""
+        return [self._deployed[key].spec for key in sorted(self._deployed)]
+
+    def deploy(self, spec: DeploymentSpec) -> None:
+        """Serve a deployment, or another version of it. The old version answers until the new one has read what there is.
+
+        Raises `InvalidDocument` for a retrieval model that is no two_tower; then nothing has changed for requests.
+        """
+        with self._lock:
+            try:
+                deployed = self._prepare(spec)
+                self._deployed = {**self._deployed, (spec.project, spec.name): deployed}
+            finally:
+                self._let_go_of_unused()
+
+    def withdraw(self, project: str, name: str) -> None:
+        """Stop serving a deployment; one that is not served is no error."""
+        with self._lock:
+            self._deployed = {key: each for key, each in self._deployed.items() if key != (project, name)}
+            self._let_go_of_unused()
+
+    def poll(self) -> int:
+        """Read on in every topic once; answers how much there was to do (0: nothing). What fails is noted and tried again."""
+        with self._lock:
+            return sum(project.poll() for project in self._projects.values())
+
+    def recommend(self, request: RecommendRequest) -> RecommendReply:
+        """Raises `ReplicaUnavailable` for a deployment not served here, `InvalidDocument` for a request out of bounds."""
+        started_s = self._stopwatch()
+        deployed = self._deployed.get((request.project, request.deployment))
+        if deployed is None:
+            raise ReplicaUnavailable(
+                f"replica {self.name} serves no deployment {request.deployment!r} of project {request.project!r}",
+                project=request.project,
+                deployment=request.deployment,
+            )
+        answer = deployed.pipeline.recommend(request)
+        return RecommendReply(
+            items=answer.items,
+            models=answer.models,
+            degraded=answer.degraded,
+            features=answer.features,
+            took_ms=(self._stopwatch() - started_s) * 1000,
+            replica=self.name,
+        )
+
+    def status(self) -> StatusReply:
+        """Where every model of every deployment stands."""
+        deployed = self._deployed
+        return StatusReply(self.name, self.started_ms, [_status(deployed[key]) for key in sorted(deployed)])
+
+    def _prepare(self, spec: DeploymentSpec) -> _Deployed:
+        project = self._projects.get(spec.project)
+        if project is None:
+            directory = self._models_directory / spec.project
+            project = HostedProject(self._log, spec.project, directory, self._clock)
+            self._projects[spec.project] = project
+        project.state.keep_history(spec.schema.history_length)
+        project.catch_up()
+        retrieval = None if spec.retrieval is None else project.retrieval(spec.retrieval)
+        ranking = None if spec.ranking is None else project.ranking(spec.ranking)
+        stages = tuple(stage for stage in (retrieval, ranking) if stage is not None)
+        pipeline = Pipeline(project.state, retrieval, ranking, spec.schema.history_length)
+        return _Deployed(spec, project, pipeline, stages)
+
+    def _let_go_of_unused(self) -> None:
+        needed: dict[str, set[StageKey]] = {}
+        for deployed in self._deployed.values():
+            keys = {stage_key(stage.role, stage.model.ref) for stage in deployed.stages}
+            needed.setdefault(deployed.spec.project, set()).update(keys)
+        self._projects = {name: project for name, project in self._projects.items() if name in needed}
+        for name, project in self._projects.items():
+            project.keep_only(needed[name])
+
+
+def _status(deployed: _Deployed) -> DeploymentStatus:
+    catalogue = deployed.project.state.catalogue
+    return DeploymentStatus(
+        project=deployed.spec.project,
+        name=deployed.spec.name,
+        models=[stage.model.status(stage.role) for stage in deployed.stages],
+        num_items=catalogue.num_items,
+        num_users=catalogue.num_users,
+    )

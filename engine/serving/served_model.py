@@ -1,0 +1,248 @@
+"""A model version in a replica: its parameters, kept up with the trainer's, and the stage of the request path it answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from engine.checkpoint.snapshot import load_snapshot
+from engine.embedding.store import EmbeddingStore
+from engine.embedding.table import TableDelta
+from engine.features.columns import columns_for_items
+from engine.features.encoded import FidArray
+from engine.features.encoder import FeatureEncoder
+from engine.models.forward import Predictor
+from engine.ranking.ranker import Ranker
+from engine.retrieval.asker import Asker
+from engine.retrieval.candidates import NO_VECTOR_SCORE, Candidate
+from engine.retrieval.catalogue import Catalogue, ItemChanges
+from engine.retrieval.exact_index import Vectors
+from engine.retrieval.item_vectors import ItemVectors
+from engine.serving.deployment import ModelRef
+from engine.serving.requests import ModelPosition, ModelStatus, Role
+from engine.spec.definition import Side
+from engine.streams import topics
+from engine.streams.log import EventLog
+from engine.sync.applier import Applier
+from engine.sync.delta import Weights
+from engine.sync.snapshot import LoadedSnapshot
+from engine.sync.status import ReplicaStatus
+
+DIGEST_EVERY_S: Final = 5.0
+_NO_FIDS: Final = np.empty(0, np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterChanges:
+    """What a poll changed: FIDs of rows written or deleted, uint64[n], and whether everything else may have changed too."""
+
+    fids: FidArray
+    everything: bool
+
+
+class ServedModel:
+    """`poll` from one thread at a time; everything else from any."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        project: str,
+        ref: ModelRef,
+        *,
+        snapshots_directory: Path,
+        clock: Callable[[], float],
+    ) -> None:
+        self.ref = ref
+        self.title = f"{ref.name} v{ref.version}"
+        self.encoder = FeatureEncoder(ref.definition)
+        self.failure: str | None = None
+        self._clock = clock
+        self._changed_fids: list[FidArray] = []
+        self._everything_changed = False
+        self._has_caught_up = False
+        self._is_served = False
+        self._digest_lock = threading.Lock()
+        self._digest: tuple[object, float, str] | None = None
+        self._applier = Applier(
+            log,
+            topics.params(project, ref.name, ref.version),
+            make_store=lambda: EmbeddingStore.for_definition(ref.definition),
+            snapshots_directory=snapshots_directory,
+            load_snapshot=lambda folder: load_snapshot(folder, ref.definition),
+            clock_ms=lambda: int(clock() * 1000),
+            on_rows=self._note_rows,
+            on_dense=self._take_weights,
+            on_snapshot=self._take_snapshot,
+        )
+        self.predictor = Predictor(ref.definition, self._applier.store)
+        self._served = (self._applier.status(), clock())
+
+    @property
+    def problem(self) -> str | None:
+        """Why the model does not answer as it should, or None. It may still answer, from older parameters (`can_answer`)."""
+        status = self._served[0]
+        if self.failure is not None:
+            return f"model {self.title} cannot be brought up to date: {self.failure}"
+        if status.waiting_for_snapshot is not None:
+            return f"model {self.title} waits for a snapshot: {status.last_error}"
+        return None if self.can_answer else f"model {self.title} has no parameters yet"
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether what is served has parameters."""
+        return self._is_served and self._served[0].sequence > 0
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether everything that was published when the model was loaded has been applied, and it was something."""
+        return self._has_caught_up and self._applier.status().sequence > 0
+
+    def poll(self) -> tuple[int, ParameterChanges]:
+        """Apply deltas that have arrived. Answers how many, and what they changed. Raises `LogError`."""
+        report = self._applier.poll()
+        changes = ParameterChanges(np.concatenate([_NO_FIDS, *self._changed_fids]), self._everything_changed)
+        self._changed_fids, self._everything_changed = [], False
+        self._has_caught_up = self._has_caught_up or report.is_at_end
+        return report.num_deltas + report.num_resyncs, changes
+
+    def mark_served(self) -> None:
+        """From now on answers come from what the last `poll` applied: only now may the model claim its sequence."""
+        self._served = (self._applier.status(), self._clock())
+        self._is_served = self.has_parameters
+
+    def position(self, role: Role) -> ModelPosition:
+        status, age_s = self._status()
+        through = status.trained_through
+        return ModelPosition(
+            role=role,
+            name=self.ref.name,
+            version=self.ref.version,
+            sequence=status.sequence,
+            age_s=age_s,
+            trained_through_event_time_ms=through.event_time_ms,
+            events_through=dict(through.events),
+        )
+
+    def status(self, role: Role) -> ModelStatus:
+        status, age_s = self._status()
+        store = self._applier.store
+        return ModelStatus(
+            role=role,
+            name=self.ref.name,
+            version=self.ref.version,
+            sequence=status.sequence,
+            trainer_sequence=status.trainer_sequence,
+            age_s=age_s,
+            events_through=dict(status.trained_through.events),
+            examples_through=dict(status.trained_through.examples),
+            num_rows=store.num_rows,
+            num_bytes_applied=status.num_bytes_applied,
+            num_rows_applied=status.num_rows_applied,
+            num_deletes_applied=status.num_deletes_applied,
+            num_resyncs=status.num_resyncs,
+            last_error=self.failure or status.last_error,
+            digest=self._current_digest(status, store) if status.sequence else "",
+            table_bytes=store.memory_bytes,
+        )
+
+    def _status(self) -> tuple[ReplicaStatus, float]:
+        status, taken_s = self._served
+        return status, 0.0 if status.age_s is None else status.age_s + max(0.0, self._clock() - taken_s)
+
+    def _current_digest(self, status: ReplicaStatus, store: EmbeddingStore) -> str:
+        """Hexadecimal. It walks every row, so it is taken anew only when rows have changed, and not at every call."""
+        version = (id(store), status.num_rows_applied, status.num_deletes_applied)
+        with self._digest_lock:
+            now_s = self._clock()
+            if self._digest is not None:
+                known, taken_s, digest = self._digest
+                if known == version or now_s - taken_s < DIGEST_EVERY_S:
+                    return digest
+            digest = f"{store.digest():016x}"
+            self._digest = (version, now_s, digest)
+            return digest
+
+    def _note_rows(self, table: str, rows: TableDelta) -> None:
+        del table  # a FID is a hash of its slot too, and a slot has one table
+        self._changed_fids += [rows.fids, rows.deleted]
+
+    def _take_weights(self, weights: Weights) -> None:
+        self.predictor.load_dense_weights(weights)
+        self._everything_changed = True
+
+    def _take_snapshot(self, loaded: LoadedSnapshot) -> None:
+        self.predictor.load_dense_weights(loaded.weights)
+        self.predictor.store = loaded.store
+        self._everything_changed = True
+
+
+class RankingStage:
+    """A model as the ranker of a deployment."""
+
+    role: Role = "ranking"
+
+    def __init__(self, model: ServedModel) -> None:
+        self.model = model
+        self.ranker = Ranker(model.encoder, model.predictor)
+        # The first call compiles, which takes longer than a caller waits.
+        self.ranker.score(_NOBODY, ["-", "-"], [{}, {}])
+
+    def poll(self) -> int:
+        num_applied, _ = self.model.poll()
+        self.model.mark_served()
+        return num_applied
+
+    def mark_changed(self, changes: ItemChanges) -> None:
+        """A ranker reads the catalogue at each request and keeps nothing of it."""
+
+
+class RetrievalStage:
+    """A two_tower over a project's catalogue."""
+
+    role: Role = "retrieval"
+
+    def __init__(self, model: ServedModel, catalogue: Catalogue) -> None:
+        self.model = model
+        self.vectors = ItemVectors(catalogue, model.encoder, model.predictor)
+        self._user_sources = model.encoder.sources(Side.USER)
+        self.user_vector(_NOBODY)
+        sources = model.encoder.sources(Side.ITEM)
+        model.predictor.item_vectors(model.encoder.encode(columns_for_items(["-"], [{}], sources), 1, Side.ITEM))
+
+    def user_vector(self, asker: Asker) -> Vectors:
+        """float32[output_dim]; zero when the model knows nothing of the user."""
+        encoder = self.model.encoder
+        batch = encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
+        vector: Vectors = self.model.predictor.user_vectors(batch)[0]
+        return vector
+
+    def rescored(self, user: Vectors, candidates: list[Candidate]) -> list[Candidate]:
+        """The candidates by their cosine with `user` float32[output_dim]."""
+        scores = self.vectors.index.scores_of(user, [candidate.item_id for candidate in candidates])
+        return [
+            replace(candidate, score=NO_VECTOR_SCORE if score is None else score)
+            for candidate, score in zip(candidates, scores, strict=True)
+        ]
+
+    def mark_changed(self, changes: ItemChanges) -> None:
+        self.vectors.mark_changed(changes)
+
+    def poll(self) -> int:
+        """Apply deltas, renew the vectors they and the catalogue changed, and a piece of what else is out of date."""
+        num_applied, changes = self.model.poll()
+        if changes.everything:
+            self.vectors.mark_all()
+        elif changes.fids.size:
+            self.vectors.mark_rows(changes.fids)
+        # Every item is urgent before the first refresh, so that an index without parameters or half filled is never served.
+        num_renewed = self.vectors.refresh_urgent() + self.vectors.refresh() if self.model.has_parameters else 0
+        self.model.mark_served()
+        return num_applied + num_renewed
+
+
+_NOBODY: Final = Asker("-", {}, {}, ())
