@@ -19,10 +19,9 @@ namespace freshet {
 /// into the same batch.
 ///
 /// Invariants:
-///  - a key is in at most one cell, at or after its home bucket, before the first bucket with `num_passed` 0;
+///  - a key is in at most one cell, between its home bucket and the first bucket with `num_passed` 0, inclusive;
 ///  - `num_passed` of a bucket counts the keys that start at or before it and lie behind it; an erase takes
-///  them
-///    back, so there are no tombstones: under lasting inserts and erases the buckets read beyond the home
+///    them back, so there are no tombstones: under lasting inserts and erases the buckets read beyond the home
 ///    bucket settle (0.2 to 0.9 a key measured, against 0.2 after inserts alone) and do not grow;
 ///  - a segment of depth d is pointed at by 2^(global depth - d) neighbouring directory entries.
 ///

@@ -51,8 +51,9 @@ struct Rows {
 /// dim].
 ///
 /// Thread safety: every method may be called from any thread. One table-wide lock: `lookup`, `contains`,
-/// `digest`, `export_rows` and the counters share it, the rest exclude each other and them; a batch is atomic
-/// to readers.
+/// `digest`, `export_rows` and the counters share it, the rest exclude each other and them; a batch is atomic to
+/// readers. Who goes first is the platform's std::shared_mutex (glibc's lets readers pass a waiting writer), so
+/// readers should leave the table now and then.
 ///
 /// Exceptions: wrong sizes, a batch above `kMaxBatch`, values that are not finite: std::invalid_argument,
 /// before anything changes. std::bad_alloc and std::length_error in the middle of a batch leave a valid table
