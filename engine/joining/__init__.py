@@ -1,0 +1,1 @@
+"""Impressions and the actions that follow them, joined into examples."""

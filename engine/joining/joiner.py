@@ -1,0 +1,175 @@
+"""The joiner: a pure state machine from events to examples. It reads no clock, no log and no disk.
+
+Times are event times, but never later than the time of receipt: one client whose clock runs ahead can neither end
+everybody's windows nor hold its own open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import xxhash
+
+from engine.joining.pending import Impression, Shown
+from engine.joining.state import JoinerSettings, JoinerState
+from engine.spec.event import CatalogChange, Event
+from engine.spec.example import Cause, Example, Origin
+from engine.spec.schema import EventRole
+
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class Joiner:
+    """Joins one project's events. Not thread-safe. Feed each partition's events in order.
+
+    - An impression's items wait for `window_ms`. Each first action of a type on a waiting item is a positive example at once,
+      with the features of the impression; an item nobody acted on becomes a negative of every action type.
+    - An action that names a recommendation belongs to that recommendation's item; one that names none to the newest
+      waiting impression of its user and item. Without an impression it is a positive of origin `action`.
+    """
+
+    def __init__(self, settings: JoinerSettings, state: JoinerState | None = None) -> None:
+        self.settings = settings
+        self.state = state if state is not None else JoinerState(settings)
+
+    def apply_catalog(self, change: CatalogChange) -> None:
+        """A user or item was written or deleted; impressions that already wait keep what they were shown with."""
+        entities = self.state.users if change.kind == "user" else self.state.items
+        if change.deleted:
+            entities.pop(change.id, None)
+        else:
+            entities[change.id] = change.properties
+
+    def process(self, partition: int, offset: int, event: Event) -> list[Example]:
+        """What the event at this place of the `events` topic leads to, in the order to emit it."""
+        state = self.state
+        state.counters.num_events += 1
+        if not state.note_event_id(event.event_id, self.settings.max_recent_event_ids):
+            state.counters.num_duplicates += 1
+            return []
+        time_ms = min(event.timestamp_ms, event.received_ms)
+        cause = Cause(partition, offset, event.received_ms)
+        examples: list[Example] = []
+        if event.role is EventRole.ACTION:
+            example = self._act(event, time_ms, cause)
+            if example is not None:
+                examples.append(example)
+        elif event.role is EventRole.IMPRESSION:
+            examples.extend(self._show(event, time_ms, cause))
+        watermark_ms = state.watermark.observe(partition, time_ms, event.received_ms)
+        examples.extend(self._end_windows(watermark_ms))
+        return examples
+
+    def advance(self, now_ms: int) -> list[Example]:
+        """Let the wall clock end windows while no events come. Call it only with every partition read to its end."""
+        return list(self._end_windows(self.state.watermark.advance(now_ms)))
+
+    def _act(self, event: Event, time_ms: int, cause: Cause) -> Example | None:
+        if event.item_id is None:
+            return None
+        state = self.state
+        shown = state.pending.find(event.recommendation_id, event.user_id, event.item_id, time_ms)
+        if shown is None:
+            example: Example | None = self._orphan(event, event.item_id, time_ms, cause)
+        elif event.type in shown.acted:
+            state.counters.num_duplicates += 1
+            example = None
+        else:
+            shown.acted.add(event.type)
+            example = _from_impression(shown, event.type, time_ms=time_ms, cause=cause, labels={event.type: 1.0})
+        state.histories.record(event.user_id, event.item_id, time_ms)
+        if example is not None:
+            state.counters.num_examples += 1
+            state.counters.num_positives += 1
+        return example
+
+    def _orphan(self, event: Event, item_id: str, time_ms: int, cause: Cause) -> Example:
+        state = self.state
+        state.counters.num_orphans += 1
+        return Example(
+            example_id=event.event_id,
+            user_id=event.user_id,
+            item_id=item_id,
+            event_time_ms=time_ms,
+            origin=Origin.ACTION,
+            labels={event.type: 1.0},
+            cause=cause,
+            user=state.users.get(event.user_id, _NOTHING),
+            item=state.items.get(item_id, _NOTHING),
+            event=event.properties,
+            history=state.histories.recent(event.user_id),
+            recommendation_id=event.recommendation_id,
+        )
+
+    def _show(self, event: Event, time_ms: int, cause: Cause) -> Iterator[Example]:
+        state, logged = self.state, event.features or _NOTHING
+        user, history = logged.get("user"), logged.get("history")
+        impression = Impression(
+            event_id=event.event_id,
+            user_id=event.user_id,
+            recommendation_id=event.recommendation_id,
+            time_ms=time_ms,
+            cause=cause,
+            user=state.users.get(event.user_id, _NOTHING) if user is None else user,
+            history=state.histories.recent(event.user_id) if history is None else tuple(history),
+            properties=event.properties,
+        )
+        logged_items = logged.get("items") or _NOTHING
+        item_ids = [shown.item_id for shown in event.items] or ([event.item_id] if event.item_id is not None else [])
+        for item_id in item_ids:
+            item = logged_items.get(item_id)
+            if (
+                state.pending.add(impression, item_id, state.items.get(item_id, _NOTHING) if item is None else item)
+                is None
+            ):
+                state.counters.num_duplicates += 1
+        while len(state.pending) > self.settings.max_pending:
+            state.counters.num_expired_early += 1
+            yield from self._end(state.pending.pop_oldest())
+
+    def _end_windows(self, watermark_ms: int) -> Iterator[Example]:
+        for shown in self.state.pending.pop_ended(watermark_ms):
+            yield from self._end(shown)
+
+    def _end(self, shown: Shown) -> Iterator[Example]:
+        if shown.acted or not self.settings.action_types:
+            return
+        rate, counters = self.settings.negative_sampling_rate, self.state.counters
+        labels = dict.fromkeys(self.settings.action_types, 0.0)
+        impression = shown.impression
+        example = _from_impression(
+            shown, "none", time_ms=impression.time_ms, cause=impression.cause, labels=labels, sampling_rate=rate
+        )
+        if not is_sampled(example.example_id, rate):
+            counters.num_sampled_out += 1
+            return
+        counters.num_examples += 1
+        counters.num_negatives += 1
+        yield example
+
+
+def is_sampled(example_id: str, rate: float) -> bool:
+    """Whether a negative is kept: a function of its id alone, so that a replay decides the same."""
+    return xxhash.xxh64_intdigest(example_id.encode()) < rate * 2.0**64
+
+
+def _from_impression(
+    shown: Shown, outcome: str, *, time_ms: int, cause: Cause, labels: dict[str, float], sampling_rate: float = 1.0
+) -> Example:
+    impression = shown.impression
+    return Example(
+        example_id=f"{impression.event_id}:{shown.item_id}:{outcome}",
+        user_id=impression.user_id,
+        item_id=shown.item_id,
+        event_time_ms=time_ms,
+        origin=Origin.IMPRESSION,
+        labels=labels,
+        cause=cause,
+        sampling_rate=sampling_rate,
+        user=impression.user,
+        item=shown.item,
+        event=impression.properties,
+        history=impression.history,
+        recommendation_id=impression.recommendation_id,
+    )

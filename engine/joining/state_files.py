@@ -1,0 +1,153 @@
+"""The joiner's state as Arrow files in a folder, openable with pyarrow alone. Properties travel as JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+
+from engine.errors import CorruptRecord
+from engine.features.histories import UserHistories
+from engine.joining.pending import Impression, PendingImpressions
+from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
+from engine.spec.example import Cause
+
+_CATALOGUE: Final = pa.schema([pa.field("id", pa.string()), pa.field("properties", pa.binary())])
+_EVENT_IDS: Final = pa.schema([pa.field("event_id", pa.string())])
+_IMPRESSIONS: Final = pa.schema(
+    [
+        pa.field("event_id", pa.string()),
+        pa.field("user_id", pa.string()),
+        pa.field("recommendation_id", pa.string()),
+        pa.field("time_ms", pa.int64()),
+        pa.field("partition", pa.int32()),
+        pa.field("offset", pa.int64()),
+        pa.field("received_ms", pa.int64()),
+        pa.field("user", pa.binary()),
+        pa.field("history", pa.list_(pa.string())),
+        pa.field("properties", pa.binary()),
+    ]
+)
+_SHOWN: Final = pa.schema(
+    [
+        pa.field("impression", pa.int64()),
+        pa.field("item_id", pa.string()),
+        pa.field("item", pa.binary()),
+        pa.field("acted", pa.list_(pa.string())),
+    ]
+)
+
+
+def save_state(state: JoinerState, folder: Path) -> dict[str, Any]:
+    """Write the state's tables into `folder`; answers the rest as JSON types, for the folder's manifest."""
+    _write(folder / "users.arrow", _catalogue_table(state.users))
+    _write(folder / "items.arrow", _catalogue_table(state.items))
+    _write(folder / "histories.arrow", state.histories.to_arrow())
+    _write(folder / "event_ids.arrow", pa.table([pa.array(state.recent_event_ids, pa.string())], schema=_EVENT_IDS))
+    impressions, shown = _pending_tables(state.pending)
+    _write(folder / "impressions.arrow", impressions)
+    _write(folder / "shown.arrow", shown)
+    return state_meta(state)
+
+
+def state_meta(state: JoinerState) -> dict[str, Any]:
+    """What of the state is not in a table."""
+    return {"watermark": state.watermark.to_json(), "counters": state.counters.to_json()}
+
+
+def load_state(folder: Path, meta: dict[str, Any], settings: JoinerSettings) -> JoinerState:
+    """The inverse of `save_state`. Raises `CorruptRecord`."""
+    try:
+        state = JoinerState(settings)
+        state.users = _catalogue(folder / "users.arrow")
+        state.items = _catalogue(folder / "items.arrow")
+        state.histories = UserHistories.from_arrow(
+            _read(folder / "histories.arrow"), settings.history_length, settings.max_users
+        )
+        event_ids = _read(folder / "event_ids.arrow").column("event_id").to_pylist()
+        state.recent_event_ids = {str(event_id): None for event_id in event_ids}
+        _load_pending(state.pending, _read(folder / "impressions.arrow"), _read(folder / "shown.arrow"))
+        state.watermark.restore(meta["watermark"])
+        state.counters = JoinerCounters(**meta["counters"])
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, IndexError) as error:
+        raise CorruptRecord(f"{folder} does not hold a joiner's state: {error}") from error
+    return state
+
+
+def _pending_tables(pending: PendingImpressions) -> tuple[pa.Table, pa.Table]:
+    numbers: dict[int, int] = {}
+    impressions: list[Impression] = []
+    shown_rows = []
+    for shown in pending:
+        impression = shown.impression
+        number = numbers.setdefault(id(impression), len(impressions))
+        if number == len(impressions):
+            impressions.append(impression)
+        shown_rows.append((number, shown.item_id, orjson.dumps(shown.item), sorted(shown.acted)))
+    impression_rows = [
+        (
+            one.event_id,
+            one.user_id,
+            one.recommendation_id,
+            one.time_ms,
+            one.cause.partition,
+            one.cause.offset,
+            one.cause.received_ms,
+            orjson.dumps(one.user),
+            one.history,
+            orjson.dumps(one.properties),
+        )
+        for one in impressions
+    ]
+    return _table(impression_rows, _IMPRESSIONS), _table(shown_rows, _SHOWN)
+
+
+def _load_pending(pending: PendingImpressions, impressions: pa.Table, shown: pa.Table) -> None:
+    loaded = []
+    for row in impressions.to_pylist():
+        cause = Cause(row["partition"], row["offset"], row["received_ms"])
+        loaded.append(
+            Impression(
+                event_id=row["event_id"],
+                user_id=row["user_id"],
+                recommendation_id=row["recommendation_id"],
+                time_ms=row["time_ms"],
+                cause=cause,
+                user=orjson.loads(row["user"]),
+                history=tuple(row["history"]),
+                properties=orjson.loads(row["properties"]),
+            )
+        )
+    for row in shown.to_pylist():
+        added = pending.add(loaded[row["impression"]], row["item_id"], orjson.loads(row["item"]))
+        if added is None:
+            raise ValueError(f"item {row['item_id']!r} waits twice in one recommendation")
+        added.acted.update(row["acted"])
+
+
+def _catalogue_table(entities: dict[str, dict[str, Any]]) -> pa.Table:
+    return _table([(one, orjson.dumps(properties)) for one, properties in entities.items()], _CATALOGUE)
+
+
+def _catalogue(path: Path) -> dict[str, dict[str, Any]]:
+    table = _read(path)
+    properties = table.column("properties").to_pylist()
+    return {str(one): orjson.loads(text) for one, text in zip(table.column("id").to_pylist(), properties, strict=True)}
+
+
+def _table(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(column, one.type) for column, one in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=65_536)
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.OSFile(str(path), "rb") as source, pa.ipc.open_file(source) as reader:
+        return reader.read_all()
