@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.evaluation.auc import NUM_BINS, Floats, StreamingAuc
+from engine.evaluation.hit_rate import HitRates
 
 HALF_LIFE_EXAMPLES: Final = 20_000.0
 
@@ -32,12 +33,13 @@ class DecayedMean:
 
 
 class StreamMetrics:
-    """Loss, AUC and log loss over the recent stream; part of the checkpoint."""
+    """Loss, AUC, log loss and hit rates over the recent stream; part of the checkpoint."""
 
     def __init__(self) -> None:
         self.loss = DecayedMean(HALF_LIFE_EXAMPLES)
         self.log_loss = DecayedMean(HALF_LIFE_EXAMPLES)
         self.auc = StreamingAuc(HALF_LIFE_EXAMPLES)
+        self.hits = HitRates()
 
     def note(self, loss: float, scores: Floats, labels: Floats, *, with_log_loss: bool) -> None:
         """A step's loss, and its scores in [0, 1] with labels; log loss only where the scores are probabilities."""
@@ -49,12 +51,12 @@ class StreamMetrics:
             self.log_loss.note(log_loss(scores, labels), scores.size)
 
     def values(self) -> dict[str, float | None]:
-        """`loss`, `auc`, `log_loss`; None where nothing can be said yet."""
-        return {"loss": self.loss.value, "auc": self.auc.value, "log_loss": self.log_loss.value}
+        """`loss`, `auc`, `log_loss`, `hr_at_10`, `hr_at_10_frozen`; None where nothing can be said yet."""
+        return {"loss": self.loss.value, "auc": self.auc.value, "log_loss": self.log_loss.value, **self.hits.values()}
 
     def as_json(self) -> dict[str, Any]:
         means = {name: [mean.total, mean.weight] for name, mean in (("loss", self.loss), ("log_loss", self.log_loss))}
-        return {**means, "auc": [row.tolist() for row in self.auc.histograms]}
+        return {**means, "auc": [row.tolist() for row in self.auc.histograms], "hits": self.hits.as_json()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StreamMetrics:
@@ -66,6 +68,7 @@ class StreamMetrics:
         if histograms.shape != (2, NUM_BINS):
             raise ValueError(f"auc: must be 2 histograms of {NUM_BINS} bins, received shape {histograms.shape}")
         metrics.auc.histograms = histograms
+        metrics.hits = HitRates(hits=document["hits"])
         return metrics
 
 

@@ -78,8 +78,12 @@ class ItemCatalogue:
     def properties(self, rows: Sequence[int] | RowArray) -> list[Mapping[str, Any]]:
         return [self._properties[row] for row in rows]
 
+    def mark_changed(self, rows: RowArray) -> None:
+        """Say that what is known of these items' parameters changed."""
+        self._changed.update(rows.tolist())
+
     def take_changed(self) -> RowArray:
-        """Rows whose item or properties changed since the last call, ascending."""
+        """Rows new, changed or marked since the last call, ascending."""
         rows = np.array(sorted(self._changed), np.int64)
         self._changed.clear()
         return rows

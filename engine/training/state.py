@@ -26,7 +26,7 @@ from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
 from engine.training.progress import Progress
 from engine.training.train_step import StepResult, TrainStep
-from engine.training.training_batch import BatchBuilder
+from engine.training.training_batch import BatchBuilder, RetrievalBatch
 
 CHECKPOINTS: Final = "checkpoints"
 SNAPSHOTS: Final = "snapshots"
@@ -63,6 +63,8 @@ class TrainingState:
         """Score, then learn from at most `batch_size` examples, and count them. None when they hold nothing for the task."""
         batch = self.builder.build(logged)
         result = None if batch is None else self.step.learn(batch)
+        if isinstance(batch, RetrievalBatch):
+            self.catalogue.mark_changed(batch.item_keys)
         if result is not None and result.finite:
             is_ranking = self.definition.architecture.kind == "deepfm"
             self.metrics.note(result.loss, result.scores, result.labels, with_log_loss=is_ranking)

@@ -1,0 +1,165 @@
+"""HR@10 of a stream: clicks ranked against the catalogue before they are learned, by the model and by its frozen copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.evaluation.hit_rate import hits_in_top
+from engine.features.columns import columns_for_items, columns_from_examples
+from engine.features.encoded import EncodedBatch, FloatArray
+from engine.models.forward import Predictor
+from engine.spec.definition import Side, TwoTower
+from engine.spec.example import Example
+from engine.training.draws import example_keys, unit_draws
+from engine.training.item_catalogue import ItemCatalogue, RowArray
+from engine.training.logged import LoggedExamples
+from engine.training.state import TrainingState
+
+NUM_RANKED: Final = 200
+"""How many of the pool's most frequent items a deepfm ranks; a target not among them is a miss."""
+
+REFRESH_S: Final = 5.0
+_ENCODE_ROWS: Final = 8192
+_SAMPLE_STREAM: Final = 1
+
+
+class _Ranking(Protocol):
+    """Scores of users against columns of candidates, for the live and the frozen model: float32[m, n] each."""
+
+    def scores(self, user: EncodedBatch) -> tuple[FloatArray, FloatArray]: ...
+
+    def columns_of(self, rows: RowArray) -> RowArray: ...
+
+
+class PrequentialEvaluator:
+    """Evaluates a fixed sample of positives: those whose key (seed, place in the log) draws below `evaluate_fraction`.
+
+    A two_tower ranks the whole known catalogue by exact dot products. A deepfm ranks the `NUM_RANKED` items most frequent in the pool.
+    Items of the user's history are left out of the list, and clicks on them are not evaluated. An item never seen before is a miss.
+    Item vectors are computed anew for items just learned or changed, and for all of them every `REFRESH_S`.
+    """
+
+    def __init__(self, state: TrainingState, frozen: Predictor, clock: Callable[[], float]) -> None:
+        self._state = state
+        live = Predictor(state.definition, state.store, state.architecture)
+        is_retrieval = isinstance(state.definition.architecture, TwoTower)
+        self._live = live
+        self._ranking: _Ranking = (
+            _CatalogueRanking(state, live, frozen, clock) if is_retrieval else _PopularRanking(state, live, frozen)
+        )
+
+    def evaluate(self, logged: LoggedExamples) -> int:
+        """Rank the sampled clicks and note the hits in the state's metrics; answers how many. Call before they are learned."""
+        examples = self._sample(logged)
+        if not examples:
+            return 0
+        state = self._state
+        self._live.follow(state.architecture)
+        sources = state.encoder.sources(Side.USER)
+        user = state.encoder.encode(columns_from_examples(examples, sources), len(examples), Side.USER)
+        scores = self._ranking.scores(user)
+        catalogue = state.catalogue
+        for index, example in enumerate(examples):
+            seen = self._ranking.columns_of(catalogue.known_rows(example.history))
+            for each in scores:
+                each[index, seen[seen >= 0]] = -np.inf
+        rows = [catalogue.row_of(example.item_id) for example in examples]
+        targets = self._ranking.columns_of(np.array([-1 if row is None else row for row in rows], np.int64))
+        live, frozen = (hits_in_top(each, targets) for each in scores)
+        state.metrics.hits.note(live, frozen)
+        return len(examples)
+
+    def _sample(self, logged: LoggedExamples) -> list[Example]:
+        training = self._state.definition.training
+        keys = example_keys(training.seed, logged.partitions, logged.offsets)
+        chosen = np.flatnonzero(unit_draws(keys, _SAMPLE_STREAM) < training.evaluate_fraction)
+        examples = (logged.examples[index] for index in chosen)
+        is_positive = self._state.builder.is_positive
+        return [example for example in examples if is_positive(example) and example.item_id not in example.history]
+
+
+class _CatalogueRanking:
+    """Every known item, column for catalogue row, by item vectors kept up to date."""
+
+    def __init__(self, state: TrainingState, live: Predictor, frozen: Predictor, clock: Callable[[], float]) -> None:
+        self._state = state
+        self._live = live
+        self._frozen = frozen
+        self._clock = clock
+        self._refreshed_s = -np.inf
+        self._vectors = tuple(np.zeros((0, _output_dim(state)), np.float32) for _ in range(2))
+
+    def scores(self, user: EncodedBatch) -> tuple[FloatArray, FloatArray]:
+        self._refresh()
+        num_items = len(self._state.catalogue)
+        live, frozen = (vectors[:num_items] for vectors in self._vectors)
+        return self._live.user_vectors(user) @ live.T, self._frozen.user_vectors(user) @ frozen.T
+
+    def columns_of(self, rows: RowArray) -> RowArray:
+        return rows
+
+    def _refresh(self) -> None:
+        catalogue = self._state.catalogue
+        rows = catalogue.take_changed()
+        now_s = self._clock()
+        everything = now_s - self._refreshed_s >= REFRESH_S
+        if everything:
+            rows = np.arange(len(catalogue))
+            self._refreshed_s = now_s
+        self._vectors = tuple(_grown(vectors, len(catalogue)) for vectors in self._vectors)
+        for start in range(0, rows.size, _ENCODE_ROWS):
+            chosen = rows[start : start + _ENCODE_ROWS]
+            items = _encode_items(self._state, chosen)
+            for predictor, vectors in zip((self._live, self._frozen), self._vectors, strict=True):
+                vectors[chosen] = predictor.item_vectors(items)
+
+
+class _PopularRanking:
+    """The pool's most frequent items, scored pair by pair."""
+
+    def __init__(self, state: TrainingState, live: Predictor, frozen: Predictor) -> None:
+        self._state = state
+        self._predictors = (live, frozen)
+        self._rows: RowArray = np.empty(0, np.int64)
+
+    def scores(self, user: EncodedBatch) -> tuple[FloatArray, FloatArray]:
+        counts = self._state.pool.counts(len(self._state.catalogue))
+        order = np.argsort(-counts, kind="stable")[:NUM_RANKED]
+        self._rows = order[counts[order] > 0]
+        items = _encode_items(self._state, self._rows)
+        user_rows = np.repeat(np.arange(user.num_rows, dtype=np.int32), self._rows.size)
+        item_rows = np.tile(np.arange(self._rows.size, dtype=np.int32), user.num_rows)
+        shape = (user.num_rows, self._rows.size)
+        live, frozen = (each.pair_scores(user, items, user_rows, item_rows).reshape(shape) for each in self._predictors)
+        return live, frozen
+
+    def columns_of(self, rows: RowArray) -> RowArray:
+        place = np.full(len(self._state.catalogue) + 1, -1, np.int64)
+        place[self._rows] = np.arange(self._rows.size)
+        columns: RowArray = place[rows]
+        return columns
+
+
+def _output_dim(state: TrainingState) -> int:
+    architecture = state.definition.architecture
+    assert isinstance(architecture, TwoTower)
+    return architecture.output_dim
+
+
+def _encode_items(state: TrainingState, rows: RowArray) -> EncodedBatch:
+    catalogue: ItemCatalogue = state.catalogue
+    columns = columns_for_items(catalogue.ids(rows), catalogue.properties(rows), state.encoder.sources(Side.ITEM))
+    return state.encoder.encode(columns, rows.size, Side.ITEM)
+
+
+def _grown(vectors: FloatArray, num_rows: int) -> FloatArray:
+    """The same rows with room for at least `num_rows`, doubling so that growth stays cheap."""
+    if vectors.shape[0] >= num_rows:
+        return vectors
+    grown: npt.NDArray[Any] = np.zeros((max(num_rows, 2 * vectors.shape[0]), vectors.shape[1]), np.float32)
+    grown[: vectors.shape[0]] = vectors
+    return grown

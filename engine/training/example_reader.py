@@ -1,0 +1,74 @@
+"""Reads the `examples` topic in log order, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from engine.streams.log import EventLog, StoredRecord
+
+
+class ExampleReader:
+    """Reads each partition in order, in turn. `next_offsets` is what comes next; records read are not committed anywhere."""
+
+    def __init__(self, log: EventLog, topic: str, start: Mapping[int, int]) -> None:
+        """Partitions that `start` does not name begin at their earliest record."""
+        self._log = log
+        self._topic = topic
+        earliest = log.earliest_offsets(topic)
+        self.next_offsets = {
+            partition: start.get(partition, earliest[partition]) for partition in log.partitions(topic)
+        }
+        self._turn = 0
+
+    def read(
+        self,
+        max_records: int,
+        clock: Callable[[], float],
+        *,
+        timeout_s: float = 0.0,
+        linger_s: float = 0.0,
+        until: Mapping[int, int] | None = None,
+    ) -> list[StoredRecord]:
+        """At most `max_records`: waits `timeout_s` for the first and, from then on, `linger_s` for the rest.
+
+        `until` (partition -> offset) ends each partition there. Raises `OffsetOutOfRange` when what comes next was trimmed.
+        """
+        records = self._sweep(max_records, until, timeout_s)
+        deadline = clock() + linger_s
+        while records and len(records) < max_records:
+            more = self._sweep(max_records - len(records), until, max(0.0, deadline - clock()))
+            if not more:
+                break
+            records += more
+        return records
+
+    def num_behind(self) -> int:
+        """Records between here and the end of the topic."""
+        ends = self._log.end_offsets(self._topic)
+        return sum(ends[partition] - offset for partition, offset in self.next_offsets.items())
+
+    def _sweep(self, max_records: int, until: Mapping[int, int] | None, timeout_s: float) -> list[StoredRecord]:
+        """What is there now in all partitions, starting with another one each time; if nothing is, the first to come in time."""
+        order = sorted(self.next_offsets)
+        order = order[self._turn % len(order) :] + order[: self._turn % len(order)]
+        self._turn += 1
+        records: list[StoredRecord] = []
+        for wait_s in (0.0, timeout_s / len(order)):
+            for partition in order:
+                records += self._read_one(partition, max_records - len(records), until, 0.0 if records else wait_s)
+            if records or wait_s == timeout_s == 0.0:
+                break
+        return records
+
+    def _read_one(
+        self, partition: int, max_records: int, until: Mapping[int, int] | None, timeout_s: float
+    ) -> list[StoredRecord]:
+        offset = self.next_offsets[partition]
+        if until is not None:
+            max_records = min(max_records, until.get(partition, 0) - offset)
+        if max_records <= 0:
+            return []
+        records = self._log.read(self._topic, partition, offset, max_records, timeout_s)
+        if records:
+            self.next_offsets[partition] = records[-1].offset + 1
+        return records

@@ -1,0 +1,141 @@
+"""The online loop: examples in, parameters out, for as long as it is polled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.checkpoint.folder import newest_folder
+from engine.checkpoint.snapshot import load_snapshot, write_snapshot
+from engine.evaluation.prequential import PrequentialEvaluator
+from engine.models.forward import Predictor
+from engine.spec.definition import ModelDefinition
+from engine.streams import topics
+from engine.streams.log import EventLog
+from engine.sync.publisher import PublishReport
+from engine.sync.snapshot import SnapshotMeta
+from engine.training.example_reader import ExampleReader
+from engine.training.logged import parse_records
+from engine.training.publication import Publication
+from engine.training.state import TrainingState
+
+FROZEN: Final = "frozen"
+METRICS_EVERY_S: Final = 1.0
+
+Metrics = dict[str, float | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What one poll did: examples learned, clicks evaluated, and what was published."""
+
+    num_examples: int
+    num_evaluated: int
+    published: PublishReport
+
+
+def _no_metrics(_: Mapping[str, float | int | None]) -> None:
+    return None
+
+
+def _no_fence() -> None:
+    return None
+
+
+class OnlineTrainer:
+    """Learns from a project's `examples` topic and publishes to a model version's `params` topic.
+
+    It starts from the newest checkpoint in `directory`, at that checkpoint's exact offsets, or from nothing at the earliest example.
+    The parameters it first started from are kept in `directory/frozen`, so that the frozen hit rate means the same after a restart.
+    One trainer at a time; not thread-safe. Killed at any moment, the next one counts each example once and repeats no sequence.
+    """
+
+    def __init__(
+        self,
+        definition: ModelDefinition,
+        log: EventLog,
+        project: str,
+        model: str,
+        version: int,
+        directory: Path,
+        *,
+        clock: Callable[[], float],
+        on_metrics: Callable[[Metrics], None] = _no_metrics,
+        fence: Callable[[], None] = _no_fence,
+    ) -> None:
+        """`clock` answers seconds since the epoch. Raises `UnknownTopic`, `CorruptRecord`, `LeaseLost`."""
+        self._definition = definition
+        self._clock = clock
+        self._on_metrics = on_metrics
+        self.state = TrainingState.restore_or_new(definition, directory)
+        topic = topics.examples(project)
+        log.create_topic(topic)
+        self._reader = ExampleReader(log, topic, self.state.progress.examples)
+        fence()
+        self._evaluator = PrequentialEvaluator(self.state, self._frozen(directory), clock)
+        self.publication = Publication(
+            self.state, log, project, model, version, directory, clock=clock, clock_ms=self._clock_ms, fence=fence
+        )
+        self._reported_s = clock()
+        self._reported_examples = self.state.progress.num_examples
+
+    def poll(self, timeout_s: float = 1.0) -> PollResult:
+        """Learn from one batch, waiting at most `timeout_s` for its first example, then publish and save what is due.
+
+        Raises `LeaseLost` (stop at once), `LogError` and OSError (poll again, or start anew), `CorruptRecord`.
+        """
+        training = self._definition.training
+        wait_s = max(0.0, min(timeout_s, self.publication.next_due_s() - self._clock()))
+        records = self._reader.read(training.batch_size, self._clock, timeout_s=wait_s, linger_s=training.linger_s)
+        num_evaluated = 0
+        if records:
+            logged = parse_records(records)
+            num_evaluated = self._evaluator.evaluate(logged)
+            self.state.learn(logged)
+        report = self.publication.run_due()
+        self._report_metrics()
+        return PollResult(len(records), num_evaluated, report)
+
+    def close(self) -> None:
+        """Publish and save what is pending; for an orderly stop. Raises as `poll`."""
+        if self.publication.has_caught_up:
+            self.publication.snapshot()
+        self.publication.checkpoint()
+        self._report_metrics(at_once=True)
+
+    def metrics(self) -> Metrics:
+        """The dictionary that `on_metrics` gets."""
+        progress = self.state.progress
+        elapsed_s = self._clock() - self._reported_s
+        learned = progress.num_examples - self._reported_examples
+        return {
+            **self.state.metrics.values(),
+            "examples_per_s": learned / elapsed_s if elapsed_s > 0 else 0.0,
+            "num_examples": progress.num_examples,
+            "table_rows": self.state.store.num_rows,
+            "table_bytes": self.state.store.memory_bytes,
+            "event_time_ms": progress.event_time_ms,
+            "lag_records": self._reader.num_behind(),
+        }
+
+    def _report_metrics(self, *, at_once: bool = False) -> None:
+        now_s = self._clock()
+        if at_once or now_s - self._reported_s >= METRICS_EVERY_S:
+            self._on_metrics(self.metrics())
+            self._reported_s, self._reported_examples = now_s, self.state.progress.num_examples
+
+    def _frozen(self, directory: Path) -> Predictor:
+        folder = newest_folder(directory / FROZEN)
+        if folder is None:
+            meta = SnapshotMeta(sequence=0, params_offset=0, trained_through=self.state.progress.trained_through())
+            weights = self.state.architecture.dense_weights()
+            folder = write_snapshot(directory / FROZEN, self.state.store, weights, meta, self._clock_ms())
+        loaded = load_snapshot(folder, self._definition)
+        predictor = Predictor(self._definition, loaded.store)
+        predictor.load_dense_weights(loaded.weights)
+        return predictor
+
+    def _clock_ms(self) -> int:
+        return int(self._clock() * 1000)

@@ -1,0 +1,139 @@
+"""When an online trainer publishes, snapshots and checkpoints, and that it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.checkpoint.snapshot import write_snapshot
+from engine.streams import topics
+from engine.streams.log import EventLog
+from engine.sync.publisher import Publisher, PublishReport
+from engine.sync.snapshot import SnapshotMeta
+from engine.training.state import SNAPSHOTS, TrainingState
+
+
+class Publication:
+    """Publishes one state's parameters on the definition's timetable.
+
+    After a restart nothing is published before training has again passed what the topic says was published already: a replica never
+    goes back. Every row learned meanwhile is still touched, and goes out with the first delta after that. `fence` is called before
+    anything leaves, and raises `LeaseLost` for a trainer that must stop. `clock` is in seconds; its epoch does not matter.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        log: EventLog,
+        project: str,
+        model: str,
+        version: int,
+        directory: Path,
+        *,
+        clock: Callable[[], float],
+        clock_ms: Callable[[], int],
+        fence: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._directory = directory
+        self._clock = clock
+        self._clock_ms = clock_ms
+        self._fence = fence
+        self.publisher = Publisher(
+            log,
+            topics.params(project, model, version),
+            project=project,
+            model=model,
+            version=version,
+            store=state.store,
+            clock_ms=clock_ms,
+            fence=fence,
+            max_delta_bytes=state.definition.sync.max_delta_bytes,
+        )
+        now_s = clock()
+        self._rows_due_s = self._dense_due_s = now_s
+        self._snapshot_due_s = now_s + state.definition.sync.snapshot_every_s
+        self._checkpoint_due_s = now_s + state.definition.training.checkpoint_every_s
+        self._dense_steps_published = -1
+        self._snapshot_sequence = -1
+        self._examples_saved = state.progress.num_examples
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether training has passed everything published before."""
+        published = self.publisher.last_published
+        return published is None or self._state.progress.reaches(published.trained_through.examples)
+
+    def next_due_s(self) -> float:
+        """The clock's time at which `run_due` next has something to do."""
+        return min(self._rows_due_s, self._checkpoint_due_s)
+
+    def run_due(self) -> PublishReport:
+        """Do whatever is due. Raises `LeaseLost`, `LogError`, OSError; calling again later loses nothing."""
+        now_s = self._clock()
+        sync = self._state.definition.sync
+        report = PublishReport()
+        if now_s >= self._rows_due_s:
+            if self.has_caught_up:
+                report += self._publish(with_dense=now_s >= self._dense_due_s)
+                if now_s >= self._dense_due_s:
+                    self._dense_due_s = now_s + sync.dense_interval_s
+            self._rows_due_s = now_s + sync.interval_s
+        if now_s >= self._snapshot_due_s and self.has_caught_up:
+            report += self.snapshot()
+            self._snapshot_due_s = now_s + sync.snapshot_every_s
+        self.checkpoint_if_due()
+        return report
+
+    def _publish(self, *, with_dense: bool) -> PublishReport:
+        trained_through = self._state.progress.trained_through()
+        report = self.publisher.publish_rows(trained_through)
+        num_steps = self._state.adam.num_steps
+        if with_dense and num_steps != self._dense_steps_published:
+            report += self.publisher.publish_dense(self._state.architecture.dense_weights(), trained_through)
+            self._dense_steps_published = num_steps
+        return report
+
+    def snapshot(self) -> PublishReport:
+        """Publish what is pending and write a snapshot of just that; nothing is written when nothing was published since the last."""
+        report = self._publish(with_dense=True)
+        if self.publisher.sequence == self._snapshot_sequence:
+            return report
+        self._fence()
+        self._write_snapshot()
+        self._snapshot_sequence = self.publisher.sequence
+        return report
+
+    def publish_snapshot(self) -> PublishReport:
+        """Write a snapshot and publish it in place of all touched rows: replicas that follow load it. What a batch run ends with."""
+        self._fence()
+        folder = self._write_snapshot()
+        report = self.publisher.publish_snapshot(folder, self._state.progress.trained_through())
+        for table in self._state.store.tables.values():
+            table.forget_touched()
+        self._dense_steps_published = self._state.adam.num_steps
+        return report
+
+    def _write_snapshot(self) -> Path:
+        meta = SnapshotMeta(
+            sequence=self.publisher.sequence,
+            params_offset=self.publisher.next_offset,
+            trained_through=self._state.progress.trained_through(),
+        )
+        weights = self._state.architecture.dense_weights()
+        return write_snapshot(self._directory / SNAPSHOTS, self._state.store, weights, meta, self._clock_ms())
+
+    def checkpoint_if_due(self) -> None:
+        """Save the state when `checkpoint_every_s` has passed since it was last due."""
+        now_s = self._clock()
+        if now_s >= self._checkpoint_due_s:
+            self.checkpoint()
+            self._checkpoint_due_s = now_s + self._state.definition.training.checkpoint_every_s
+
+    def checkpoint(self, *, always: bool = False) -> None:
+        """Save the state, unless no example was learned since it was last saved."""
+        if not always and self._state.progress.num_examples == self._examples_saved:
+            return
+        self._fence()
+        self._state.save(self._directory, self._clock_ms())
+        self._examples_saved = self._state.progress.num_examples
