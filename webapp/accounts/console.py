@@ -75,10 +75,7 @@ def _project(account: Account, slug: str) -> Project:
 
 def refusal(request: HttpRequest, error: AppError | EngineError, project: Project | None = None) -> HttpResponse:
     """A page that says what was refused and why, with the status the API would answer."""
-    if isinstance(error, AppError):
-        status = error.status
-    else:
-        status = 503 if isinstance(error, ReplicaUnavailable) else 400
+    status = error.status if isinstance(error, AppError) else 503 if isinstance(error, ReplicaUnavailable) else 400
     context = {"project": project, "message": error.message, "problems": problems_of(error)}
     return render(request, "refused.html", context, status=status)
 

@@ -90,7 +90,9 @@ def _steps(project: Project, num_events: int) -> list[Step]:
             "Schema",
             schema.version > 1 or num_events > 0,
         ),
-        Step("Bring events", _count(num_events, "event") + " accepted", link("events_upload"), "Upload", num_events > 0),
+        Step(
+            "Bring events", _count(num_events, "event") + " accepted", link("events_upload"), "Upload", num_events > 0
+        ),
         Step("Define a model", _count(num_models, "model"), link("models"), "Models", num_models > 0),
         Step(
             "Train it",
@@ -118,9 +120,7 @@ def _steps(project: Project, num_events: int) -> list[Step]:
 
 def _in_order(steps: list[Step]) -> list[Step]:
     first = next((step.name for step in steps if not step.done), None)
-    return [
-        Step(step.name, step.about, step.url, step.action, step.done, is_next=step.name == first) for step in steps
-    ]
+    return [Step(step.name, step.about, step.url, step.action, step.done, is_next=step.name == first) for step in steps]
 
 
 def _recommended(project: Project) -> bool:

@@ -34,7 +34,9 @@ def home(request: HttpRequest) -> HttpResponse:
         except AppError as error:
             form.add_error("slug", error.message)
         else:
-            messages.success(request, f"Project {project.name} is there. The checklist below leads to its first answer.")
+            messages.success(
+                request, f"Project {project.name} is there. The checklist below leads to its first answer."
+            )
             return redirect("overview", project.slug)
     context = {"projects": selectors.projects_of(account=account), "form": form}
     return render(request, "accounts/home.html", context, status=400 if form.errors else 200)

@@ -69,7 +69,5 @@ class UploadForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        cleaned["columns"] = {
-            name: cleaned[f"column_{name}"] for name in COLUMNS if cleaned.get(f"column_{name}")
-        }
+        cleaned["columns"] = {name: cleaned[f"column_{name}"] for name in COLUMNS if cleaned.get(f"column_{name}")}
         return cleaned

@@ -64,14 +64,15 @@ def upload_events(
 
 
 def _ingest(project: Project, batch: list[tuple[int, object]], source: str, report: UploadReport) -> None:
-    answered = services.events_ingest(project=project, rows=[row for _, row in batch], source=source)
+    rows = [row for _, row in batch]
+    answered = services.events_ingest(project=project, rows=rows, source=source, first_row_number=batch[0][0])
     report.num_accepted += answered.num_accepted
     report.num_repeated += answered.num_repeated
     report.num_rejected += answered.num_rejected
     for result in answered.results:
         if result.status == "rejected" and len(report.rejected) < REJECTED_SHOWN:
-            problems = [problem if isinstance(problem, dict) else problem.as_dict() for problem in result.problems]
-            report.rejected.append(RejectedLine(batch[result.index][0], problems))
+            line = batch[result.index][0]
+            report.rejected.append(RejectedLine(line, [problem.as_dict() for problem in result.problems]))
 
 
 def _jsonl_rows(file: BinaryIO) -> Iterator[tuple[int, object]]:
@@ -89,7 +90,9 @@ def _csv_rows(file: BinaryIO, schema: Schema, mapping: CsvMapping) -> Iterator[t
     headers = list(reader.fieldnames or [])
     missing = [header for header in mapping.columns.values() if header not in headers]
     if missing:
-        raise Invalid.field("columns", f"must be headers of the file, which has {', '.join(headers)}", ", ".join(missing))
+        raise Invalid.field(
+            "columns", f"must be headers of the file, which has {', '.join(headers)}", ", ".join(missing)
+        )
     try:
         for row in reader:
             yield reader.line_num, _event_row(row, schema, mapping)

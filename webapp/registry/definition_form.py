@@ -92,9 +92,7 @@ def row_controls(
 ) -> list[list[Control]]:
     """Controls of each row of `slots`, `dense` or `tasks`."""
     rows = document.get(name) or []
-    return [
-        controls(ROWS[name], f"{name}.{index}", row, problems, options=options) for index, row in enumerate(rows)
-    ]
+    return [controls(ROWS[name], f"{name}.{index}", row, problems, options=options) for index, row in enumerate(rows)]
 
 
 def controls(

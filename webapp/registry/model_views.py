@@ -99,7 +99,11 @@ def _write(request: HttpRequest, project: Project, name: str, *, is_new: bool) -
     if action == "as_text":
         return _text_page(request, project, name, _indented(document), [], is_new=is_new)
     if not is_editable(document):
-        shape = {"field": "(document)", "rule": "has parts the form has no place for; publish it as text", "received": ""}
+        shape = {
+            "field": "(document)",
+            "rule": "has parts the form has no place for; publish it as text",
+            "received": "",
+        }
         return _text_page(request, project, name, _indented(document), [shape], is_new=is_new)
     _change_rows(document, action, argument)
     return _page(request, project, name, document, is_new=is_new)
@@ -124,7 +128,11 @@ def _publish(
     write = services.model_create if is_new else services.model_publish
     try:
         version = write(
-            project=project, name=name, document=document, note=request.POST.get("note", ""), account=account_of(request)
+            project=project,
+            name=name,
+            document=document,
+            note=request.POST.get("note", ""),
+            account=account_of(request),
         )
     except REFUSALS as error:
         problems = problems_of(error) or [{"field": "name", "rule": error.message, "received": ""}]
@@ -155,7 +163,9 @@ def _indented(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _frame(request: HttpRequest, project: Project, name: str, problems: list[dict[str, str]], is_new: bool) -> dict[str, Any]:
+def _frame(
+    request: HttpRequest, project: Project, name: str, problems: list[dict[str, str]], is_new: bool
+) -> dict[str, Any]:
     return {
         "project": project,
         "page": "models",

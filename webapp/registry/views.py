@@ -30,7 +30,9 @@ def schema(request: HttpRequest, project: Project) -> HttpResponse:
 @require_GET
 @project_page
 def schema_version(request: HttpRequest, project: Project, version: int) -> HttpResponse:
-    return _schema_page(request, project, get_object_or_404(selectors.schema_versions(project=project), version=version))
+    return _schema_page(
+        request, project, get_object_or_404(selectors.schema_versions(project=project), version=version)
+    )
 
 
 def _schema_page(request: HttpRequest, project: Project, shown: SchemaVersion) -> HttpResponse:

@@ -56,10 +56,11 @@ def duration(value: float | None) -> str:
 
 
 @register.filter
-def when(value: datetime | None) -> SafeString:
-    """A `<time>` saying how long ago, with the exact time as its title."""
-    if value is None:
+def when(value: datetime | str | None) -> SafeString:
+    """A `<time>` saying how long ago, with the exact time as its title; takes RFC 3339 text too."""
+    if not value:
         return format_html("{}", NONE)
+    value = datetime.fromisoformat(value) if isinstance(value, str) else value
     exact = timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z")
     ago = duration(max(0.0, (timezone.now() - value).total_seconds()))
     return format_html('<time datetime="{}" title="{}">{} ago</time>', value.isoformat(), exact, ago)
@@ -107,5 +108,12 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
-def lookup(mapping: dict[str, Any], key: str) -> Any:
-    return mapping.get(key, "")
+def parts(value: int) -> str:
+    """A share in parts of 10,000 as a percentage."""
+    return f"{value / 100:g}%"
+
+
+@register.filter
+def plain(value: Any) -> str:
+    """A property's value as words: a list's members after each other."""
+    return ", ".join(str(member) for member in value) if isinstance(value, list) else str(value)

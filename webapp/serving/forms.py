@@ -1,0 +1,47 @@
+"""Forms of serving: a deployment, and a request on the try-it page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from engine.serving.requests import MAX_K
+from webapp.accounts.models import Project
+from webapp.registry.models import ModelVersion
+from webapp.serving.models import Deployment
+from webapp.serving.services import KIND_OF_ROLE
+
+PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+
+
+def versions_of_kind(project: Project, kind: str) -> forms.ModelChoiceField:
+    versions = ModelVersion.objects.filter(model__project=project, document__architecture__kind=kind)
+    return forms.ModelChoiceField(
+        queryset=versions.select_related("model").order_by("model__name", "-version"),
+        required=False,
+        empty_label="none",
+    )
+
+
+class DeploymentForm(forms.Form):
+    """Which versions answer together. The service checks that they fit."""
+
+    name = forms.CharField(max_length=63, widget=forms.TextInput(attrs=PLAIN))
+
+    def __init__(self, *args: Any, project: Project, deployment: Deployment | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for role, kind in KIND_OF_ROLE.items():
+            self.fields[role] = versions_of_kind(project, kind)
+        self.fields["retrieval"].help_text = "Finds items in the catalogue."
+        self.fields["ranking"].help_text = "Orders what was found."
+        if deployment:
+            del self.fields["name"]
+            self.initial |= {"retrieval": deployment.retrieval_id, "ranking": deployment.ranking_id}
+
+
+class TryForm(forms.Form):
+    user_id = forms.CharField(
+        max_length=256, label="User", widget=forms.TextInput(attrs={**PLAIN, "list": "recent-users"})
+    )
+    k = forms.IntegerField(min_value=1, max_value=MAX_K, initial=10, label="How many")

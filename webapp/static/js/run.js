@@ -1,0 +1,25 @@
+// The run page: curves and summary, as the run's stream tells them.
+import { Chart } from "./charts.js";
+import { follow } from "./live.js";
+
+const MAX_POINTS = 4000;
+const page = document.querySelector("[data-run]");
+const summary = document.querySelector("[data-summary]");
+const charts = [...page.querySelectorAll(".chart")].map((element) => new Chart(element));
+let points = [];
+
+follow(
+  page.dataset.live,
+  (update) => {
+    if (update.points.length) {
+      points = points.concat(update.points);
+      // Every other point of the older half goes when there are too many to draw.
+      if (points.length > MAX_POINTS) points = points.filter((_, index) => index > MAX_POINTS / 2 || index % 2 === 0);
+      for (const chart of charts) chart.draw(points);
+    }
+    summary.innerHTML = update.html;
+    // The end takes the stop button away, which is the page's to say.
+    if (update.ended && page.dataset.ended === "no") window.location.reload();
+  },
+  (after) => `${page.dataset.poll}?after=${after}`,
+);

@@ -1,0 +1,81 @@
+"""Pages of runs: the list, one run with its curves, and starting and stopping."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from webapp.accounts.console import REFUSALS, project_page
+from webapp.accounts.models import Project
+from webapp.registry.selectors import model_version
+from webapp.training import selectors, services
+from webapp.training.live import ENDED, run_update
+
+PAGE_SIZE = 50
+
+CHARTS = [
+    ("HR@10, against the same model frozen", "share", [("hr_at_10", "online"), ("hr_at_10_frozen", "frozen")]),
+    ("Loss", "plain", [("loss", "loss")]),
+    ("AUC", "plain", [("auc", "AUC")]),
+    ("Log loss", "plain", [("log_loss", "log loss")]),
+    ("Examples per second", "count", [("examples_per_s", "examples/s")]),
+    ("Table rows", "count", [("table_rows", "rows")]),
+    ("Table bytes", "bytes", [("table_bytes", "bytes")]),
+    ("Examples waiting", "count", [("lag_records", "records")]),
+]
+
+
+@require_GET
+@project_page
+def runs(request: HttpRequest, project: Project) -> HttpResponse:
+    shown = Paginator(selectors.runs_of(project=project), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"project": project, "page": "runs", "runs": shown.object_list, "shown": shown}
+    return render(request, "training/runs.html", context)
+
+
+@require_GET
+@project_page
+def run(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+    shown = selectors.run_get(project=project, run_id=run_id)
+    context = {
+        "project": project,
+        "page": "runs",
+        "run": shown,
+        "ended": shown.state in ENDED,
+        "charts": [
+            {"title": title, "format": form, "series": [{"key": key, "label": label} for key, label in series]}
+            for title, form, series in CHARTS
+        ],
+    }
+    return render(request, "training/run.html", context)
+
+
+@require_GET
+@project_page
+def run_metrics(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+    """What the stream sends, asked for once: the way of a browser whose stream does not come through."""
+    after = request.GET.get("after", "0")
+    return JsonResponse(run_update(project=project, run_id=run_id, after_id=int(after) if after.isdecimal() else 0))
+
+
+@require_POST
+@project_page
+def run_start(request: HttpRequest, project: Project, name: str, version: int) -> HttpResponse:
+    wanted = model_version(project=project, name=name, version=version)
+    try:
+        started = services.run_start(model_version=wanted, mode=request.POST.get("mode", ""))
+    except REFUSALS as error:
+        messages.error(request, error.message)
+        return redirect("model", project.slug, name)
+    return redirect("run", project.slug, started.pk)
+
+
+@require_POST
+@project_page
+def run_stop(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+    services.run_stop(run=selectors.run_get(project=project, run_id=run_id))
+    messages.success(request, "The run stops after the batch it is at, with a checkpoint.")
+    return redirect("run", project.slug, run_id)
