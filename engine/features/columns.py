@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,14 +11,14 @@ import pyarrow as pa
 from engine.spec.definition import Side, side_of
 from engine.spec.example import Example
 
-Columns = dict[str, pa.Array]
+Columns: TypeAlias = "dict[str, pa.Array[Any]]"
 """Source -> values, one row per example, user or item. See `column_of` for the Arrow types a column can have."""
 
 _HISTORY: Final = pa.list_(pa.string())
 _INT64_RANGE: Final = range(-(2**63), 2**63)
 
 
-def column_of(values: Sequence[Any]) -> pa.Array:
+def column_of(values: Sequence[Any]) -> pa.Array[Any]:
     """One source's raw JSON values as an Arrow array; None is null.
 
     Usually `int64`, `string`, `double`, `bool` or a list of one of these. When one column holds values of several kinds (a property
@@ -51,7 +51,7 @@ def _mixed_column(values: Sequence[Any]) -> pa.StructArray:
         numbers.append(
             float(value) if isinstance(value, float) or (isinstance(value, int) and value in _INT64_RANGE) else None
         )
-    arrays = [
+    arrays: list[pa.Array[Any]] = [
         pa.array(integers, pa.list_(pa.int64())),
         pa.array(strings, pa.list_(pa.string())),
         pa.array(numbers, pa.float64()),
@@ -119,7 +119,7 @@ def columns_for_items(
 
 def repeat_rows(columns: Columns, num_rows: int) -> Columns:
     """One row `num_rows` times: a user beside each of its candidates."""
-    indices = pa.array(np.zeros(num_rows, np.int64))
+    indices = np.zeros(num_rows, np.int64)
     return {source: column.take(indices) for source, column in columns.items()}
 
 

@@ -40,11 +40,11 @@ class FeatureEncoder:
 
     def sources(self, side: Side | None = None) -> list[str]:
         """Every source that `encode` reads for the side, each once, in the definition's order."""
-        named = [*self.slots(side), *self.dense(side)]
-        return list(dict.fromkeys(each.source for each in named))
+        sources = [slot.source for slot in self.slots(side)] + [dense.source for dense in self.dense(side)]
+        return list(dict.fromkeys(sources))
 
-    def encode(self, columns: Mapping[str, pa.Array], num_rows: int, side: Side | None = None) -> EncodedBatch:
-        """Encode `num_rows` rows. A source absent from `columns` is missing in every row. Raises ValueError on a column of another length."""
+    def encode(self, columns: Mapping[str, pa.Array[Any]], num_rows: int, side: Side | None = None) -> EncodedBatch:
+        """Encode `num_rows` rows. A source absent from `columns` is missing in every row. Raises ValueError on another length."""
         for source, column in columns.items():
             if len(column) != num_rows:
                 raise ValueError(f"columns.{source}: must have {num_rows} rows, received {len(column)}")
@@ -52,12 +52,11 @@ class FeatureEncoder:
         inputs = self.dense(side)
         dense = np.zeros((num_rows, len(inputs)), np.float32)
         for index, each in enumerate(inputs):
-            column = columns.get(each.source)
-            if column is not None:
-                dense[:, index] = _dense_values(column, each.transform)
+            if each.source in columns:
+                dense[:, index] = _dense_values(columns[each.source], each.transform)
         return EncodedBatch(slots, dense, num_rows)
 
-    def _encode_slot(self, slot: Slot, column: pa.Array | None, num_rows: int) -> SlotValues:
+    def _encode_slot(self, slot: Slot, column: Any, num_rows: int) -> SlotValues:
         if column is None:
             return SlotValues(np.empty(0, np.uint64), np.zeros(num_rows + 1, np.int32))
         number = self._numbers[slot.name]
@@ -70,7 +69,7 @@ class FeatureEncoder:
         return SlotValues(_hash(values, number), _offsets(usable.astype(np.int32)))
 
 
-def _hash(values: pa.Array, number: int) -> npt.NDArray[np.uint64]:
+def _hash(values: pa.Array[Any], number: int) -> npt.NDArray[np.uint64]:
     return hash_ids(values, number) if len(values) else np.empty(0, np.uint64)
 
 
@@ -80,11 +79,11 @@ def _offsets(lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return offsets
 
 
-def _hashable(column: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+def _hashable(column: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
     """The usable values of a flat column as int64 or string without nulls, and which rows had one."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        usable = pc.fill_null(pc.not_equal(column, ""), False)
+        usable: Any = pc.fill_null(pc.greater(pc.binary_length(column), pa.scalar(0)), False)
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         column = column.cast(pa.int64())
         usable = column.is_valid()
@@ -98,7 +97,7 @@ def _hashable(column: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
     return (column if mask.all() else column.filter(usable)), mask
 
 
-def _hash_list(column: pa.Array, number: int, max_values: int) -> SlotValues:
+def _hash_list(column: Any, number: int, max_values: int) -> SlotValues:
     """Hash a list column: unusable values left out first, then the last `max_values` of each row kept."""
     num_rows = len(column)
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int32)
@@ -124,7 +123,7 @@ def _interleave(first: SlotValues, second: SlotValues, max_values: int) -> SlotV
     return SlotValues(fids[kept], _offsets(np.minimum(lengths, np.int32(max_values))))
 
 
-def _dense_values(column: pa.Array, transform: DenseTransform) -> FloatArray:
+def _dense_values(column: Any, transform: DenseTransform) -> FloatArray:
     numbers = _numbers_of(column)
     if transform is DenseTransform.LOG1P:
         numbers = np.sign(numbers) * np.log1p(np.abs(numbers))
@@ -134,9 +133,9 @@ def _dense_values(column: pa.Array, transform: DenseTransform) -> FloatArray:
     return floats
 
 
-def _numbers_of(column: pa.Array) -> npt.NDArray[np.float64]:
+def _numbers_of(column: Any) -> npt.NDArray[np.float64]:
     """A column as float64[n]; what is no single number is NaN."""
-    kind: Any = column.type
+    kind = column.type
     if pa.types.is_struct(kind):
         column, kind = column.field("number"), pa.float64()
     if pa.types.is_boolean(kind):

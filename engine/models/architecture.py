@@ -27,7 +27,7 @@ class Inputs:
 
 
 class Architecture:
-    """Layers under stable names. Weights are a function of the definition alone: every layer is seeded by the definition's seed and its name."""
+    """Layers under stable names. First weights are a function of the definition alone: a layer is seeded by the definition and its name."""
 
     def __init__(self, definition: ModelDefinition) -> None:
         self.definition = definition

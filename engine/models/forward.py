@@ -147,7 +147,7 @@ class Predictor:
         architecture = self._architecture
         assert isinstance(architecture, RankingModel)
 
-        def scores(
+        def scores(  # noqa: PLR0917 - as a compiled function takes them
             weights: tuple[Any, ...],
             rows: dict[str, Any],
             user: dict[str, Any],

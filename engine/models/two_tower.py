@@ -11,7 +11,7 @@ from engine.spec.definition import ModelDefinition, Side, TwoTower, side_of
 
 
 class RetrievalModel(Architecture):
-    """Each side: concat(pooled slots, dense) -> ReLU layers -> linear -> unit length. The dot product of a user and an item is their cosine.
+    """Each side: concat(pooled slots, dense) -> ReLU layers -> linear -> unit length. A dot product is a cosine.
 
     A row without any FID or dense value under zero biases has no direction; its vector is zero.
     """

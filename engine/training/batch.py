@@ -53,7 +53,7 @@ def _no_fence() -> None:
     return None
 
 
-def train_batch(
+def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     definition: ModelDefinition,
     log: EventLog,
     project: str,
@@ -85,12 +85,29 @@ def train_batch(
     state = TrainingState.restore_or_new(definition, directory)
     reader = ExampleReader(log, topic, state.progress.examples)
     publication = Publication(
-        state, log, project, model, version, directory, clock=clock, clock_ms=lambda: int(clock() * 1000), fence=fence
+        state,
+        log,
+        project=project,
+        model=model,
+        version=version,
+        directory=directory,
+        clock=clock,
+        clock_ms=lambda: int(clock() * 1000),
+        fence=fence,
     )
     num_total = state.progress.num_examples + sum(
         max(0, end - reader.next_offsets[partition]) for partition, end in ends.items()
     )
-    is_complete = _learn_until(state, reader, ends, publication, clock, num_total, on_progress, should_stop)
+    is_complete = _learn_until(
+        state,
+        reader,
+        ends,
+        publication,
+        clock=clock,
+        num_total=num_total,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
     if is_complete:
         # An empty partition has an exact place too.
         state.progress.examples = {**ends, **state.progress.examples}
@@ -111,6 +128,7 @@ def _learn_until(
     reader: ExampleReader,
     ends: Mapping[int, int],
     publication: Publication,
+    *,
     clock: Callable[[], float],
     num_total: int,
     on_progress: Callable[[BatchProgress], None],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +35,7 @@ class FrequencyEstimates:
         # Occurrence number k of every row at once: distinct rows, so that one vector operation is one step of the recurrence.
         by_place = np.argsort(places, kind="stable")
         bounds = np.r_[0, np.cumsum(np.bincount(places))] if places.size else np.zeros(1, np.int64)
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in itertools.pairwise(bounds):
             chosen = by_place[start:end]
             self._step(ordered[chosen], times[chosen])
         self.num_seen += rows.size

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 RowArray = npt.NDArray[np.int64]
 
-CATALOGUE_SCHEMA: Final = pa.schema([("row", pa.int64()), ("item_id", pa.string()), ("properties", pa.binary())])
+CATALOGUE_SCHEMA: Final = pa.schema(
+    [pa.field("row", pa.int64()), pa.field("item_id", pa.string()), pa.field("properties", pa.binary())]
+)
 
 
 class ItemCatalogue:
@@ -108,7 +110,8 @@ class ItemCatalogue:
     def from_arrow(cls, table: pa.Table, capacity: int = 200_000) -> ItemCatalogue:
         """The inverse of `to_arrow`, with every row changed. `capacity` must hold the table's items."""
         catalogue = cls(capacity)
-        rows, ids, properties = (column.to_pylist() for column in table.cast(CATALOGUE_SCHEMA).columns)
+        columns: list[list[Any]] = [column.to_pylist() for column in table.cast(CATALOGUE_SCHEMA).columns]
+        rows, ids, properties = columns
         catalogue._rows = OrderedDict(zip(ids, rows, strict=True))
         catalogue._ids = [""] * len(rows)
         catalogue._properties = [{}] * len(rows)

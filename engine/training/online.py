@@ -52,7 +52,7 @@ class OnlineTrainer:
     One trainer at a time; not thread-safe. Killed at any moment, the next one counts each example once and repeats no sequence.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what is trained, from where, into where
         self,
         definition: ModelDefinition,
         log: EventLog,
@@ -76,7 +76,15 @@ class OnlineTrainer:
         fence()
         self._evaluator = PrequentialEvaluator(self.state, self._frozen(directory), clock)
         self.publication = Publication(
-            self.state, log, project, model, version, directory, clock=clock, clock_ms=self._clock_ms, fence=fence
+            self.state,
+            log,
+            project=project,
+            model=model,
+            version=version,
+            directory=directory,
+            clock=clock,
+            clock_ms=self._clock_ms,
+            fence=fence,
         )
         self._reported_s = clock()
         self._reported_examples = self.state.progress.num_examples

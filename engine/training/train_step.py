@@ -159,6 +159,7 @@ def _compared(cosines: Any, item_keys: Any) -> tuple[Any, Any]:
 
 
 def _extra_tensors(batch: RankingBatch | RetrievalBatch) -> dict[str, Any]:
+    names: tuple[str, ...]
     if isinstance(batch, RankingBatch):
         names = ("user_rows", "item_rows", "labels", "weights", "sampling_rates")
     else:
