@@ -105,7 +105,7 @@ def _framework_answer(error: exceptions.APIException) -> Response:
     if isinstance(error, exceptions.Throttled) and (wait_s := getattr(error, "wait", None)) is not None:
         headers["Retry-After"] = str(max(1, int(wait_s)))
     if isinstance(error, exceptions.ValidationError):
-        extra["problems"] = _problems(error.detail)
+        extra["problems"] = [Problem(field, rule, "").as_dict() for field, rule in flattened(error.detail)]
         first = extra["problems"][0]
         return _answer(error.status_code, "invalid", f"{first['field']}: {first['rule']}", extra)
     codes = error.get_codes()
@@ -113,17 +113,17 @@ def _framework_answer(error: exceptions.APIException) -> Response:
     return _answer(error.status_code, code, str(error.detail), extra, headers)
 
 
-def _problems(detail: Any, path: str = "") -> list[dict[str, str]]:
-    """Django REST framework's nested details, flattened to field and rule."""
+def flattened(detail: Any, path: str = "") -> list[tuple[str, str]]:
+    """Django REST framework's nested details as (dotted field, rule)."""
     if isinstance(detail, dict):
         found = []
         for name, inner in detail.items():
             here = path if name == "non_field_errors" else f"{path}.{name}".lstrip(".")
-            found += _problems(inner, here)
+            found += flattened(inner, here)
         return found
     if isinstance(detail, list):
-        return [problem for inner in detail for problem in _problems(inner, path)]
-    return [Problem(path or "(document)", str(detail), "").as_dict()]
+        return [problem for inner in detail for problem in flattened(inner, path)]
+    return [(path or "(document)", str(detail))]
 
 
 def _answer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Max, QuerySet
 
 from engine.spec.schema import Schema
@@ -64,6 +66,14 @@ def models_of(*, project: Project) -> QuerySet[Model]:
     """Models in use, by name, each with `newest_version`."""
     models = Model.objects.filter(project=project, archived_at__isnull=True)
     return models.annotate(newest_version=Max("versions__version")).order_by("name")
+
+
+def model_rows(*, project: Project) -> list[dict[str, Any]]:
+    """Models in use, by name: `name`, `newest_version`, `created_at`."""
+    models = Model.objects.filter(project=project, archived_at__isnull=True).annotate(
+        newest_version=Max("versions__version")
+    )
+    return [dict(row) for row in models.order_by("name").values("name", "newest_version", "created_at")]
 
 
 def model_get(*, project: Project, name: str) -> Model:

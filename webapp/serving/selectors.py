@@ -16,6 +16,7 @@ from engine.serving.requests import ModelStatus, StatusReply
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
 from webapp.core.remembered import Remembered
+from webapp.core.selectors import Check
 from webapp.registry.models import ModelVersion
 from webapp.serving.clients import replica_client
 from webapp.serving.models import Deployment, Replica, ReplicaPosition
@@ -62,6 +63,13 @@ def replica_addresses() -> tuple[str, ...]:
     if not found:
         _addresses.forget()
     return found
+
+
+def replica_check() -> Check:
+    """Whether somebody answers recommendations; with nothing deployed nobody has to."""
+    if Deployment.objects.filter(is_active=True).exists() and not replicas_alive().exists():
+        return Check("replicas", f"none reported within {ALIVE_S:g} s")
+    return Check("replicas")
 
 
 def sync_status(*, model_version: ModelVersion, with_deltas: int = NUM_DELTAS) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""Who asks: the API key in `Authorization: Bearer fk_…` or `X-API-Key`."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib.auth.models import AnonymousUser
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from webapp.accounts.models import ApiKey, Project
+from webapp.accounts.selectors import api_key_authenticate
+from webapp.accounts.services import api_key_used
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Sets `request.auth` to the `ApiKey`; there is no user, for a key belongs to a project."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
+        secret = _secret(request)
+        if secret is None:
+            return None
+        api_key = api_key_authenticate(secret=secret)
+        if api_key is None:
+            raise AuthenticationFailed("This API key is unknown or revoked.")
+        api_key_used(api_key=api_key)
+        return AnonymousUser(), api_key
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
+        return "Bearer"
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document describes the key."""
+
+    target_class = "webapp.accounts.authentication.ApiKeyAuthentication"
+    name = "ApiKey"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:  # noqa: ARG002
+        return {"type": "http", "scheme": "bearer", "description": "A key of the project: `Bearer fk_…`."}
+
+
+def project_of(request: Request) -> Project:
+    """The project whose key this is: the only one that the request can see."""
+    return cast(ApiKey, request.auth).project
+
+
+def _secret(request: Request) -> str | None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return secret.strip()
+    return request.headers.get("X-API-Key")

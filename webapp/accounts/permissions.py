@@ -1,0 +1,28 @@
+"""What a key may do."""
+
+from __future__ import annotations
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from webapp.accounts.models import ApiKey, Scope
+from webapp.core.errors import Forbidden
+
+ANY_SCOPE = tuple(Scope)
+
+
+class HasScope(BasePermission):
+    """The key has one of the scopes that the view's `scopes` names for the method. A method without an entry is closed."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.auth, ApiKey):
+            return False
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if getattr(view, method.lower(), None) is None:
+            return True  # the view answers 405
+        allowed: tuple[Scope, ...] = getattr(view, "scopes", {}).get(method, ())
+        if not set(allowed) & set(request.auth.scopes):
+            wanted = " or ".join(scope.value for scope in allowed)
+            raise Forbidden(f"This key lacks the scope {wanted}.", scopes=[scope.value for scope in allowed])
+        return True

@@ -1,0 +1,39 @@
+"""Addresses of the REST API. Ids may hold any character, slashes too; declared names are matched as such."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path, register_converter
+from drf_spectacular.views import SpectacularJSONAPIView
+
+from webapp.catalog import api as catalog
+from webapp.core import api as core
+from webapp.core.api_reference import api_reference
+from webapp.core.converters import NameConverter
+from webapp.registry import api as registry
+from webapp.serving import api as serving
+from webapp.training import api as training
+
+register_converter(NameConverter, "name")
+
+urlpatterns = [
+    path("events", catalog.EventsView.as_view()),
+    path("items", catalog.ItemsView.as_view()),
+    path("items/<path:item_id>", catalog.ItemView.as_view()),
+    path("users", catalog.UsersView.as_view()),
+    path("users/<path:user_id>", catalog.UserView.as_view()),
+    path("recommend", serving.RecommendView.as_view()),
+    path("schema", registry.SchemaView.as_view()),
+    path("definition-schema", registry.DefinitionSchemaView.as_view()),
+    path("models", registry.ModelsView.as_view()),
+    path("models/<name:name>", registry.ModelView.as_view()),
+    path("models/<name:name>/sync", serving.SyncView.as_view()),
+    path("models/<name:name>/runs", training.ModelRunsView.as_view()),
+    path("runs/<int:run_id>", training.RunView.as_view()),
+    path("runs/<int:run_id>/metrics", training.RunMetricsView.as_view()),
+    path("deployments", serving.DeploymentsView.as_view()),
+    path("deployments/<name:name>", serving.DeploymentView.as_view()),
+    path("health", core.HealthView.as_view(), name="health"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("docs/", api_reference, name="api_docs"),
+    re_path(r"", core.UnknownAddressView.as_view()),
+]

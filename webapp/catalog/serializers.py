@@ -1,0 +1,103 @@
+"""Requests and answers about events, users and items, one small class each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from webapp.core.fields import RequestBody
+
+
+class EventRow(serializers.Serializer[Any]):
+    """One event, for the reference page; `engine.spec.validation` judges each row by the project's schema."""
+
+    type = serializers.CharField(help_text="an event type of the schema")
+    user_id = serializers.CharField(max_length=256)
+    item_id = serializers.CharField(max_length=256, required=False)
+    items = serializers.ListField(
+        child=serializers.JSONField(),
+        required=False,
+        help_text="instead of item_id, of an impression: ids, or {item_id, position, score}",
+    )
+    event_id = serializers.CharField(
+        max_length=256, required=False, help_text="a repeat is ignored; absent, it is a hash of the row"
+    )
+    timestamp = serializers.CharField(required=False, help_text="RFC 3339 or integer milliseconds; absent, now")
+    recommendation_id = serializers.CharField(max_length=256, required=False)
+    properties = serializers.DictField(required=False)
+
+
+class EventsBody(serializers.Serializer[Any]):
+    events = EventRow(many=True)
+
+
+class ProblemBody(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    rule = serializers.CharField()
+    received = serializers.CharField()
+
+
+class EventResult(serializers.Serializer[Any]):
+    index = serializers.IntegerField()
+    event_id = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=["accepted", "repeated", "rejected"])
+    partition = serializers.IntegerField(allow_null=True)
+    offset = serializers.IntegerField(allow_null=True)
+    problems = ProblemBody(many=True)
+
+
+class EventsAnswer(serializers.Serializer[Any]):
+    accepted = serializers.IntegerField()
+    repeated = serializers.IntegerField()
+    rejected = serializers.IntegerField()
+    results = EventResult(many=True)
+
+
+class PropertiesBody(RequestBody):
+    """The body of PUT and PATCH: what the schema declares is checked by the service."""
+
+    properties = serializers.JSONField(default=dict, help_text="an object with the properties that the schema declares")
+
+
+class EntityRow(serializers.Serializer[Any]):
+    id = serializers.CharField(max_length=256)
+    properties = serializers.DictField(required=False)
+
+
+class ItemsBody(serializers.Serializer[Any]):
+    items = EntityRow(many=True)
+
+
+class UsersBody(serializers.Serializer[Any]):
+    users = EntityRow(many=True)
+
+
+class EntityAnswer(serializers.Serializer[Any]):
+    id = serializers.CharField(source="external_id")
+    properties = serializers.DictField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class ItemsAnswer(serializers.Serializer[Any]):
+    items = EntityAnswer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class UsersAnswer(serializers.Serializer[Any]):
+    users = EntityAnswer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class EntityResult(serializers.Serializer[Any]):
+    index = serializers.IntegerField()
+    id = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=["written", "rejected"])
+    problems = ProblemBody(many=True)
+
+
+class EntitiesAnswer(serializers.Serializer[Any]):
+    written = serializers.IntegerField()
+    rejected = serializers.IntegerField()
+    results = EntityResult(many=True)

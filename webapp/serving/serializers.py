@@ -1,0 +1,137 @@
+"""Requests and answers about recommendations, deployments and parameter sync."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from engine.serving.requests import MAX_CANDIDATES, MAX_K
+from webapp.core.fields import BoundedObjectField, IdField, RequestBody
+
+MAX_EXCLUDE = 1_000
+MAX_CONTEXT_KEYS = 100
+MAX_CONTEXT_BYTES = 16_384
+
+
+class RecommendBody(RequestBody):
+    user_id = IdField(help_text="may be unknown")
+    k = serializers.IntegerField(default=10, min_value=1, max_value=MAX_K)
+    context = BoundedObjectField(  # type: ignore[assignment]
+        default=dict,
+        max_keys=MAX_CONTEXT_KEYS,
+        max_bytes=MAX_CONTEXT_BYTES,
+        help_text="event properties known now, as the schema declares them",
+    )
+    exclude = serializers.ListField(child=IdField(), default=list, max_length=MAX_EXCLUDE, help_text="item ids")
+    candidates = serializers.ListField(
+        child=IdField(), default=list, max_length=MAX_CANDIDATES, help_text="rank these and nothing else"
+    )
+    deployment = serializers.CharField(
+        default=None, max_length=63, help_text="instead of the one that the experiment or the default names"
+    )
+
+
+class RecommendedItem(serializers.Serializer[Any]):
+    item_id = serializers.CharField()
+    score = serializers.FloatField()
+    source = serializers.CharField(help_text="two_tower, trending, latest, catalogue, random or given")  # type: ignore[assignment]
+
+
+class AnsweringModel(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=["retrieval", "ranking"])
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    sequence = serializers.IntegerField(help_text="of the newest delta in these parameters")
+    age_s = serializers.FloatField(help_text="since that delta was published")
+    events_through = serializers.DictField(
+        child=serializers.IntegerField(), help_text="partition -> the next event offset not yet trained on"
+    )
+    event_time = serializers.DateTimeField(allow_null=True)
+
+
+class RecommendAnswer(serializers.Serializer[Any]):
+    recommendation_id = serializers.CharField(help_text="send it back with the events that follow")
+    items = RecommendedItem(many=True)
+    deployment = serializers.CharField()
+    models = AnsweringModel(many=True)
+    degraded = serializers.CharField(allow_null=True, help_text="why the answer is less than it should be")
+    replica = serializers.CharField()
+    took_ms = serializers.FloatField()
+
+
+class ModelChoice(RequestBody):
+    name = serializers.CharField(max_length=63)
+    version = serializers.IntegerField(required=False, default=None, min_value=1, help_text="the newest unless told")
+
+
+class DeploymentBody(RequestBody):
+    retrieval = ModelChoice(default=None, allow_null=True)
+    ranking = ModelChoice(default=None, allow_null=True)
+    is_default = serializers.BooleanField(default=None, allow_null=True)
+
+
+class ModelChosen(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+
+
+class DeploymentAnswer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    retrieval = ModelChosen(allow_null=True)
+    ranking = ModelChosen(allow_null=True)
+    is_default = serializers.BooleanField()
+    is_active = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class DeploymentsAnswer(serializers.Serializer[Any]):
+    deployments = DeploymentAnswer(many=True)
+
+
+class TrainerStand(serializers.Serializer[Any]):
+    sequence = serializers.IntegerField()
+    published_at = serializers.DateTimeField(allow_null=True)
+    event_time = serializers.DateTimeField(allow_null=True)
+    run = serializers.DictField(allow_null=True)
+
+
+class ReplicaStand(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    address = serializers.CharField()
+    deployment = serializers.CharField()
+    is_alive = serializers.BooleanField()
+    source = serializers.ChoiceField(choices=["live", "report"])  # type: ignore[assignment]
+    sequence = serializers.IntegerField()
+    num_behind = serializers.IntegerField(help_text="deltas published and not yet applied")
+    age_s = serializers.FloatField(allow_null=True)
+    events_through = serializers.DictField(child=serializers.IntegerField())
+    event_time = serializers.DateTimeField(allow_null=True)
+    num_rows = serializers.IntegerField()
+    num_rows_applied = serializers.IntegerField()
+    num_deletes_applied = serializers.IntegerField()
+    num_bytes_applied = serializers.IntegerField()
+    num_resyncs = serializers.IntegerField()
+    digest = serializers.CharField()
+    last_error = serializers.CharField(allow_null=True)
+    heartbeat_at = serializers.DateTimeField()
+    reported_at = serializers.DateTimeField()
+
+
+class DeltaRow(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    sequence = serializers.IntegerField()
+    num_rows = serializers.IntegerField()
+    num_deletes = serializers.IntegerField()
+    num_bytes = serializers.IntegerField()
+    event_time = serializers.DateTimeField(allow_null=True)
+    published_at = serializers.DateTimeField()
+
+
+class SyncAnswer(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    trainer = TrainerStand()
+    replicas = ReplicaStand(many=True)
+    deltas = DeltaRow(many=True)
