@@ -60,16 +60,24 @@ class RunSession:
     def is_wanted(self) -> bool:
         return self._is_wanted
 
+    def note_start(self, offsets: Mapping[int, int]) -> None:
+        """Where the run's first attempt begins in `examples`; later attempts change nothing."""
+        stored = {str(partition): offset for partition, offset in offsets.items()}
+        Run.objects.filter(pk=self.run.pk, start_offsets={}).update(start_offsets=stored)
+
+    def report_each(self) -> None:
+        """From now on no report is held back: what follows is the last word."""
+        self._report = Pace(0.0)
+
     def report(
         self,
         metrics: Mapping[str, Any],
         *,
         progress: float | None = None,
         end_offsets: Mapping[int, int] | None = None,
-        force: bool = False,
     ) -> None:
-        """Put metrics on the run, at most one point a second unless forced."""
-        if not (self._report.is_due() or force) or not metrics:
+        """Put metrics on the run, at most one point a second (see `report_each`)."""
+        if not self._report.is_due():
             return
         services.run_report(
             run=self.run,

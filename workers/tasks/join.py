@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-
-from engine.joining.process import JoinerProcess
-from webapp.training.services import joiner_report
+from typing import Any
 
 from engine.errors import LeaseLost
+from engine.joining.process import JoinerProcess
+from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.registry import selectors as registry
-from webapp.training.models import JoinerProgress
+from webapp.training import services
 from workers import sent
 from workers.celery_app import app
 from workers.folders import joiner_folder
@@ -47,30 +47,54 @@ def join(project_id: int) -> None:
                 logger.warning("joiner of %s: a server is away (%s); it will be tried again", project.slug, error)
             except Exception as error:
                 logger.exception("joiner of %s failed and will be tried again", project.slug)
-                message = f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
-                JoinerProgress.objects.update_or_create(project=project, defaults={"error": message})
+                services.joiner_report(project=project, error=f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH])
 
 
 def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) -> None:
-    """Join until told to end. A new schema version starts the process anew from its checkpoint."""
-    while not should_end():
+    """Join until told to end. A new schema version begins with the old one's checkpoint."""
+
+    def ends() -> bool:
+        return should_end() or lease.is_lost
+
+    report = Pace(REPORT_EVERY_S)
+    while not ends():
         version = registry.schema_current(project=project).version
         process = JoinerProcess(
             event_log(),
             project.slug,
             registry.schema_document(project=project),
             joiner_folder(project),
-            clock=time.time,
+            time.time,
             fence=lease.fence,
         )
-        report = Pace(REPORT_EVERY_S)
-        while not should_end():
+        logger.info("joiner of %s started with schema version %d", project.slug, version)
+        while not ends():
             process.poll(POLL_TIMEOUT_S)
             if not report.is_due():
                 continue
-            joiner_report(project=project, **process.counters())
             if not Project.objects.filter(pk=project.pk).exists():
                 return
+            services.joiner_report(project=project, **_progress(process, project))
             if registry.schema_current(project=project).version != version:
                 break
-        process.close()
+        lease.fence()
+        process.checkpoint()
+        services.joiner_report(project=project, **_progress(process, project))
+
+
+def _progress(process: JoinerProcess, project: Project) -> dict[str, Any]:
+    """The values of `JoinerProgress`."""
+    counters, offsets = process.counters, process.event_offsets
+    ends = event_log().end_offsets(topics.events(project.slug))
+    return {
+        "events_offsets": offsets,
+        "num_events": counters.num_events,
+        "num_examples": counters.num_examples,
+        "num_positives": counters.num_positives,
+        "num_negatives": counters.num_negatives,
+        "num_orphans": counters.num_orphans,
+        "num_duplicates": counters.num_duplicates,
+        "num_pending": process.num_pending,
+        "lag_records": sum(max(0, end - offsets.get(partition, 0)) for partition, end in ends.items()),
+        "error": "",
+    }

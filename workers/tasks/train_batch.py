@@ -2,12 +2,128 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+from pathlib import Path
+
+from engine.errors import CorruptRecord
+from engine.spec.definition import ModelDefinition
+from engine.streams import topics
+from engine.sync.delta import decode_header
 from webapp.core.jobs import Job
+from webapp.core.log import event_log
+from webapp.registry.models import ModelVersion
 from webapp.training.models import Run
+from webapp.training.services import publish_record
 from workers.celery_app import app
-from workers.runs import work_on
+from workers.folders import model_folder
+from workers.runs import RunSession, event_time, work_on
+
+MARK = "batch_run"
 
 
 @app.task(name=Job.TRAIN_BATCH.value)
 def train_batch(run_id: int) -> None:
     work_on(run_id, Run.Mode.BATCH, Job.TRAIN_BATCH, _train)
+
+
+def _train(session: RunSession) -> Run.State | None:
+    # TensorFlow is loaded here, in the child that trains.
+    from engine.training.batch import BatchProgress
+    from engine.training.batch import train_batch as run_batch
+
+    run, version = session.run, session.run.model_version
+    log, folder = event_log(), model_folder(version)
+    session.fence()
+    _begin_anew(folder, run.pk)
+    session.note_start(log.earliest_offsets(topics.examples(run.project.slug)))
+    rate = _Rate()
+
+    def on_progress(progress: BatchProgress) -> None:
+        metrics = {
+            **progress.metrics,
+            "num_examples": progress.num_examples,
+            "examples_per_s": rate.of(progress.num_examples),
+        }
+        session.report(metrics, progress=progress.num_examples / max(1, progress.num_total))
+
+    result = run_batch(
+        ModelDefinition.parse(version.document),
+        log,
+        run.project.slug,
+        version.model.name,
+        version.version,
+        folder,
+        clock=time.time,
+        until_time_ms=None if run.until_time is None else round(run.until_time.timestamp() * 1000),
+        # what another run left is gone by now; what is there is this run's own
+        resume=True,
+        on_progress=on_progress,
+        should_stop=session.should_stop,
+        fence=session.fence,
+    )
+    session.report_each()
+    session.report(
+        {
+            **result.metrics,
+            "num_examples": result.num_examples,
+            "examples_per_s": rate.of(result.num_examples),
+            "table_rows": result.table_rows,
+            "table_bytes": result.table_bytes,
+        },
+        progress=1.0 if result.is_complete else None,
+        end_offsets=result.end_offsets,
+    )
+    if not result.is_complete:
+        return None
+    _record_publish(version)
+    return Run.State.SUCCEEDED
+
+
+class _Rate:
+    """Examples a second since the rate was asked for the first time."""
+
+    def __init__(self) -> None:
+        self._since: tuple[float, int] | None = None
+
+    def of(self, num_examples: int) -> float:
+        now = time.monotonic()
+        if self._since is None:
+            self._since = (now, num_examples)
+        elapsed_s = now - self._since[0]
+        return (num_examples - self._since[1]) / elapsed_s if elapsed_s > 0 else 0.0
+
+
+def _begin_anew(folder: Path, run_id: int) -> None:
+    """Remove what earlier runs learned, once for each run: after a kill the same run goes on from its own checkpoint."""
+    from engine.training.online import FROZEN
+    from engine.training.state import CHECKPOINTS
+
+    mark = folder / MARK
+    if mark.is_file() and mark.read_text() == str(run_id):
+        return
+    for name in (CHECKPOINTS, FROZEN):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(str(run_id))
+
+
+def _record_publish(version: ModelVersion) -> None:
+    """Note the snapshot that ended the run: the last delta in `params`."""
+    log, topic = event_log(), topics.params(version.model.project.slug, version.model.name, version.version)
+    end = log.end_offsets(topic)[0]
+    stored = log.read(topic, 0, end - 1, max_records=1) if end else []
+    try:
+        headers = [decode_header(record.value) for record in stored]
+    except CorruptRecord:
+        return
+    for header in headers:
+        publish_record(
+            model_version=version,
+            kind=header.kind.value,
+            sequence=header.sequence,
+            num_rows=header.num_upserts,
+            num_deletes=header.num_deletes,
+            num_bytes=len(stored[0].value),
+            event_time=event_time(header.trained_through.event_time_ms),
+        )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from engine.spec.definition import ModelDefinition
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.training.models import Run
+from webapp.training.services import publish_record
 from workers.celery_app import app
 from workers.folders import model_folder
-from workers.runs import RunSession, work_on
+from workers.runs import RunSession, event_time, work_on
+
+POLL_TIMEOUT_S = 0.5
 
 
 @app.task(name=Job.TRAIN_ONLINE.value)
@@ -21,14 +22,10 @@ def train_online(run_id: int) -> None:
 
 
 def _train(session: RunSession) -> None:
+    # TensorFlow is loaded here, in the child that trains.
     from engine.training.online import OnlineTrainer
 
     version = session.run.model_version
-    newest: dict[str, Any] = {}
-
-    def keep(metrics: Mapping[str, Any]) -> None:
-        newest.update(metrics)
-
     trainer = OnlineTrainer(
         ModelDefinition.parse(version.document),
         event_log(),
@@ -37,11 +34,22 @@ def _train(session: RunSession) -> None:
         version.version,
         model_folder(version),
         clock=time.time,
-        on_metrics=keep,
+        on_metrics=lambda metrics: session.report(metrics, end_offsets=trainer.state.progress.examples),
         fence=session.fence,
     )
+    session.note_start(trainer.state.progress.examples)
     while not session.should_stop():
-        trainer.poll()
-        session.report(newest)
+        published = trainer.poll(POLL_TIMEOUT_S).published
+        last = trainer.publication.publisher.last_published
+        if published.sequences and last is not None:
+            publish_record(
+                model_version=version,
+                kind=last.kind.value,
+                sequence=published.sequences[-1],
+                num_rows=published.num_rows,
+                num_deletes=published.num_deletes,
+                num_bytes=published.num_bytes,
+                event_time=event_time(last.trained_through.event_time_ms),
+            )
+    session.report_each()
     trainer.close()
-    session.report(newest, force=True)
