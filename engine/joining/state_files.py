@@ -15,29 +15,30 @@ from engine.joining.pending import Impression, PendingImpressions
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.spec.example import Cause
 
-_CATALOGUE: Final = pa.schema([pa.field("id", pa.string()), pa.field("properties", pa.binary())])
-_EVENT_IDS: Final = pa.schema([pa.field("event_id", pa.string())])
-_IMPRESSIONS: Final = pa.schema(
-    [
-        pa.field("event_id", pa.string()),
-        pa.field("user_id", pa.string()),
-        pa.field("recommendation_id", pa.string()),
-        pa.field("time_ms", pa.int64()),
-        pa.field("partition", pa.int32()),
-        pa.field("offset", pa.int64()),
-        pa.field("received_ms", pa.int64()),
-        pa.field("user", pa.binary()),
-        pa.field("history", pa.list_(pa.string())),
-        pa.field("properties", pa.binary()),
-    ]
+
+def _schema(*fields: pa.Field[Any]) -> pa.Schema:
+    return pa.schema(list(fields))
+
+
+_CATALOGUE: Final = _schema(pa.field("id", pa.string()), pa.field("properties", pa.binary()))
+_EVENT_IDS: Final = _schema(pa.field("event_id", pa.string()))
+_IMPRESSIONS: Final = _schema(
+    pa.field("event_id", pa.string()),
+    pa.field("user_id", pa.string()),
+    pa.field("recommendation_id", pa.string()),
+    pa.field("time_ms", pa.int64()),
+    pa.field("partition", pa.int32()),
+    pa.field("offset", pa.int64()),
+    pa.field("received_ms", pa.int64()),
+    pa.field("user", pa.binary()),
+    pa.field("history", pa.list_(pa.string())),
+    pa.field("properties", pa.binary()),
 )
-_SHOWN: Final = pa.schema(
-    [
-        pa.field("impression", pa.int64()),
-        pa.field("item_id", pa.string()),
-        pa.field("item", pa.binary()),
-        pa.field("acted", pa.list_(pa.string())),
-    ]
+_SHOWN: Final = _schema(
+    pa.field("impression", pa.int64()),
+    pa.field("item_id", pa.string()),
+    pa.field("item", pa.binary()),
+    pa.field("acted", pa.list_(pa.string())),
 )
 
 
@@ -133,9 +134,8 @@ def _catalogue_table(entities: dict[str, dict[str, Any]]) -> pa.Table:
 
 
 def _catalogue(path: Path) -> dict[str, dict[str, Any]]:
-    table = _read(path)
-    properties = table.column("properties").to_pylist()
-    return {str(one): orjson.loads(text) for one, text in zip(table.column("id").to_pylist(), properties, strict=True)}
+    rows: list[dict[str, Any]] = _read(path).to_pylist()
+    return {row["id"]: orjson.loads(row["properties"]) for row in rows}
 
 
 def _table(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

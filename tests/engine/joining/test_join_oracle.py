@@ -1,0 +1,207 @@
+"""The joiner against a join that looks at the whole stream at once, and nothing is lost or doubled by a kill anywhere."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.joining.joiner import Joiner
+from engine.joining.process import JoinerProcess
+from engine.joining.state import JoinerSettings
+from engine.spec.event import Event, ShownItem
+from engine.spec.example import Example
+from engine.spec.schema import EventRole, Schema
+from engine.streams import topics
+from engine.streams.log import Record
+from engine.streams.memory import MemoryLog
+
+WINDOW_MS = 20
+SCHEMA = Schema.parse(
+    {"events": {"impression": {"role": "impression"}, "click": {}, "buy": {}}, "join_window_s": WINDOW_MS / 1000}
+)
+SETTINGS = JoinerSettings.from_schema(SCHEMA)
+FAR_MS = 10_000
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Event]:
+    """Events of few users, items and recommendations, mostly in order of time, some late, some repeated."""
+    events: list[Event] = []
+    now_ms = 100
+    for number in range(draw(st.integers(0, 25))):
+        now_ms += draw(st.integers(0, 9))
+        time_ms = now_ms - draw(st.sampled_from([0, 0, 0, 3, 30]))
+        event_type = draw(st.sampled_from(["impression", "impression", "click", "click", "buy"]))
+        role = SCHEMA.events[event_type].role
+        items = draw(st.lists(st.sampled_from("ab"), min_size=1, max_size=2, unique=True))
+        repeated = bool(events) and draw(st.integers(0, 9)) == 0
+        events.append(
+            Event(
+                events[-1].event_id if repeated else f"e{number}",
+                event_type,
+                role,
+                draw(st.sampled_from("uv")),
+                items[0] if role is EventRole.ACTION else None,
+                time_ms,
+                now_ms,
+                recommendation_id=draw(st.sampled_from([None, None, "r1", "r2"])),
+                items=() if role is EventRole.ACTION else tuple(map(ShownItem, items)),
+            )
+        )
+    end = Event("end", "buy", EventRole.ACTION, "nobody", "nothing", FAR_MS, FAR_MS)
+    return [*events, end]
+
+
+def brute_force(events: list[Event]) -> Counter[tuple[str, tuple[tuple[str, float], ...]]]:
+    """Every shown item looks through all later actions. A list of shown items, no index, no heap, no expiry."""
+    first_of_id: dict[str, int] = {}
+    for place, event in enumerate(events):
+        first_of_id.setdefault(event.event_id, place)
+    kept = [(place, event) for place, event in enumerate(events) if first_of_id[event.event_id] == place]
+
+    def let_go_at(shown_place: int, deadline_ms: int) -> int:
+        """The place after whose event the shown item no longer waits."""
+        reached = [place for place, _ in kept if max(e.timestamp_ms for p, e in kept if p <= place) > deadline_ms]
+        return max(shown_place, min(reached))
+
+    shown: list[dict[str, Any]] = []
+    examples: list[tuple[str, tuple[tuple[str, float], ...]]] = []
+    for place, event in kept:
+        waiting = [one for one in shown if place <= one["until"]]
+        if event.role is EventRole.IMPRESSION:
+            for item in event.items:
+                same = (event.recommendation_id, item.item_id)
+                if event.recommendation_id and any(
+                    (one["recommendation"], one["item"]) == same and place <= one["until"] for one in waiting
+                ):
+                    continue
+                until = let_go_at(place, event.timestamp_ms + WINDOW_MS)
+                shown.append(
+                    {
+                        "event": event,
+                        "item": item.item_id,
+                        "recommendation": event.recommendation_id,
+                        "until": until,
+                        "acted": set(),
+                    }
+                )
+            continue
+        if event.recommendation_id:
+            candidates = [
+                one
+                for one in waiting
+                if (one["recommendation"], one["item"]) == (event.recommendation_id, event.item_id)
+            ]
+        else:
+            candidates = [
+                one for one in waiting if (one["event"].user_id, one["item"]) == (event.user_id, event.item_id)
+            ]
+        newest = max(enumerate(candidates), key=lambda pair: (pair[1]["event"].timestamp_ms, pair[0]), default=None)
+        if newest is None or event.timestamp_ms > newest[1]["event"].timestamp_ms + WINDOW_MS:
+            examples.append((event.event_id, ((event.type, 1.0),)))
+        elif event.type not in newest[1]["acted"]:
+            newest[1]["acted"].add(event.type)
+            name = f"{newest[1]['event'].event_id}:{newest[1]['item']}:{event.type}"
+            examples.append((name, ((event.type, 1.0),)))
+    for one in shown:
+        if not one["acted"]:
+            examples.append((f"{one['event'].event_id}:{one['item']}:none", (("buy", 0.0), ("click", 0.0))))
+    return Counter(examples)
+
+
+def counted(examples: list[Example]) -> Counter[tuple[str, tuple[tuple[str, float], ...]]]:
+    return Counter((one.example_id, tuple(sorted(one.labels.items()))) for one in examples)
+
+
+@settings(max_examples=300)
+@given(streams())
+def test_the_joiner_agrees_with_a_join_over_the_whole_stream(events: list[Event]) -> None:
+    joiner = Joiner(SETTINGS)
+    examples = [example for offset, event in enumerate(events) for example in joiner.process(0, offset, event)]
+    assert counted(examples) == brute_force(events)
+    assert len(joiner.state.pending) == 0
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+class KillingLog(MemoryLog):
+    """Ends its user before or after a chosen append to the examples, as kill -9 would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kill: Callable[[str], bool] = lambda moment: False
+
+    def append(self, topic: str, records: Any) -> Any:
+        if not topic.endswith(".examples"):
+            return super().append(topic, records)
+        if self.kill("before"):
+            raise KilledError
+        positions = super().append(topic, records)
+        if self.kill("after"):
+            raise KilledError
+        return positions
+
+
+def emitted(log: MemoryLog) -> list[Example]:
+    records = log.read(topics.examples("p"), 0, 0, max_records=10_000)
+    return [Example.from_bytes(record.value) for record in records]
+
+
+def new_process(log: MemoryLog, directory: Path) -> JoinerProcess:
+    return JoinerProcess(log, "p", SCHEMA, directory, lambda: 0.0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams(), st.data())
+def test_a_process_killed_anywhere_emits_the_same_examples_once(events: list[Event], data: st.DataObject) -> None:
+    reference = Joiner(SETTINGS)
+    unkilled = [example for offset, event in enumerate(events) for example in reference.process(0, offset, event)]
+    log = KillingLog()
+    log.create_topic(topics.events("p"))
+    with tempfile.TemporaryDirectory() as directory:
+        process = new_process(log, Path(directory))
+        left = list(events)
+        num_steps = 0
+        while left or num_steps == 0:
+            num_steps += 1
+            size = data.draw(st.integers(1, 6))
+            step, left = left[:size], left[size:]
+            log.append(topics.events("p"), [Record(e.user_id, e.to_bytes(), e.received_ms) for e in step])
+            moment = data.draw(st.sampled_from(["never", "never", "before", "after", "between polls"]))
+            log.kill = lambda now, moment=moment: now == moment  # type: ignore[misc]
+            try:
+                process.poll()
+            except KilledError:
+                moment = "between polls"
+            log.kill = lambda now: False
+            if moment == "between polls":
+                process = new_process(log, Path(directory))
+            elif data.draw(st.booleans()):
+                process.checkpoint()
+        process.poll()
+    assert emitted(log) == unkilled
+
+
+@settings(max_examples=50, deadline=None)
+@given(streams(), st.integers(0, 30))
+def test_a_state_saved_and_loaded_goes_on_as_if_nothing_had_been(events: list[Event], cut: int) -> None:
+    log = MemoryLog()
+    reference = Joiner(SETTINGS)
+    unkilled = [example for offset, event in enumerate(events) for example in reference.process(0, offset, event)]
+    with tempfile.TemporaryDirectory() as directory:
+        for part in (events[:cut], events[cut:]):
+            process = new_process(log, Path(directory))
+            log.append(topics.events("p"), [Record(e.user_id, e.to_bytes(), e.received_ms) for e in part])
+            process.poll()
+            process.checkpoint()
+        assert process.num_suppressed == 0
+        assert process.counters == reference.state.counters
+    assert emitted(log) == unkilled
