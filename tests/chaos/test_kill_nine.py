@@ -1,0 +1,34 @@
+"""Nothing acknowledged is lost, and nothing is trained on twice, when processes are killed at random moments."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.launcher.environment import ROOT
+from tests.chaos.product import GIVEN_BY_OTHERS
+
+
+@pytest.mark.timeout(420)
+def test_kill_nine_of_each_process_while_events_stream(tmp_path: Path) -> None:
+    report = tmp_path / "chaos.json"
+    environment = {name: value for name, value in os.environ.items() if name not in GIVEN_BY_OTHERS}
+    arguments = ["--faults", "5", "--pause", "2", "--seed", "3", "--report", str(report)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.chaos.kill_replay", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert report.exists(), done.stdout + done.stderr
+    found = json.loads(report.read_text())
+    assert found["violations"] == [], done.stdout + done.stderr
+    assert found["num_faults"] == 5
+    assert found["num_examples_trained"] == found["num_examples_joined"] > 0
