@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 
 from webapp.core.jobs import QUEUES, Job
 from webapp.core.models import Lease
-from webapp.training import selectors
 from webapp.training.models import JoinerProgress, Run
+from webapp.training.selectors import projects_to_join, runs_to_revive
 from workers import sent
 from workers.celery_app import app
 
@@ -24,14 +24,16 @@ CONCURRENCY_VARIABLE = {
 
 @app.task(name=Job.REVIVE.value)
 def revive() -> None:
-    for run in selectors.runs_to_revive():
+    for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
         wake(job, run.pk, run_id=run.pk)
         _explain_run(run, job)
-    for project in selectors.projects_to_join():
+    for project in projects_to_join():
         wake(Job.JOIN, project.pk, project_id=project.pk)
         if sent.num_waiting(Job.JOIN):
-            JoinerProgress.objects.filter(project=project).update(error=_why(Job.JOIN, "joiner:"))
+            JoinerProgress.objects.filter(project=project, updated_at__lt=Now() - EXPLAIN_AFTER).update(
+                error=_why(Job.JOIN, "joiner:")
+            )
 
 
 def wake(job: Job, subject: int, **arguments: int) -> None:
