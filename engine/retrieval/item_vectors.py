@@ -16,7 +16,7 @@ from engine.retrieval.exact_index import ExactIndex, Vectors
 from engine.retrieval.fid_owners import FidOwners
 from engine.spec.definition import Side, TwoTower
 
-BATCH_ITEMS = 1024
+BATCH_ITEMS = 512
 
 
 class ItemTower(Protocol):

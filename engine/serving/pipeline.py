@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.errors import EngineError, InvalidDocument, Problem
 from engine.retrieval.asker import Asker
@@ -32,6 +34,8 @@ NOTHING_LEFT = "every candidate is excluded or was acted on recently"
 NONE_KNOWN = "none of the given candidates is in the catalogue, or all are excluded"
 
 logger = logging.getLogger(__name__)
+
+Scores = npt.NDArray[np.float32]
 
 Positions = dict[Role, ModelPosition]
 """The models that answer, each with the place it answers from."""
@@ -84,12 +88,12 @@ class Pipeline:
             if stage is not None and stage.model.can_answer:
                 models[stage.role] = stage.model.position(stage.role)
         candidates = self._candidates(request, asker, models, reasons)
-        ranked = self._ranked(asker, candidates, models, reasons)
-        best = [candidate for candidate in ranked if catalogue.has(candidate.item_id)][: request.k]
+        scores = self._scores(asker, candidates, models, reasons)
+        best = self._best(candidates, scores, request.k)
         if not best:
             reasons.insert(0, self._why_empty(request))
         return Recommendation(
-            [ScoredItem(candidate.item_id, candidate.score, candidate.source) for candidate in best],
+            best,
             list(models.values()),
             "; ".join(reasons) or None,
             self._features(asker, best),
@@ -127,23 +131,25 @@ class Pipeline:
             return None
         return vector if vector.any() else None
 
-    def _ranked(
-        self, asker: Asker, candidates: list[Candidate], models: Positions, reasons: list[str]
-    ) -> list[Candidate]:
-        """Best first: by the ranking model's score, without one by retrieval's own; of equals the earlier candidate first."""
-        if not candidates:
-            return candidates
-        scores = np.array([candidate.score for candidate in candidates])
-        if self._ranking is not None and self._ranking.role in models:
+    def _scores(self, asker: Asker, candidates: list[Candidate], models: Positions, reasons: list[str]) -> Scores:
+        """float32[n]: the ranking model's, without one retrieval's own."""
+        if candidates and self._ranking is not None and self._ranking.role in models:
             item_ids = [candidate.item_id for candidate in candidates]
             properties = self._state.catalogue.item_properties(item_ids)
             try:
-                scores = self._ranking.ranker.score(asker, item_ids, properties)
+                return self._ranking.ranker.score(asker, item_ids, properties)
             except Exception as error:
                 self._note_failure(self._ranking, error, models, reasons)
+        return np.array([candidate.score for candidate in candidates], np.float32)
+
+    def _best(self, candidates: list[Candidate], scores: Scores, k: int) -> list[ScoredItem]:
+        """The `k` of greatest score that have not been deleted meanwhile; of equals the earlier candidate first."""
         order = np.argsort(-scores, kind="stable").tolist()
-        values = scores.tolist()
-        return [replace(candidates[place], score=values[place]) for place in order]
+        present = (place for place in order if self._state.catalogue.has(candidates[place].item_id))
+        return [
+            ScoredItem(candidates[place].item_id, float(scores[place]), candidates[place].source)
+            for place in islice(present, k)
+        ]
 
     def _note_failure(
         self, stage: RankingStage | RetrievalStage, error: Exception, models: Positions, reasons: list[str]
@@ -159,8 +165,8 @@ class Pipeline:
             return EMPTY_CATALOGUE
         return NONE_KNOWN if request.candidates else NOTHING_LEFT
 
-    def _features(self, asker: Asker, best: Sequence[Candidate]) -> dict[str, Any]:
-        item_ids = [candidate.item_id for candidate in best]
+    def _features(self, asker: Asker, best: Sequence[ScoredItem]) -> dict[str, Any]:
+        item_ids = [item.item_id for item in best]
         properties = self._state.catalogue.item_properties(item_ids)
         return {
             "user": dict(asker.properties),

@@ -11,11 +11,14 @@ logger = logging.getLogger(__name__)
 
 
 class ReplicaLoop:
-    """Polls while there is something to do, then every `idle_s`. After a failure it waits `retry_s` and goes on."""
+    """Polls every `idle_s`, or after `pause_s` while there is much to do: a poll is a bounded piece of work, and requests
+    need the interpreter between two of them. After a failure it waits `retry_s` and goes on.
+    """
 
-    def __init__(self, replica: Replica, *, idle_s: float = 0.05, retry_s: float = 1.0) -> None:
+    def __init__(self, replica: Replica, *, idle_s: float = 0.05, pause_s: float = 0.01, retry_s: float = 1.0) -> None:
         self._replica = replica
         self._idle_s = idle_s
+        self._pause_s = pause_s
         self._retry_s = retry_s
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -48,5 +51,4 @@ class ReplicaLoop:
                 logger.exception("replica %s: a poll failed", self._replica.name)
                 self._stopping.wait(self._retry_s)
                 continue
-            if not num_done:
-                self._stopping.wait(self._idle_s)
+            self._stopping.wait(self._pause_s if num_done else self._idle_s)

@@ -95,12 +95,15 @@ class ServedModel:
     @property
     def can_answer(self) -> bool:
         """Whether what is served has parameters."""
-        return self._is_served and self._served[0].sequence > 0
+        return self._is_served
 
     @property
     def has_parameters(self) -> bool:
-        """Whether everything that was published when the model was loaded has been applied, and it was something."""
-        return self._has_caught_up and self._applier.status().sequence > 0
+        """Whether everything that was published when the model was loaded has been applied, and it was something.
+
+        A trainer that has seen no example publishes its first weights all the same; without a row they say nothing.
+        """
+        return self._has_caught_up and self._applier.store.num_rows > 0
 
     def poll(self) -> tuple[int, ParameterChanges]:
         """Apply deltas that have arrived. Answers how many, and what they changed. Raises `LogError`."""
