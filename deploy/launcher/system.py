@@ -105,13 +105,23 @@ class System:
         return self._redis.url if self._redis else self._options.redis_url
 
     def _wait_for_web(self) -> None:
+        """Until the console answers, and then for a while until it finds nothing wrong: the replica takes longest."""
         deadline = time.monotonic() + WEB_PATIENCE_S
-        while not self._stopping.is_set() and not health.answers(self._options.base_url):
-            if time.monotonic() > deadline or (self._supervisord and self._supervisord.poll() is not None):
-                log = self._folder.logs / "web.log"
-                end = log.read_text(errors="replace").splitlines()[-12:] if log.exists() else []
-                raise StartError("\n".join([f"The console does not answer. The end of {log}:", *end]))
+        found = None
+        while not self._stopping.is_set() and (found := health.problems(self._options.base_url)) != []:
+            if self._supervisord is not None and self._supervisord.poll() is not None:
+                break
+            if time.monotonic() > deadline:
+                break
             self._stopping.wait(0.3)
+        if self._stopping.is_set():
+            return
+        if found is None:
+            log = self._folder.logs / "web.log"
+            end = log.read_text(errors="replace").splitlines()[-12:] if log.exists() else []
+            raise StartError("\n".join([f"The console does not answer. The end of {log}:", *end]))
+        for problem in found:
+            self._terminal.step(f"not well yet: {problem} (logs in {self._folder.logs})")
 
     def _watch(self) -> None:
         """Until asked to stop: a server of ours that died is started again; without supervisord there is no going on."""

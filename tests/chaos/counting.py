@@ -84,10 +84,10 @@ def read_examples(log: EventLog, slug: str) -> list[Example]:
 
 
 def sequences(model_version: ModelVersion) -> tuple[int, int]:
-    """The trainer's sequence and the replica's; -1 for one that is unknown."""
+    """The trainer's sequence and the replica's; -1 when no replica is known."""
     status = sync_status(model_version=model_version)
     replicas = [replica["sequence"] for replica in status["replicas"]]
-    return int(status["sequence"] if status["sequence"] is not None else -1), int(max(replicas, default=-1))
+    return int(status["trainer"]["sequence"]), max(replicas, default=-1)
 
 
 def settle(look: Callable[[], Counts], patience_s: float) -> Counts:

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 SETTLE_PATIENCE_S = 120.0
 JOIN_WINDOW_S = 3.0
-SCHEMA = {
+SCHEMA: dict[str, object] = {
     "items": {},
     "users": {},
     "events": {"impression": {"role": "impression"}, "click": {"role": "action"}},
     "join_window_s": JOIN_WINDOW_S,
 }
-DEFINITION = {
+DEFINITION: dict[str, object] = {
     "slots": [
         {"name": "user_id", "number": 1, "source": "user.id", "dim": 8},
         {"name": "item_id", "number": 2, "source": "item.id", "dim": 8},

@@ -60,8 +60,8 @@ class Traffic:
         clicked = [item for item in shown if self._random.random() < CLICK_SHARE]
         self.num_shown += len(shown)
         self.num_clicks += len(clicked)
-        impression = {"type": "impression", "items": shown}
-        clicks = [{"type": "click", "item_id": item} for item in clicked]
+        impression: dict[str, object] = {"type": "impression", "items": shown}
+        clicks: list[dict[str, object]] = [{"type": "click", "item_id": item} for item in clicked]
         return [
             {"event_id": uuid.uuid4().hex, "user_id": user, "timestamp": now_ms + after_ms, **event}
             for after_ms, event in enumerate([impression, *clicks])
