@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path, register_converter
 from drf_spectacular.views import SpectacularJSONAPIView
 
+import webapp.accounts.api_scheme  # noqa: F401  (registers itself with drf-spectacular)
 from webapp.catalog import api as catalog
 from webapp.core import api as core
 from webapp.core.api_reference import api_reference

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from webapp.accounts.models import ApiKey, Scope
 from webapp.core.errors import Forbidden
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
 
 ANY_SCOPE = tuple(Scope)
 

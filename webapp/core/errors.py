@@ -1,26 +1,20 @@
-"""Errors at the door: what the services raise, and the one shape in which every API error is answered."""
+"""What services raise when they refuse, and the name under which Django REST framework finds the one error shape."""
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
-from rest_framework import exceptions, status
-from rest_framework.response import Response
-from rest_framework.views import set_rollback
+from engine.errors import Problem
 
-from engine.errors import EngineError, InvalidDocument, LogError, Problem, ReplicaUnavailable
-
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from rest_framework.response import Response
 
 
 class AppError(Exception):
     """What a service refuses: a stable `code`, a `message` for a person, an HTTP `status`, and details in `extra`."""
 
     code = "error"
-    status: int = status.HTTP_400_BAD_REQUEST
+    status: int = 400
 
     def __init__(self, message: str, *, code: str | None = None, **extra: Any) -> None:
         super().__init__(message)
@@ -42,91 +36,35 @@ class Invalid(AppError):
 
 class Forbidden(AppError):
     code = "forbidden"
-    status = status.HTTP_403_FORBIDDEN
+    status = 403
 
 
 class NotFound(AppError):
     code = "not_found"
-    status = status.HTTP_404_NOT_FOUND
+    status = 404
 
 
 class Conflict(AppError):
     """The request is fine by itself, and does not fit what is so now."""
 
     code = "conflict"
-    status = status.HTTP_409_CONFLICT
+    status = 409
 
 
 class TooLarge(AppError):
     code = "too_large"
-    status = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    status = 413
 
 
 class Unavailable(AppError):
     """A server that the request needs does not answer; the same request may succeed later."""
 
     code = "unavailable"
-    status = status.HTTP_503_SERVICE_UNAVAILABLE
+    status = 503
 
 
 def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response:
-    """Every exception as {"code", "message", "extra"}; what nobody expected is logged and answered without its trace."""
-    set_rollback()
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
-    elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
-    if isinstance(error, AppError):
-        return _answer(error.status, error.code, error.message, error.extra)
-    if isinstance(error, EngineError):
-        return _engine_answer(error)
-    if isinstance(error, exceptions.APIException):
-        return _framework_answer(error)
-    logger.error("%s failed", context.get("view"), exc_info=error)
-    return _answer(500, "internal", "The server failed at this request; its log says why.", {})
+    """See `webapp.core.api_errors`. Imported late: the framework's views load our services while they load themselves."""
+    from webapp.core.api_errors import answer
 
-
-def _engine_answer(error: EngineError) -> Response:
-    if isinstance(error, InvalidDocument):
-        return _answer(400, error.code, error.message, error.extra)
-    logger.warning("%s: %s", error.code, error.message)
-    if isinstance(error, ReplicaUnavailable):
-        return _answer(503, error.code, error.message, {})
-    if isinstance(error, LogError):
-        return _answer(503, error.code, "The event log does not answer; nothing of this request was kept.", {})
-    return _answer(500, error.code, "The server failed at this request; its log says why.", {})
-
-
-def _framework_answer(error: exceptions.APIException) -> Response:
-    headers: dict[str, str] = {}
-    extra: dict[str, Any] = {}
-    if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
-        headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, exceptions.Throttled) and (wait_s := getattr(error, "wait", None)) is not None:
-        headers["Retry-After"] = str(max(1, int(wait_s)))
-    if isinstance(error, exceptions.ValidationError):
-        extra["problems"] = [Problem(field, rule, "").as_dict() for field, rule in flattened(error.detail)]
-        first = extra["problems"][0]
-        return _answer(error.status_code, "invalid", f"{first['field']}: {first['rule']}", extra)
-    codes = error.get_codes()
-    code = codes if isinstance(codes, str) else "error"
-    return _answer(error.status_code, code, str(error.detail), extra, headers)
-
-
-def flattened(detail: Any, path: str = "") -> list[tuple[str, str]]:
-    """Django REST framework's nested details as (dotted field, rule)."""
-    if isinstance(detail, dict):
-        found = []
-        for name, inner in detail.items():
-            here = path if name == "non_field_errors" else f"{path}.{name}".lstrip(".")
-            found += flattened(inner, here)
-        return found
-    if isinstance(detail, list):
-        return [problem for inner in detail for problem in flattened(inner, path)]
-    return [(path or "(document)", str(detail))]
-
-
-def _answer(
-    status_code: int, code: str, message: str, extra: dict[str, Any], headers: dict[str, str] | None = None
-) -> Response:
-    return Response({"code": code, "message": message, "extra": extra}, status=status_code, headers=headers)
+    return answer(error, context)

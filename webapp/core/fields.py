@@ -11,7 +11,8 @@ from rest_framework import serializers
 from engine.errors import Problem
 from engine.spec.document import shorten
 from engine.spec.values import BrokenRule, check_id
-from webapp.core.errors import Invalid, TooLarge, flattened
+from webapp.core.api_errors import flattened
+from webapp.core.errors import Invalid, TooLarge
 from webapp.core.paging import MAX_PAGE
 
 
