@@ -13,9 +13,12 @@ import pyarrow as pa
 
 RowArray = npt.NDArray[np.int64]
 
-CATALOGUE_SCHEMA: Final = pa.schema(
-    [pa.field("row", pa.int64()), pa.field("item_id", pa.string()), pa.field("properties", pa.binary())]
-)
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("row", pa.int64()),
+    pa.field("item_id", pa.string()),
+    pa.field("properties", pa.binary()),
+]
+CATALOGUE_SCHEMA: Final = pa.schema(_FIELDS)
 
 
 class ItemCatalogue:

@@ -83,7 +83,6 @@ class BatchBuilder:
         self._frequency.forget(self._catalogue.take_reused())
         positive = np.fromiter((self.is_positive(example) for example in examples), np.bool_, len(examples))
         pushed_before = self._pool.push(rows[positive])
-        self._frequency.observe(rows[positive])
         keys = example_keys(self._definition.training.seed, logged.partitions, logged.offsets)
         if isinstance(self._definition.architecture, DeepFM):
             return self._ranking_batch(logged, positive, pushed_before, keys, rows)
@@ -139,6 +138,7 @@ class BatchBuilder:
     ) -> RetrievalBatch | None:
         if not positive.any():
             return None
+        self._frequency.observe(rows[positive])
         examples = [logged.examples[index] for index in np.flatnonzero(positive)]
         missing = max(0, FILL_CANDIDATES - len(examples))
         drawn, possible = self._pool.draw(pushed_before[:1], keys[positive][:1], missing)
