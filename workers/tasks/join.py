@@ -9,11 +9,12 @@ from typing import Any
 
 from engine.errors import LeaseLost
 from engine.joining.process import JoinerProcess
+from engine.spec.schema import Schema
 from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
-from webapp.registry import selectors as registry
+from webapp.registry.selectors import schema_current
 from webapp.training import services
 from workers import sent
 from workers.celery_app import app
@@ -58,16 +59,16 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
 
     report = Pace(REPORT_EVERY_S)
     while not ends():
-        version = registry.schema_current(project=project).version
+        current = schema_current(project=project)
         process = JoinerProcess(
             event_log(),
             project.slug,
-            registry.schema_document(project=project),
+            Schema.parse(current.document, "schema"),
             joiner_folder(project),
             time.time,
             fence=lease.fence,
         )
-        logger.info("joiner of %s started with schema version %d", project.slug, version)
+        logger.info("joiner of %s started with schema version %d", project.slug, current.version)
         while not ends():
             process.poll(POLL_TIMEOUT_S)
             if not report.is_due():
@@ -75,7 +76,7 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
             if not Project.objects.filter(pk=project.pk).exists():
                 return
             services.joiner_report(project=project, **_progress(process, project))
-            if registry.schema_current(project=project).version != version:
+            if schema_current(project=project).version != current.version:
                 break
         lease.fence()
         process.checkpoint()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Never, Protocol
 
 from tqdm import tqdm
 
@@ -34,7 +34,7 @@ class Progress:
         self._clock = clock
         self._started, self._done_at_start = clock(), done
         self._next_line_at = clock() + LINE_EVERY_S
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
         if stream.isatty():
             self._bar = tqdm(desc=what, total=total, initial=done, unit=unit, unit_scale=total != 1, leave=False)
 
