@@ -7,6 +7,7 @@ no compiler of protocol buffers; `tests/engine/serving/test_wire.py` holds them 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,20 +20,25 @@ def generate(output: Path) -> list[Path]:
 
     Raises `RuntimeError` when protoc refuses the source.
     """
-    from grpc_tools import protoc  # type: ignore[import-untyped, unused-ignore]
-
-    # protoc finds the plugins of mypy-protobuf on PATH, where an interpreter called by its path need not have put them.
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    code = protoc.main(
+    # A process of its own: protoc's and TensorFlow's protocol buffers do not survive in one. It finds the plugins of
+    # mypy-protobuf on PATH, where an interpreter called by its path need not have put them.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    done = subprocess.run(  # noqa: S603 - our own interpreter on our own source
         [
-            "protoc",
+            sys.executable,
+            "-m",
+            "grpc_tools.protoc",
             f"-Iengine/serving/wire={SERVING}",
             *(f"--{plugin}_out={output}" for plugin in ("python", "grpc_python", "mypy", "mypy_grpc")),
             "engine/serving/wire/replica.proto",
-        ]
+        ],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if code != 0:
-        raise RuntimeError(f"protoc ended with {code}; its complaint is above")
+    if done.returncode != 0:
+        raise RuntimeError(f"protoc ended with {done.returncode}: {done.stderr.strip()}")
     return [output / "engine" / "serving" / "wire" / name for name in GENERATED]
 
 

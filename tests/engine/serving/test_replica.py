@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.checkpoint.snapshot import write_snapshot
+from engine.errors import ReplicaUnavailable
+from engine.serving.deployment import DeploymentSpec
+from engine.serving.replica import Replica
+from engine.serving.requests import RecommendRequest
+from engine.streams import topics
+from engine.sync.delta import TrainedThrough
+from engine.sync.snapshot import SnapshotMeta
+
+Pointing = Callable[[float], list[float]]
+
+
+def write_snapshot_of(shop: Any, model: Any) -> None:
+    directory = shop.directory / "models" / "shop" / model.ref.name / f"v{model.ref.version}" / "snapshots"
+    meta = SnapshotMeta(
+        sequence=model.publisher.sequence,
+        params_offset=model.publisher.next_offset,
+        trained_through=TrainedThrough(events={0: 77}),
+    )
+    write_snapshot(directory, model.store, model.weights, meta, int(shop.now_s * 1000))
+
+
+def test_status_says_where_every_model_stands(shop: Any, retrieving: Any) -> None:
+    shop.write_user("u", country="de")
+    shop.poll()
+    status = shop.replica.status()
+    assert (status.replica, status.started_ms) == ("r-1", 1_000_000)
+    (deployment,) = status.deployments
+    assert (deployment.project, deployment.name) == ("shop", "main")
+    assert (deployment.num_items, deployment.num_users) == (5, 1)
+    (model,) = deployment.models
+    assert (model.role, model.name, model.version) == ("retrieval", "near", 1)
+    assert (model.sequence, model.trainer_sequence) == (2, 2)
+    assert (model.num_rows, model.num_rows_applied, model.num_deletes_applied, model.num_resyncs) == (6, 6, 0, 0)
+    assert (model.events_through, model.last_error) == ({0: 1}, None)
+    assert model.digest == f"{retrieving.store.digest():016x}"
+    assert model.num_bytes_applied > 0 < model.table_bytes
+
+
+def test_digest_is_taken_anew_only_after_rows_changed_and_a_while(
+    shop: Any, retrieving: Any, pointing: Pointing
+) -> None:
+    def digest() -> str:
+        return str(shop.replica.status().deployments[0].models[0].digest)
+
+    first = digest()
+    retrieving.set_row("user", "u", pointing(33))
+    retrieving.publish()
+    shop.poll()
+    assert digest() == first
+    shop.now_s += 5.0
+    assert digest() == f"{retrieving.store.digest():016x}" != first
+
+
+def test_replica_started_anew_comes_up_from_the_snapshot_when_old_deltas_are_gone(
+    shop: Any, retrieving: Any, pointing: Pointing
+) -> None:
+    write_snapshot_of(shop, retrieving)
+    retrieving.set_row("user", "u", pointing(80))
+    retrieving.publish(events_through=78)
+    retrieving.publisher.trim_before(2)
+    fresh = Replica(shop.log, shop.directory, name="r-2", clock=lambda: shop.now_s)
+    shop.replica = fresh
+    shop.deploy(retrieving)
+    reply = shop.recommend(k=1)
+    assert [item.item_id for item in reply.items] == ["i4"]
+    assert [(model.sequence, model.events_through) for model in reply.models] == [(3, {0: 78})]
+    assert reply.degraded is None
+
+
+def test_gap_is_closed_by_the_next_snapshot_and_every_vector_renewed(
+    shop: Any, retrieving: Any, pointing: Pointing
+) -> None:
+    retrieving.set_row("item", "i4", pointing(0.5))
+    retrieving.publish()
+    shop.log._topics[topics.params("shop", "near", 1)][0].records.pop()
+    retrieving.set_row("user", "u", pointing(1))
+    retrieving.publish()
+    shop.poll()
+    assert shop.recommend().degraded is not None
+    write_snapshot_of(shop, retrieving)
+    shop.poll()
+    reply = shop.recommend(k=2)
+    assert reply.degraded is None
+    assert {item.item_id for item in reply.items} == {"i4", "i0"}
+    assert shop.replica.status().deployments[0].models[0].num_resyncs == 1
+
+
+def test_new_version_takes_over_only_when_it_can_answer(shop: Any, retrieving: Any, pointing: Pointing) -> None:
+    second = shop.retrieval_model(version=2)
+    second.set_row("user", "u", pointing(80))
+    for number in range(5):
+        second.set_row("item", f"i{number}", pointing(20 * number))
+    second.publish(dense=True)
+    shop.deploy(second)
+    reply = shop.recommend(k=1)
+    assert [item.item_id for item in reply.items] == ["i4"]
+    assert [model.version for model in reply.models] == [2]
+    assert len(shop.replica._projects["shop"]._retrieval) == 1
+
+
+def test_deployments_of_one_version_share_its_parameters(shop: Any, retrieving: Any) -> None:
+    shop.deploy(retrieving, name="other")
+    (first, second) = shop.replica.status().deployments
+    assert (first.name, second.name) == ("main", "other")
+    assert len(shop.replica._projects["shop"]._retrieval) == 1
+
+
+def test_withdrawn_deployment_is_unavailable_and_its_memory_free(shop: Any, retrieving: Any) -> None:
+    shop.deploy(retrieving, name="other")
+    shop.replica.withdraw("shop", "main")
+    with pytest.raises(ReplicaUnavailable):
+        shop.recommend()
+    assert [spec.name for spec in shop.replica.deployments()] == ["other"]
+    shop.replica.withdraw("shop", "other")
+    shop.replica.withdraw("shop", "other")
+    assert (shop.replica.deployments(), shop.replica._projects) == ([], {})
+
+
+def test_schema_with_a_longer_history_reads_the_events_again(shop: Any) -> None:
+    shop.write("a", "b")
+    for item_id in ("a", "b", "a", "x", "y", "z"):
+        shop.click("u", item_id)
+    shop.deploy()
+    spec = shop.replica.deployments()[0]
+    longer = spec.schema.model_copy(update={"history_length": 5})
+    shop.replica.deploy(DeploymentSpec(spec.project, "long", longer))
+    replies = {
+        name: shop.replica.recommend(RecommendRequest("shop", name, "u", candidates=("a", "b")))
+        for name in ("main", "long")
+    }
+    assert replies["main"].features["history"] == ["x", "y", "z"]
+    assert replies["long"].features["history"] == ["b", "a", "x", "y", "z"]
+    assert dict(shop.replica._projects["shop"].state.trending.top(1)) == pytest.approx({"a": 2.0}, rel=1e-3)
+
+
+def test_project_whose_topics_do_not_exist_yet_is_followed_from_their_first_record(tmp_path: Any, shop: Any) -> None:
+    log = type(shop.log)()
+    replica = Replica(log, tmp_path, clock=lambda: 0.0)
+    shop.deploy()
+    spec = shop.replica.deployments()[0]
+    replica.deploy(spec)
+    assert replica.status().deployments[0].num_items == 0
+    log.create_topic(topics.catalog("shop"), 3)
+    shop.log, shop.replica = log, replica
+    shop.write("a", "b", "c", "d")
+    shop.poll()
+    assert replica.status().deployments[0].num_items == 4
