@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.checkpoint.folder import newest_folder, open_folder
-from engine.checkpoint.manifest import read_manifest
+from engine.checkpoint.manifest import Manifest, read_manifest
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import TableDelta
 from engine.errors import CorruptRecord, OffsetOutOfRange, SequenceGap, UnknownTopic
@@ -74,9 +75,9 @@ class Applier:
         self._trainer_sequence = 0
         self._trained_through = TrainedThrough()
         self._created_ms: int | None = None
-        self._loaded_folder: str | None = None
+        self._loaded: Manifest | None = None
         self._blocked: _Blocked | None = None
-        self._unsuitable: tuple[int, _Blocked | None] | None = None
+        self._tried: tuple[frozenset[tuple[str, int]], _Blocked | None] | None = None
         self._totals = ApplyReport()
         self._resyncs: Counter[str] = Counter()
         self._last_error: str | None = None
@@ -95,7 +96,6 @@ class Applier:
             records = self._log.read(self._topic, PARTITION, self._offset, MAX_RECORDS, timeout_s)
         except UnknownTopic:
             self._sleep(timeout_s)
-            report.is_at_end = True
             return report
         except OffsetOutOfRange as error:
             self._block(ResyncCause.TRIMMED, error, min_offset=int(error.extra["earliest"]))
@@ -105,15 +105,15 @@ class Applier:
                 break
         if self._blocked:
             self._start_or_resync(report)
-        report.is_at_end = len(records) < MAX_RECORDS and self._blocked is None
-        self._note_trainer(self._sequence if report.is_at_end else None)
+        report.has_more = len(records) == MAX_RECORDS and self._blocked is None
+        self._note_trainer()
         self._add_up(report)
         return report
 
     def status(self) -> ReplicaStatus:
         age_s = None if self._created_ms is None else max(0, self._clock_ms() - self._created_ms) / 1000
         return ReplicaStatus(
-            is_ready=self._is_started and (self._sequence > 0 or self._loaded_folder is not None),
+            is_ready=self._is_started and (self._sequence > 0 or self._loaded is not None),
             sequence=self._sequence,
             trainer_sequence=max(self._trainer_sequence, self._sequence),
             trained_through=self._trained_through,
@@ -172,15 +172,15 @@ class Applier:
             self._on_rows(header.table, delta.rows)
 
     def _apply_snapshot(self, header: DeltaHeader, name: str) -> None:
-        if name == self._loaded_folder and header.previous_sequence == self._sequence:
+        manifest = open_folder(self._snapshots_directory / name)
+        if manifest == self._loaded and header.previous_sequence == self._sequence:
             return
-        folder = self._snapshots_directory / name
-        meta = SnapshotMeta.from_manifest(open_folder(folder).meta)
+        meta = SnapshotMeta.from_manifest(manifest.meta)
         if meta.sequence < header.previous_sequence:
             raise CorruptRecord(
                 f"snapshot {name} is at {meta.sequence}, but its delta follows {header.previous_sequence}"
             )
-        self._load(folder)
+        self._load(manifest)
 
     def _count(self, header: DeltaHeader, num_bytes: int, report: ApplyReport) -> None:
         self._sequence = header.sequence
@@ -197,9 +197,9 @@ class Applier:
         if found is None:
             self._is_started = self._is_started or self._can_start_empty()
             return self._is_started and self._blocked is None
-        folder, meta = found
+        manifest, meta = found
         try:
-            self._load(folder)
+            self._load(manifest)
         except CorruptRecord as error:
             self._last_error = str(error)
             return False
@@ -220,24 +220,22 @@ class Applier:
             return False
         return True
 
-    def _find_snapshot(self) -> tuple[Path, SnapshotMeta] | None:
+    def _find_snapshot(self) -> tuple[Manifest, SnapshotMeta] | None:
         """The newest snapshot if it reaches beyond what blocks; looked at again only when the directory has changed."""
-        try:
-            changed_ns = self._snapshots_directory.stat().st_mtime_ns
-        except FileNotFoundError:
-            return None
-        if self._unsuitable == (changed_ns, self._blocked):
+        tried = (_fingerprint(self._snapshots_directory), self._blocked)
+        if self._tried == tried:
             return None
         folder = newest_folder(self._snapshots_directory)
         if folder is not None:
             try:
-                meta = SnapshotMeta.from_manifest(read_manifest(folder).meta)
+                manifest = read_manifest(folder)
+                meta = SnapshotMeta.from_manifest(manifest.meta)
             except CorruptRecord as error:
                 self._last_error = str(error)
             else:
                 if self._leads_on(meta):
-                    return folder, meta
-        self._unsuitable = (changed_ns, self._blocked)
+                    return manifest, meta
+        self._tried = tried
         return None
 
     def _leads_on(self, meta: SnapshotMeta) -> bool:
@@ -245,24 +243,22 @@ class Applier:
             return True
         return meta.sequence >= self._blocked.min_sequence and meta.params_offset >= self._blocked.min_offset
 
-    def _load(self, folder: Path) -> None:
+    def _load(self, manifest: Manifest) -> None:
         try:
-            loaded = self._load_snapshot(folder)
+            loaded = self._load_snapshot(manifest.folder)
         except OSError as error:
-            raise CorruptRecord(f"snapshot {folder.name} could not be read: {error}") from error
-        self.store = loaded.store
-        self._loaded_folder = folder.name
+            raise CorruptRecord(f"snapshot {manifest.folder.name} could not be read: {error}") from error
+        self.store, self._loaded = loaded.store, manifest
         self._on_snapshot(loaded)
 
     def _block(self, cause: ResyncCause, error: Exception, *, min_sequence: int = 0, min_offset: int = 0) -> None:
         self._last_error = str(error)
         self._blocked = _Blocked(cause, min_sequence, min_offset)
 
-    def _note_trainer(self, sequence: int | None = None) -> None:
+    def _note_trainer(self) -> None:
         """Each record takes one number, so what is left to read tells the trainer's place without reading it."""
-        if sequence is None:
-            sequence = self._sequence + max(0, self._log.end_offsets(self._topic)[PARTITION] - self._offset)
-        self._trainer_sequence = sequence
+        left = self._log.end_offsets(self._topic)[PARTITION] - self._offset
+        self._trainer_sequence = self._sequence + max(0, left)
 
     def _add_up(self, report: ApplyReport) -> None:
         totals = self._totals
@@ -272,3 +268,11 @@ class Applier:
         totals.num_bytes += report.num_bytes
         totals.num_repeats += report.num_repeats
         totals.num_resyncs += report.num_resyncs
+
+
+def _fingerprint(directory: Path) -> frozenset[tuple[str, int]]:
+    """Which folders are there: a rewritten one has another inode."""
+    if not directory.is_dir():
+        return frozenset()
+    with os.scandir(directory) as entries:
+        return frozenset((entry.name, entry.inode()) for entry in entries)

@@ -43,7 +43,7 @@ class ReplicaStatus:
 
 @dataclass(slots=True)
 class ApplyReport:
-    """What one `poll` did. `is_at_end`: nothing was left to read."""
+    """What one `poll` did. `has_more`: another poll at once will find more to apply."""
 
     num_deltas: int = 0
     num_rows: int = 0
@@ -51,4 +51,4 @@ class ApplyReport:
     num_bytes: int = 0
     num_repeats: int = 0
     num_resyncs: int = 0
-    is_at_end: bool = False
+    has_more: bool = False
