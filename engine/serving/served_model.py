@@ -106,12 +106,13 @@ class ServedModel:
         return self._has_caught_up and self._applier.store.num_rows > 0
 
     def poll(self) -> tuple[int, ParameterChanges]:
-        """Apply deltas that have arrived. Answers how many, and what they changed. Raises `LogError`."""
+        """Apply deltas that have arrived. Answers how many were read, and what they changed. Raises `LogError`."""
         report = self._applier.poll()
         changes = ParameterChanges(np.concatenate([_NO_FIDS, *self._changed_fids]), self._everything_changed)
         self._changed_fids, self._everything_changed = [], False
-        self._has_caught_up = self._has_caught_up or report.is_at_end
-        return report.num_deltas + report.num_resyncs, changes
+        if self._applier.status().is_ready and not report.has_more:
+            self._has_caught_up = True
+        return report.num_deltas + report.num_resyncs + report.num_repeats, changes
 
     def mark_served(self) -> None:
         """From now on answers come from what the last `poll` applied: only now may the model claim its sequence."""
@@ -149,7 +150,7 @@ class ServedModel:
             num_deletes_applied=status.num_deletes_applied,
             num_resyncs=status.num_resyncs,
             last_error=self.failure or status.last_error,
-            digest=self._current_digest(status, store) if status.sequence else "",
+            digest=self._current_digest(status, store) if store.num_rows else "",
             table_bytes=store.memory_bytes,
         )
 
