@@ -19,11 +19,15 @@ Answer = TypeVar("Answer")
 PROBLEMS_KEY = "freshet-problems-bin"
 """Trailing metadata of an INVALID_ARGUMENT: the broken rules as a JSON list of {field, rule, received}."""
 
+MAX_REPLY_BYTES = 256 * 2**20
+"""500 items with long texts among their properties are far beyond gRPC's own 4 MiB."""
+
 _CHANNEL_OPTIONS = [
     # A replica that restarts must be found again within a breath; gRPC's own wait grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", MAX_REPLY_BYTES),
 ]
 
 

@@ -19,6 +19,9 @@ from engine.serving.wire import replica_pb2_grpc
 
 Answer = TypeVar("Answer")
 
+MAX_REQUEST_BYTES = 32 * 2**20
+"""Room for 12,000 ids of 256 characters and a context; more is refused before it is held in memory."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,7 +49,7 @@ class ReplicaServer:
     def __init__(self, replica: Replica, address: str = "127.0.0.1:0", *, num_threads: int = 8) -> None:
         """Raises `EngineError` when the address cannot be had."""
         # SO_REUSEPORT would let a second replica take half of the first one's calls instead of failing.
-        options = [("grpc.so_reuseport", 0)]
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_REQUEST_BYTES)]
         self._server = grpc.server(ThreadPoolExecutor(num_threads, thread_name_prefix="serve"), options=options)
         replica_pb2_grpc.add_ReplicaServicer_to_server(ReplicaServicer(replica), self._server)
         try:

@@ -64,6 +64,14 @@ def test_failure_inside_is_an_error_that_shows_no_more_than_its_kind(shop: Any, 
     assert not isinstance(caught.value, ReplicaUnavailable)
 
 
+def test_long_exclusions_and_long_properties_fit_through_the_door(shop: Any, client: ReplicaClient) -> None:
+    shop.write("a", text="x" * 6_000_000)
+    shop.deploy()
+    excluded = tuple(f"{number:06d}" + "\N{SNOWMAN}" * 250 for number in range(10_000))
+    reply = client.recommend(RecommendRequest("shop", "main", "u", exclude=excluded))
+    assert len(reply.features["items"]["a"]["text"]) == 6_000_000
+
+
 def test_nobody_at_the_address_is_unavailable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
