@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
@@ -16,9 +16,8 @@ from webapp.accounts import selectors
 from webapp.accounts.models import Account, Project
 from webapp.core.errors import AppError, NotFound
 
-P = ParamSpec("P")
-Page = Callable[Concatenate[HttpRequest, Project, P], HttpResponse]
-Stream = Callable[Concatenate[HttpRequest, Project, P], Awaitable[HttpResponseBase]]
+Page = Callable[..., HttpResponse]
+Stream = Callable[..., Awaitable[HttpResponseBase]]
 
 REFUSALS = (AppError, EngineError)
 """What services and selectors raise when they refuse; a page shows the message instead of failing."""
@@ -32,15 +31,15 @@ def account_of(request: HttpRequest) -> Account:
     return account
 
 
-def project_page(view: Page[P]) -> Callable[Concatenate[HttpRequest, str, P], HttpResponse]:
+def project_page(view: Page) -> Page:
     """Hands the view the project named by the URL's slug; 404 unless the signed-in account is a member of it."""
 
     @login_required
     @wraps(view)
-    def page(request: HttpRequest, slug: str, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def page(request: HttpRequest, slug: str, **parts: Any) -> HttpResponse:
         project = _project(account_of(request), slug)
         try:
-            return view(request, project, *args, **kwargs)
+            return view(request, project, **parts)
         except NotFound as error:
             raise Http404(error.message) from error
         except REFUSALS as error:
@@ -49,17 +48,17 @@ def project_page(view: Page[P]) -> Callable[Concatenate[HttpRequest, str, P], Ht
     return page
 
 
-def project_stream(view: Stream[P]) -> Callable[Concatenate[HttpRequest, str, P], Awaitable[HttpResponseBase]]:
+def project_stream(view: Stream) -> Any:
     """As `project_page`, for async views that answer a stream: 401 when nobody is signed in, since nothing can follow a redirect."""
 
     @wraps(view)
-    async def stream(request: HttpRequest, slug: str, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    async def stream(request: HttpRequest, slug: str, **parts: Any) -> HttpResponseBase:
         account = await request.auser()
         if not isinstance(account, Account):
             return HttpResponse("sign in first", status=401, content_type="text/plain")
         project = await sync_to_async(_project)(account, slug)
         try:
-            return await view(request, project, *args, **kwargs)
+            return await view(request, project, **parts)
         except NotFound as error:
             raise Http404(error.message) from error
 

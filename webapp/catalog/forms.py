@@ -58,8 +58,8 @@ class UploadForm(forms.Form):
     def column_fields(self) -> list[forms.BoundField]:
         return [self[f"column_{name}"] for name in COLUMNS]
 
-    def clean_file(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["file"]
+    def clean_file(self) -> UploadedFile[bytes]:
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         limit: int = settings.MAX_BODY_BYTES
         if file.size is not None and file.size > limit:
             raise forms.ValidationError(

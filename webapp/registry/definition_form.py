@@ -35,6 +35,7 @@ SECTIONS: dict[str, type[Document]] = {
     "sync": Sync,
 }
 ROWS: dict[str, type[Document]] = {"slots": Slot, "dense": DenseInput, "tasks": Task}
+LABELS = {"hidden": "Hidden units", "dim": "Dim", "shares": "Shares rows with", "log_q_correction": "Log-Q correction"}
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
 
 Kind = Literal["integer", "float", "boolean", "integers", "choice", "text"]
@@ -196,11 +197,15 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return ", ".join(str(part) for part in value)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
     return str(value)
 
 
 def _label(name: str) -> str:
     """A field's name for people: `interval_s` is "Interval (seconds)"."""
+    if name in LABELS:
+        return LABELS[name]
     for suffix, unit in UNITS.items():
         if name.endswith(suffix):
             return f"{name.removesuffix(suffix).replace('_', ' ').capitalize()} ({unit})"

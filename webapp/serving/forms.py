@@ -15,7 +15,7 @@ from webapp.serving.services import KIND_OF_ROLE
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 
 
-def versions_of_kind(project: Project, kind: str) -> forms.ModelChoiceField:
+def versions_of_kind(project: Project, kind: str) -> forms.ModelChoiceField[ModelVersion]:
     versions = ModelVersion.objects.filter(model__project=project, document__architecture__kind=kind)
     return forms.ModelChoiceField(
         queryset=versions.select_related("model").order_by("model__name", "-version"),
@@ -37,7 +37,7 @@ class DeploymentForm(forms.Form):
         self.fields["ranking"].help_text = "Orders what was found."
         if deployment:
             del self.fields["name"]
-            self.initial |= {"retrieval": deployment.retrieval_id, "ranking": deployment.ranking_id}
+            self.initial = {"retrieval": deployment.retrieval_id, "ranking": deployment.ranking_id}
 
 
 class TryForm(forms.Form):

@@ -17,7 +17,7 @@ from webapp.training.live import ENDED, run_update
 PAGE_SIZE = 50
 
 CHARTS = [
-    ("HR@10, against the same model frozen", "share", [("hr_at_10", "online"), ("hr_at_10_frozen", "frozen")]),
+    ("HR@10 against frozen", "share", [("hr_at_10", "online"), ("hr_at_10_frozen", "frozen")]),
     ("Loss", "plain", [("loss", "loss")]),
     ("AUC", "plain", [("auc", "AUC")]),
     ("Log loss", "plain", [("log_loss", "log loss")]),

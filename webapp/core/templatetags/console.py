@@ -108,6 +108,12 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
+def share(value: float | None) -> str:
+    """A share from 0 to 1 as a percentage with one decimal; `–` for what was not measured."""
+    return f"{value * 100:.1f}%" if isinstance(value, int | float) else NONE
+
+
+@register.filter
 def parts(value: int) -> str:
     """A share in parts of 10,000 as a percentage."""
     return f"{value / 100:g}%"

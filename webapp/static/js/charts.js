@@ -13,6 +13,7 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignif
 const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const FORMATS = {
   plain: (value) => plain.format(value),
+  whole: (value) => (Number.isInteger(value) ? value.toLocaleString("en") : ""),
   count: (value) => compact.format(value),
   share: (value) => `${plain.format(value * 100)}%`,
   seconds: (value) => `${plain.format(value)} s`,
@@ -27,6 +28,17 @@ const FORMATS = {
     return `${Number(size.toPrecision(3))} ${units[place]}`;
   },
 };
+
+const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const seconds = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+function times(_, ticks) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
+  const span = ticks.length ? ticks[ticks.length - 1] - ticks[0] : 0;
+  const format = span > 86400 ? days : step < 60 ? seconds : minutes;
+  return ticks.map((tick) => format.format(tick * 1000));
+}
 
 function token(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -73,10 +85,11 @@ export class Chart {
       {
         ...this.size(),
         legend: { show: false },
+        padding: [6, 8, 0, 0],
         cursor: { y: false, points: { size: 6 }, drag: { setScale: false } },
         scales: { y: { range: (_, low, high) => this.range(low, high) } },
         axes: [
-          { ...axis, size: 26, space: 70 },
+          { ...axis, size: 24, space: 80, values: times },
           { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },
         ],
         series: [{}, ...this.series.map((one, index) => ({ label: one.label, stroke: this.colours[index], width: 1.75, spanGaps: true, points: { show: this.points.length < 3 } }))],
