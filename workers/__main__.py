@@ -16,12 +16,13 @@ def arguments_for(process: str, log_level: str) -> list[str]:
     from webapp import environment
 
     if process == "beat":
-        return ["beat", f"--loglevel={log_level}", "--pidfile="]
+        return ["--quiet", "beat", f"--loglevel={log_level}", "--pidfile="]
     variable = f"FRESHET_{process.upper()}_CONCURRENCY"
     concurrency = environment.integer(variable, DEFAULT_CONCURRENCY[process])
     if concurrency < 1:
         raise SystemExit(f"{variable} must be at least 1 (received {concurrency})")
     arguments = [
+        "--quiet",
         "worker",
         f"--queues={process}",
         f"--hostname={process}-{os.getpid()}@%h",

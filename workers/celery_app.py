@@ -7,10 +7,11 @@ lease running out.
 
 from __future__ import annotations
 
+import logging
 import os
 
 from celery import Celery
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 from kombu import Queue
 
 from webapp.core.jobs import QUEUES, Job
@@ -42,7 +43,6 @@ app.conf.update(
     worker_disable_prefetch=True,
     # TensorFlow is loaded by the child that trains and goes away with it
     worker_max_tasks_per_child=1,
-    worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     imports=["workers.tasks"],
     # kept in memory: both jobs are idempotent, and nothing of ours on a disk is a pickle
@@ -57,6 +57,13 @@ app.conf.update(
         "prune": {"task": Job.PRUNE.value, "schedule": PRUNE_EVERY_S, "options": {"expires": PRUNE_EVERY_S}},
     },
 )
+
+
+@setup_logging.connect
+def _log_as_settings_say(*, loglevel: int = logging.WARNING, **_: object) -> None:
+    """Leaves logging to Django's settings: with a receiver Celery touches no logger. A line for every beat would drown the rest."""
+    for name in ("celery", "kombu"):
+        logging.getLogger(name).setLevel(loglevel)
 
 
 @worker_shutting_down.connect

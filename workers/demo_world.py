@@ -31,12 +31,13 @@ ROWS_PER_BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Shown once: the database keeps hashes."""
+    """Shown once: the database keeps hashes. `user_id` is somebody to ask recommendations for."""
 
     username: str
     password: str
     api_key: str
     project: str
+    user_id: str = "user-0"
 
 
 def world() -> GeneratedWorld:
@@ -83,9 +84,9 @@ def _fill(project: Project, say: Callable[[str], None]) -> None:
     generated = world()
     say(f"{generated.num_items:,} items and {generated.num_users:,} users")
     for rows in _batches(generated.items()):
-        items_put(project=project, rows=[{"id": row["item_id"], "properties": row["properties"]} for row in rows])
+        items_put(project=project, rows=rows)
     for rows in _batches(generated.users()):
-        users_put(project=project, rows=[{"id": row["user_id"], "properties": row["properties"]} for row in rows])
+        users_put(project=project, rows=rows)
     say(f"{NUM_EVENTS:,} events")
     for rows in _batches(generated.history(NUM_EVENTS, int(time.time() * 1000))):
         events_ingest(project=project, rows=rows, source="demo")

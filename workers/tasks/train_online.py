@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from engine.spec.definition import ModelDefinition
+from engine.streams import topics
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.training.models import Run
@@ -25,10 +26,10 @@ def _train(session: RunSession) -> None:
     # TensorFlow is loaded here, in the child that trains.
     from engine.training.online import OnlineTrainer
 
-    version = session.run.model_version
+    log, version = event_log(), session.run.model_version
     trainer = OnlineTrainer(
         ModelDefinition.parse(version.document),
-        event_log(),
+        log,
         session.run.project.slug,
         version.model.name,
         version.version,
@@ -37,7 +38,8 @@ def _train(session: RunSession) -> None:
         on_metrics=lambda metrics: session.report(metrics, end_offsets=trainer.state.progress.examples),
         fence=session.fence,
     )
-    session.note_start(trainer.state.progress.examples)
+    examples = topics.examples(session.run.project.slug)
+    session.note_start({**log.earliest_offsets(examples), **trainer.state.progress.examples})
     while not session.should_stop():
         published = trainer.poll(POLL_TIMEOUT_S).published
         last = trainer.publication.publisher.last_published

@@ -17,9 +17,17 @@ class ProjectCommand(BaseCommand):
     """Implement `add_own_arguments` and `work`. `AppError`, `EngineError` and a missing file become one clear line."""
 
     requires_migrations_checks = False
+    default_project: str | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--project", required=True, metavar="SLUG", help="the project's slug")
+        by_default = f" (default {self.default_project})" if self.default_project else ""
+        parser.add_argument(
+            "--project",
+            required=self.default_project is None,
+            default=self.default_project,
+            metavar="SLUG",
+            help=f"the project's slug{by_default}",
+        )
         self.add_own_arguments(parser)
 
     def add_own_arguments(self, parser: CommandParser) -> None:
