@@ -22,11 +22,11 @@ from webapp.core.remembered import forget_everything
 def _database_log(db: None, settings: Any) -> Iterator[None]:
     """The event log commits by itself, so it is emptied after each test instead of rolled back."""
     name = connection.settings_dict["NAME"]
-    settings.LOG_URL = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+    settings.LOG_URL = url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
     forget_everything()
     yield
     # through a connection of its own: the test's transaction may be broken, and is rolled back anyway
-    with psycopg.connect(settings.LOG_URL, autocommit=True) as own:
+    with psycopg.connect(url, autocommit=True) as own:
         own.execute(
             "TRUNCATE freshet_log.topic, freshet_log.record, freshet_log.partition, freshet_log.committed CASCADE"
         )

@@ -31,8 +31,8 @@ def cursor_of(key: str) -> str:
 def key_of(cursor: str) -> str:
     """The key in a cursor. Raises `Invalid` for text that is not one of ours."""
     try:
-        key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        if "\x00" in key:
+        key = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        if not key or "\x00" in key:
             raise ValueError(key)
         return key
     except (binascii.Error, ValueError):
