@@ -1,0 +1,114 @@
+"""A key sees its own project and nothing of another, at every endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.urls import get_resolver
+
+from engine.streams import topics
+from engine.streams.log import EventLog
+from tests.webapp.client import DEFINITION, Api
+from webapp.accounts.models import Project
+from webapp.catalog.models import Item, User
+from webapp.catalog.services import item_put, user_put
+from webapp.registry.services import model_publish
+from webapp.serving.models import Deployment
+from webapp.serving.services import deployment_put
+from webapp.training.models import Run
+from webapp.training.services import run_report, run_start
+
+
+@pytest.fixture
+def run(project: Project) -> Run:
+    """One of everything in the project `shop`."""
+    item_put(project=project, item_id="tea", properties={"title": "Tea"})
+    user_put(project=project, user_id="ann", properties={})
+    version = model_publish(project=project, name="retrieval", document=DEFINITION)
+    deployment_put(project=project, name="main", retrieval=version, ranking=None)
+    started = run_start(model_version=version, mode="online")
+    run_report(run=started, values={"loss": 1.0}, num_examples=1, event_time=None)
+    return started
+
+
+@pytest.fixture
+def rival(other_project: Project, api_of: Callable[..., Api]) -> Api:
+    return api_of(other_project)
+
+
+CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
+    # (method, address): (body, what a key of another project is answered: a status, or a body)
+    ("get", "/items"): (None, {"items": [], "next_cursor": None}),
+    ("get", "/items/tea"): (None, 404),
+    ("patch", "/items/tea"): ({"properties": {"title": "mine"}}, 404),
+    ("delete", "/items/tea"): (None, 404),
+    ("get", "/users"): (None, {"users": [], "next_cursor": None}),
+    ("get", "/users/ann"): (None, 404),
+    ("patch", "/users/ann"): ({"properties": {}}, 404),
+    ("delete", "/users/ann"): (None, 404),
+    ("post", "/recommend"): ({"user_id": "ann", "deployment": "main"}, 404),
+    ("get", "/models"): (None, {"models": []}),
+    ("get", "/models/retrieval"): (None, 404),
+    ("get", "/models/retrieval/sync"): (None, 404),
+    ("get", "/models/retrieval/runs"): (None, 404),
+    ("post", "/models/retrieval/runs"): ({"mode": "batch"}, 404),
+    ("get", "/runs/{run}"): (None, 404),
+    ("post", "/runs/{run}"): ({"action": "stop"}, 404),
+    ("get", "/runs/{run}/metrics"): (None, 404),
+    ("get", "/deployments"): (None, {"deployments": []}),
+    ("get", "/deployments/main"): (None, 404),
+    ("put", "/deployments/main"): ({"retrieval": {"name": "retrieval"}}, 404),
+    ("delete", "/deployments/main"): (None, 404),
+}
+OWN_WRITES: dict[tuple[str, str], Any] = {
+    ("post", "/events"): [{"type": "click", "user_id": "ann", "item_id": "tea"}],
+    ("put", "/items"): [{"id": "tea", "properties": {"title": "mine"}}],
+    ("put", "/items/tea"): {"properties": {"title": "mine"}},
+    ("put", "/users"): [{"id": "ann"}],
+    ("put", "/users/ann"): {"properties": {}},
+    ("get", "/schema"): None,
+    ("put", "/schema"): {"document": {"events": {"click": {}, "view": {"role": "impression"}}}},
+    ("post", "/models"): {"name": "retrieval", "definition": DEFINITION},
+    ("put", "/models/retrieval"): {"definition": {**DEFINITION, "training": {"batch_size": 64}}},
+}
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+def test_it_shows_a_key_nothing_of_another_project(rival: Api, run: Run, method: str, path: str) -> None:
+    body, expected = CALLS[method, path]
+    path = path.format(run=run.pk)
+    answer = rival.get(path) if method == "get" else rival.send(method, path, body)
+    if isinstance(expected, int):
+        assert answer.status_code == expected, answer.content
+    else:
+        assert answer.json() == expected
+
+
+def test_it_keeps_what_a_key_writes_in_its_own_project(
+    rival: Api, api: Api, run: Run, project: Project, log: EventLog
+) -> None:
+    def picture() -> list[Any]:
+        rows = [list(model.objects.filter(project=project).values()) for model in (Item, User, Deployment, Run)]
+        ends = [log.end_offsets(topic(project.slug)) for topic in (topics.events, topics.catalog)]
+        return [rows, ends, api.get("/schema").json(), api.get("/models/retrieval").json()]
+
+    before = picture()
+    for (method, path), body in OWN_WRITES.items():
+        answer = rival.get(path) if method == "get" else rival.send(method, path, body)
+        assert answer.status_code < 300, (method, path, answer.content)
+    assert picture() == before
+
+
+def test_it_is_tried_at_every_endpoint_there_is() -> None:
+    tried = {(method, _shape(path)) for method, path in [*CALLS, *OWN_WRITES]}
+    for route in get_resolver("webapp.api_urls").url_patterns:
+        for method in getattr(getattr(route.callback, "cls", None), "scopes", {}):
+            assert (method.lower(), _shape("/" + str(route.pattern))) in tried, (method, route)
+
+
+def _shape(path: str) -> tuple[str, ...]:
+    """An address with every variable part as `*`."""
+    fixed = {"items", "users", "models", "runs", "deployments", "sync", "metrics"}
+    return tuple(part if part in fixed or place == 1 else "*" for place, part in enumerate(path.split("/")))
