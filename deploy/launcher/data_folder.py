@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,19 @@ from typing import TextIO
 from deploy.launcher.errors import StartError
 
 MIN_FREE_BYTES = 512 * 2**20
+NUM_LOCK_TRIES = 10
+
+
+def _lock_soon(file: TextIO) -> None:
+    """Takes the lock. Somebody who only looks (`read_running`) holds it for a moment; that is waited for."""
+    for _ in range(NUM_LOCK_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @dataclass(frozen=True)
@@ -49,11 +63,12 @@ class DataFolder:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check_space()
             self._lock = (self.run / "lock").open("a+")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_soon(self._lock)
             self._lock.seek(0)
             self._lock.truncate()
             self._lock.write(f"{os.getpid()}\n")
             self._lock.flush()
+            self.running_file.unlink(missing_ok=True)  # a killed start's
         except BlockingIOError:
             raise StartError(self._occupied()) from None
         except PermissionError as error:
@@ -101,11 +116,21 @@ class DataFolder:
 def read_running(data_dir: Path) -> Running | None:
     """What `announce` left, when the start that left it still runs; None otherwise."""
     try:
-        announced = json.loads((data_dir / "run" / "running.json").read_text())
         with (data_dir / "run" / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return Running(int(announced["pid"]), str(announced["base_url"]), dict(announced["environment"]))
-    except (OSError, ValueError):
+        return _announced(data_dir)
+    except OSError:
         return None
     return None
+
+
+def _announced(data_dir: Path) -> Running | None:
+    try:
+        said = json.loads((data_dir / "run" / "running.json").read_text())
+    except (OSError, ValueError):
+        return None
+    # a start that has the lock but not yet removed what a killed one left
+    if not Path(f"/proc/{said['pid']}").exists():
+        return None
+    return Running(int(said["pid"]), str(said["base_url"]), dict(said["environment"]))

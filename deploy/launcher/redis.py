@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -31,11 +32,14 @@ def binary() -> Path:
 class Redis:
     """One server on one data folder. Queues survive a restart (append-only file) when `durable`."""
 
-    def __init__(self, folder: Path, *, log: Path, durable: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, log: Path, durable: bool = True, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder.resolve()
         self.log = log
         self.durable = durable
         self.port = free_port()
+        self._environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **(environment or {})}
         self._password = secrets.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +64,7 @@ class Redis:
         self._process = child.spawn(
             [str(binary()), str(configuration)],
             log=self.log,
-            environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            environment=self._environment,
             folder=self.folder,
         )
         self._wait_until_it_answers()

@@ -14,6 +14,7 @@ from deploy.launcher.errors import StartError
 from deploy.launcher.options import Options
 from deploy.launcher.ports import is_taken
 from deploy.launcher.postgres import Postgres
+from deploy.launcher.predecessor import MARK, end_left_behind
 from deploy.launcher.redis import Redis
 from deploy.launcher.terminal import Terminal, welcome
 
@@ -38,10 +39,12 @@ class System:
         Raises:
             StartError: something is in the way; what had been started is stopped again.
         """
-        self._check_port()
         self._folder.take()
         child.adopt_orphans()
         try:
+            if num_left := end_left_behind(self._options.data_dir):
+                self._terminal.step(f"ended {num_left} processes that a killed start had left")
+            self._check_port()
             demo = self._start()
             if not self._stopping.is_set():
                 self._terminal.write(welcome(self._options.base_url, str(self._options.data_dir), demo))
@@ -64,7 +67,7 @@ class System:
     def _start(self) -> database.Demo | None:
         self._start_servers()
         own = own_environment(self._options, self._database_url(), self._redis_url())
-        environment = child_environment(own)
+        environment = {**child_environment(own), MARK: str(self._options.data_dir)}
         self._terminal.step("preparing the database")
         database.migrate(environment)
         demo = None
@@ -95,7 +98,11 @@ class System:
             self._postgres.start()
         if not self._options.redis_url:
             self._terminal.step("starting Redis (embedded)")
-            self._redis = Redis(self._options.data_dir / "redis", log=self._folder.logs / "redis.log")
+            self._redis = Redis(
+                self._options.data_dir / "redis",
+                log=self._folder.logs / "redis.log",
+                environment={MARK: str(self._options.data_dir)},
+            )
             self._redis.start()
 
     def _database_url(self) -> str:
@@ -143,4 +150,5 @@ class System:
             with contextlib.suppress(OSError):
                 server.stop()
         self._folder.leave()
-        self._terminal.step("stopped")
+        if self._supervisord is not None:
+            self._terminal.step("stopped")

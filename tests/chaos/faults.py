@@ -8,8 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.launcher import supervision
+
+if TYPE_CHECKING:
+    from webapp.registry.models import ModelVersion
 
 FIND_PATIENCE_S = 90.0
 
@@ -23,14 +27,17 @@ class Fault:
     recovered_s: float | None
 
 
-def replica_pid(run_folder: Path) -> int | None:
-    """The serving process, as supervisord knows it."""
-    state, pid = supervision.states(run_folder).get("replica-1", ("", 0))
-    return pid if state in {"RUNNING", "STARTING"} and pid else None
+@dataclass(frozen=True)
+class Target:
+    """`victim` is the process to kill; `worker` the one that does the work, whose change is the recovery."""
+
+    name: str
+    victim: Callable[[], int | None]
+    worker: Callable[[], int | None]
 
 
-def worker_pid(run_folder: Path, program: str) -> int | None:
-    """A whole worker with its pool, as supervisord knows it."""
+def program_pid(run_folder: Path, program: str) -> int | None:
+    """A supervised process, as supervisord knows it."""
     state, pid = supervision.states(run_folder).get(program, ("", 0))
     return pid if state in {"RUNNING", "STARTING"} and pid else None
 
@@ -44,15 +51,26 @@ def lease_pid(lease_name: str) -> int | None:
     return pid if pid and Path(f"/proc/{pid}").exists() else None
 
 
-def strike(target: str, find: Callable[[], int | None]) -> Fault:
-    """Waits until there is something to kill, kills it, and waits until another process does its work."""
-    pid = _wait(find, lambda found: True)
-    if pid is None:
-        return Fault(target, 0, None)
-    os.kill(pid, signal.SIGKILL)
+def serving_pid(run_folder: Path, model_version: ModelVersion) -> int | None:
+    """The replica's process, when it answers for the model version with parameters."""
+    from webapp.serving.selectors import sync_status
+
+    replicas = sync_status(model_version=model_version)["replicas"]
+    if any(replica["source"] == "live" and replica["sequence"] > 0 for replica in replicas):
+        return program_pid(run_folder, "replica-1")
+    return None
+
+
+def strike(target: Target) -> Fault:
+    """Waits until the work is done, kills, and waits until another process does the work."""
+    before = _wait(target.worker, lambda found: True)
+    victim = target.victim() if before is not None else None
+    if victim is None:
+        return Fault(target.name, 0, None)
+    os.kill(victim, signal.SIGKILL)
     started = time.monotonic()
-    successor = _wait(find, lambda found: found != pid)
-    return Fault(target, pid, None if successor is None else time.monotonic() - started)
+    successor = _wait(target.worker, lambda found: found != before)
+    return Fault(target.name, victim, None if successor is None else round(time.monotonic() - started, 2))
 
 
 def _wait(find: Callable[[], int | None], accept: Callable[[int], bool]) -> int | None:

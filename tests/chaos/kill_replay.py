@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deploy.launcher.environment import ROOT
-from tests.chaos.faults import Fault, lease_pid, replica_pid, strike, worker_pid
+from tests.chaos.faults import Fault, Target, lease_pid, program_pid, serving_pid, strike
 from tests.chaos.product import Product
 from tests.chaos.provenance import provenance
 from tests.chaos.traffic import Traffic
 
 if TYPE_CHECKING:
     from tests.chaos.counting import Counts
+    from tests.chaos.subject import Subject
 
 SETTLE_PATIENCE_S = 120.0
 JOIN_WINDOW_S = 3.0
@@ -79,8 +79,8 @@ def _on(product: Product, num_faults: int, seed: int, rate: float, pause_s: floa
     traffic = Traffic(product.base_url, subject.api_key, seed=seed, impressions_per_s=rate)
     traffic.start()
     try:
-        targets = _targets(product.data_dir / "run", subject.run.lease_name, f"joiner:{subject.project.pk}")
-        faults = list(_strikes(targets, num_faults, np.random.default_rng(seed), pause_s))
+        targets = _targets(product.data_dir / "run", subject)
+        faults = _strikes(targets, num_faults, np.random.default_rng(seed), pause_s)
     finally:
         traffic.stop()
     counts = counting.settle(
@@ -110,29 +110,37 @@ def _on(product: Product, num_faults: int, seed: int, rate: float, pause_s: floa
     }
 
 
-def _targets(run_folder: Path, trainer_lease: str, joiner_lease: str) -> dict[str, Callable[[], int | None]]:
+def _targets(run_folder: Path, subject: Subject) -> list[Target]:
     """What can be killed: the process at work, or the worker whose pool it is in."""
-    return {
-        "trainer": lambda: lease_pid(trainer_lease),
-        "joiner": lambda: lease_pid(joiner_lease),
-        "replica": lambda: replica_pid(run_folder),
-        "worker-trainer": lambda: worker_pid(run_folder, "worker-trainer"),
-        "worker-joiner": lambda: worker_pid(run_folder, "worker-joiner"),
-    }
+
+    def trainer() -> int | None:
+        return lease_pid(subject.run.lease_name)
+
+    def joiner() -> int | None:
+        return lease_pid(f"joiner:{subject.project.pk}")
+
+    def replica() -> int | None:
+        return serving_pid(run_folder, subject.run.model_version)
+
+    return [
+        Target("trainer", trainer, trainer),
+        Target("joiner", joiner, joiner),
+        Target("replica", replica, replica),
+        Target("worker-trainer", lambda: program_pid(run_folder, "worker-trainer"), trainer),
+        Target("worker-joiner", lambda: program_pid(run_folder, "worker-joiner"), joiner),
+    ]
 
 
-def _strikes(
-    targets: dict[str, Callable[[], int | None]], num_faults: int, random: np.random.Generator, pause_s: float
-) -> list[Fault]:
+def _strikes(targets: list[Target], num_faults: int, random: np.random.Generator, pause_s: float) -> list[Fault]:
     """Every target in turn, in an order and with pauses that the seed decides."""
-    order: list[str] = []
+    order: list[Target] = []
     while len(order) < num_faults:
-        order += [str(target) for target in random.permutation(list(targets))]
+        order += [targets[place] for place in random.permutation(len(targets))]
     faults: list[Fault] = []
     for target in order[:num_faults]:
         time.sleep(random.uniform(0.2, pause_s))
-        faults.append(strike(target, targets[target]))
-        sys.stdout.write(f"killed {target} (process {faults[-1].pid}); back after {faults[-1].recovered_s} s\n")
+        faults.append(strike(target))
+        sys.stdout.write(f"killed {target.name} (process {faults[-1].pid}); back after {faults[-1].recovered_s} s\n")
         sys.stdout.flush()
     return faults
 
