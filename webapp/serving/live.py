@@ -33,8 +33,7 @@ async def sync(_request: HttpRequest, project: Project, name: str, version: int)
 
 async def _updates(project: Project, followed: ModelVersion) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     while True:
-        # A thread of its own: asking replicas may wait, and must not hold up the other pages' database work.
-        yield "update", await sync_to_async(sync_update, thread_sensitive=False)(project, followed)
+        yield "update", await sync_to_async(sync_update)(project, followed)
         await asyncio.sleep(INTERVAL_S)
 
 

@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 NONE = "–"
+"""What stands for a value there is none of; templates hand filters the empty text for a name they do not know."""
+
 BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 GOOD = frozenset({"running", "succeeded", "live", "done", "accepted", "ready"})
 BAD = frozenset({"failed", "rejected", "silent", "revoked"})
@@ -30,8 +32,8 @@ def number(value: Any) -> str:
 
 
 @register.filter
-def byte_size(value: float | None) -> str:
-    if value is None:
+def byte_size(value: float | str | None) -> str:
+    if value is None or value == "":
         return NONE
     size = float(value)
     for unit in BYTE_UNITS:
@@ -42,9 +44,9 @@ def byte_size(value: float | None) -> str:
 
 
 @register.filter
-def duration(value: float | None) -> str:
-    """Seconds for people: 0.42 s, 12 s, 5 min, 3.1 h, 2 d."""
-    if value is None:
+def duration(value: float | str | None) -> str:
+    """Seconds for people: 0.42 s, 12 s, 5 min, 3 h, 2 d."""
+    if value is None or value == "":
         return NONE
     seconds = float(value)
     if seconds < 10:
