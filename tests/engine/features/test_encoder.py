@@ -110,7 +110,9 @@ def test_sources_of_a_side_are_each_named_once() -> None:
 
 
 TAGS = st.none() | st.lists(st.sampled_from(["a", "b", "", "ü"]), max_size=5)
-ITEM = st.fixed_dictionaries({}, optional={"tags": TAGS, "year": st.none() | st.integers(-5, 5), "price": st.floats(0, 9)})
+ITEM = st.fixed_dictionaries(
+    {}, optional={"tags": TAGS, "year": st.none() | st.integers(-5, 5), "price": st.floats(0, 9)}
+)
 
 
 @given(
@@ -118,7 +120,9 @@ ITEM = st.fixed_dictionaries({}, optional={"tags": TAGS, "year": st.none() | st.
     history=st.lists(st.sampled_from(["item-0", "item-1"]), max_size=4),
     device=st.sampled_from(["tv", None]),
 )
-def test_serving_gives_the_fids_that_training_learned(items: list[dict], history: list[str], device: str | None) -> None:
+def test_serving_gives_the_fids_that_training_learned(
+    items: list[dict], history: list[str], device: str | None
+) -> None:
     """A user beside candidates, encoded by side as a replica does, equals the same rows encoded whole as a trainer could."""
     ids = [f"item-{number}" for number in range(len(items))]
     examples = [

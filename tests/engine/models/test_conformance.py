@@ -164,12 +164,16 @@ def test_one_user_with_many_items_scores_as_row_by_row(kind: str) -> None:
     predictor = Predictor(state.definition, state.store, state.architecture)
     columns = columns_from_examples(same_user, state.encoder.sources())
     by_side = {
-        side: state.encoder.encode({name: columns[name] for name in state.encoder.sources(side)}, 12, side) for side in Side
+        side: state.encoder.encode({name: columns[name] for name in state.encoder.sources(side)}, 12, side)
+        for side in Side
     }
     first = {name: columns[name].slice(0, 1) for name in state.encoder.sources(Side.USER)}
     user = state.encoder.encode(first, 1, Side.USER)
     np.testing.assert_allclose(
-        predictor.pair_scores(user, by_side[Side.ITEM]), predictor.scores(encoded(state, same_user)), rtol=1e-5, atol=1e-6
+        predictor.pair_scores(user, by_side[Side.ITEM]),
+        predictor.scores(encoded(state, same_user)),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 

@@ -19,7 +19,9 @@ def test_vectors_equal_the_towers_written_out_in_numpy_and_have_unit_length() ->
     hidden = np.maximum(flat @ weights["item_hidden_0/kernel"], 0)
     output = hidden @ weights["item_output/kernel"]
     expected = output / np.linalg.norm(output, axis=1, keepdims=True)
-    vectors = model.item_vectors(Inputs({name: tf.constant(value) for name, value in slots.items()}, tf.constant(dense)))
+    vectors = model.item_vectors(
+        Inputs({name: tf.constant(value) for name, value in slots.items()}, tf.constant(dense))
+    )
     np.testing.assert_allclose(vectors.numpy(), expected, rtol=1e-4, atol=1e-6)
 
 

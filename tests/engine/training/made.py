@@ -72,9 +72,7 @@ def make_examples(num: int, *, seed: int = 0, origin: str = "action", num_items:
         is_positive = origin == "action" or rng.random() < 1 / 3
         item = liked if is_positive else int(rng.integers(num_items))
         history = tuple(f"item-{each}" for each in rng.integers(num_items, size=3))
-        examples.append(
-            make_example(number, user, item, label=float(is_positive), origin=origin, history=history)
-        )
+        examples.append(make_example(number, user, item, label=float(is_positive), origin=origin, history=history))
     return examples
 
 

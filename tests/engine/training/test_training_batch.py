@@ -27,7 +27,9 @@ def test_action_gets_negatives_from_the_items_before_it_but_never_itself() -> No
     batch = ranking_batch(state, [make_example(n, n, item) for n, item in enumerate([1, 2, 1])])
     fids = batch.items.slots["item_id"].fids
     item_1, item_2 = fids[0], fids[1]
-    drawn = {user: set(fids[batch.item_rows[batch.is_sampled & (batch.user_rows == user)]].tolist()) for user in range(3)}
+    drawn = {
+        user: set(fids[batch.item_rows[batch.is_sampled & (batch.user_rows == user)]].tolist()) for user in range(3)
+    }
     assert drawn == {0: set(), 1: {item_1}, 2: {item_2}}
     assert batch.labels[batch.is_sampled].sum() == 0
 
@@ -90,7 +92,9 @@ def test_batch_with_an_infinite_loss_is_refused_and_counted() -> None:
     state.learn(as_logged(make_examples(32)))
     before, digest = state.architecture.dense_weights(), state.store.digest()
     bad = make_example(0, 0, 0)
-    result = state.learn(as_logged([type(bad)(**{**{n: getattr(bad, n) for n in bad.__slots__}, "weight": float("inf")})], 32))
+    result = state.learn(
+        as_logged([type(bad)(**{**{n: getattr(bad, n) for n in bad.__slots__}, "weight": float("inf")})], 32)
+    )
     assert result is not None and not result.finite
     assert state.progress.num_refused_batches == 1
     assert state.progress.num_examples == 33
