@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import warnings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
@@ -42,8 +43,12 @@ def main() -> None:
     parser.add_argument("process", choices=[*DEFAULT_CONCURRENCY, "beat"])
     parser.add_argument("--log-level", default="WARNING", help="Celery's own; ours follows FRESHET_LOG_LEVEL")
     options = parser.parse_args()
+    from celery.exceptions import SecurityWarning
+
     from workers.celery_app import app
 
+    # it warns of pickle for root; we accept JSON only
+    warnings.simplefilter("ignore", SecurityWarning)
     app.start(argv=arguments_for(options.process, options.log_level))
 
 
