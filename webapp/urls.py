@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, re_path
+
+from webapp.core.api import UnknownAddressView
 
 urlpatterns = [
     path("api/v1/", include("webapp.api_urls")),
+    re_path(r"^api(/|$)", UnknownAddressView.as_view()),
     path("", include("webapp.console_urls")),
 ]

@@ -84,7 +84,7 @@ def test_it_will_not_clear_a_required_property(api: Api) -> None:
 
 @pytest.mark.parametrize("method", ["patch", "delete", "get"])
 def test_it_answers_404_for_an_item_that_is_not_there(api: Api, method: str) -> None:
-    body = {"properties": {}} if method == "patch" else None
+    body: Any = {"properties": {}} if method == "patch" else None
     answer = api.get("/items/nil") if method == "get" else api.send(method, "/items/nil", body)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 

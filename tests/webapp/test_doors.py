@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.db import OperationalError
+from django.test import AsyncClient, Client
 from django.urls import get_resolver
 
 from tests.webapp.client import Api
@@ -100,6 +102,32 @@ def test_it_answers_in_one_shape_whatever_is_wrong(api: Api, nobody: Api) -> Non
     assert is_error(nobody.get("/items/a%0Ab"), 404, "not_found")
     assert is_error(api.send("delete", "/events"), 405, "method_not_allowed")
     assert is_error(nobody.get("/items"), 401, "not_authenticated")
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v1", "/api/v2/items", "/api/v1/items/"])
+def test_it_answers_api_addresses_in_that_shape_outside_this_version_too(nobody: Api, path: str) -> None:
+    assert is_error(Client().get(path), 404, "not_found")
+
+
+def test_it_answers_503_while_postgresql_is_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr("webapp.catalog.selectors.items_page", fail)
+    assert is_error(api.get("/items"), 503, "database_unavailable")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_answers_the_same_under_asgi(project: Project) -> None:
+    _, secret = api_key_create(project=project, name="k", scopes=["ingest"])
+
+    async def post() -> Any:
+        rows = [{"type": "click", "user_id": "ann", "item_id": "tea"}]
+        headers = {"x-api-key": secret}
+        return await AsyncClient().post("/api/v1/events", rows, content_type="application/json", headers=headers)
+
+    answer = asyncio.run(post())
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
 
 
 def test_it_says_that_a_body_is_not_json(project: Project) -> None:

@@ -6,13 +6,14 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from engine.errors import EngineError, InvalidDocument, LogError, Problem, ReplicaUnavailable
-from webapp.core.errors import AppError
+from webapp.core.errors import AppError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    if isinstance(error, InterfaceError | OperationalError):
+        logger.warning("PostgreSQL does not answer: %s", error)
+        error = Unavailable("The database does not answer; try again in a moment.", code="database_unavailable")
     if isinstance(error, AppError):
         return _answer(error.status, error.code, error.message, error.extra)
     if isinstance(error, EngineError):
@@ -41,7 +45,7 @@ def _engine_answer(error: EngineError) -> Response:
     if isinstance(error, ReplicaUnavailable):
         return _answer(503, error.code, error.message, {})
     if isinstance(error, LogError):
-        return _answer(503, error.code, "The event log does not answer; nothing of this request was kept.", {})
+        return _answer(503, error.code, "The event log does not answer; send the request again, with the same event ids.", {})
     return _answer(500, error.code, "The server failed at this request; its log says why.", {})
 
 
