@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from asgiref.sync import sync_to_async
+from django.db import OperationalError, connections
 from django.test import AsyncClient, Client
 from django.urls import get_resolver
 
@@ -124,7 +125,9 @@ def test_it_answers_the_same_under_asgi(project: Project) -> None:
     async def post() -> Any:
         rows = [{"type": "click", "user_id": "ann", "item_id": "tea"}]
         headers = {"x-api-key": secret}
-        return await AsyncClient().post("/api/v1/events", rows, content_type="application/json", headers=headers)
+        answered = await AsyncClient().post("/api/v1/events", rows, content_type="application/json", headers=headers)
+        await sync_to_async(connections.close_all)()  # of the thread that ran the view
+        return answered
 
     answer = asyncio.run(post())
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
