@@ -10,7 +10,8 @@ from engine.errors import InvalidDocument, Problem
 from engine.serving.deployment import ModelRef
 from engine.serving.project_state import ProjectState
 from engine.serving.requests import Role
-from engine.serving.served_model import RankingStage, RetrievalStage, ServedModel
+from engine.serving.served_model import ServedModel
+from engine.serving.stages import RankingStage, RetrievalStage
 from engine.spec.definition import TwoTower
 from engine.streams.log import EventLog
 

@@ -26,7 +26,7 @@ from engine.serving.requests import (
     Role,
     ScoredItem,
 )
-from engine.serving.served_model import RankingStage, RetrievalStage
+from engine.serving.stages import RankingStage, RetrievalStage
 from engine.spec.document import shorten
 
 EMPTY_CATALOGUE = "the catalogue is empty"

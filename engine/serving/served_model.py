@@ -1,10 +1,10 @@
-"""A model version in a replica: its parameters, kept up with the trainer's, and the stage of the request path it answers."""
+"""A model version in a replica: its parameters, kept up with the trainer's, and where they stand."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,19 +13,11 @@ import numpy as np
 from engine.checkpoint.snapshot import load_snapshot
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import TableDelta
-from engine.features.columns import columns_for_items
 from engine.features.encoded import FidArray
 from engine.features.encoder import FeatureEncoder
 from engine.models.forward import Predictor
-from engine.ranking.ranker import Ranker
-from engine.retrieval.asker import Asker
-from engine.retrieval.candidates import NO_VECTOR_SCORE, Candidate
-from engine.retrieval.catalogue import Catalogue, ItemChanges
-from engine.retrieval.exact_index import Vectors
-from engine.retrieval.item_vectors import ItemVectors
 from engine.serving.deployment import ModelRef
 from engine.serving.requests import ModelPosition, ModelStatus, Role
-from engine.spec.definition import Side
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.sync.applier import Applier
@@ -183,70 +175,3 @@ class ServedModel:
         self.predictor.load_dense_weights(loaded.weights)
         self.predictor.store = loaded.store
         self._everything_changed = True
-
-
-class RankingStage:
-    """A model as the ranker of a deployment."""
-
-    role: Role = "ranking"
-
-    def __init__(self, model: ServedModel) -> None:
-        self.model = model
-        self.ranker = Ranker(model.encoder, model.predictor)
-        # The first call compiles, which takes longer than a caller waits.
-        self.ranker.score(_NOBODY, ["-", "-"], [{}, {}])
-
-    def poll(self) -> int:
-        num_applied, _ = self.model.poll()
-        self.model.mark_served()
-        return num_applied
-
-    def mark_changed(self, changes: ItemChanges) -> None:
-        """A ranker reads the catalogue at each request and keeps nothing of it."""
-
-
-class RetrievalStage:
-    """A two_tower over a project's catalogue."""
-
-    role: Role = "retrieval"
-
-    def __init__(self, model: ServedModel, catalogue: Catalogue) -> None:
-        self.model = model
-        self.vectors = ItemVectors(catalogue, model.encoder, model.predictor)
-        self._user_sources = model.encoder.sources(Side.USER)
-        self.user_vector(_NOBODY)
-        sources = model.encoder.sources(Side.ITEM)
-        model.predictor.item_vectors(model.encoder.encode(columns_for_items(["-"], [{}], sources), 1, Side.ITEM))
-
-    def user_vector(self, asker: Asker) -> Vectors:
-        """float32[output_dim]; zero when the model knows nothing of the user."""
-        encoder = self.model.encoder
-        batch = encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
-        vector: Vectors = self.model.predictor.user_vectors(batch)[0]
-        return vector
-
-    def rescored(self, user: Vectors, candidates: list[Candidate]) -> list[Candidate]:
-        """The candidates by their cosine with `user` float32[output_dim]."""
-        scores = self.vectors.index.scores_of(user, [candidate.item_id for candidate in candidates])
-        return [
-            replace(candidate, score=NO_VECTOR_SCORE if score is None else score)
-            for candidate, score in zip(candidates, scores, strict=True)
-        ]
-
-    def mark_changed(self, changes: ItemChanges) -> None:
-        self.vectors.mark_changed(changes)
-
-    def poll(self) -> int:
-        """Apply deltas, renew the vectors they and the catalogue changed, and a piece of what else is out of date."""
-        num_applied, changes = self.model.poll()
-        if changes.everything:
-            self.vectors.mark_all()
-        elif changes.fids.size:
-            self.vectors.mark_rows(changes.fids)
-        # Every item is urgent before the first refresh, so that an index without parameters or half filled is never served.
-        num_renewed = self.vectors.refresh_urgent() + self.vectors.refresh() if self.model.has_parameters else 0
-        self.model.mark_served()
-        return num_applied + num_renewed
-
-
-_NOBODY: Final = Asker("-", {}, {}, ())
