@@ -44,11 +44,11 @@ def test_it_puts_reads_changes_and_deletes_an_item(api: Api, project: Project, l
 
 
 def test_it_puts_reads_changes_and_deletes_a_user(api: Api, project: Project, log: EventLog) -> None:
-    assert api.put("/users/ann", {"properties": {"country": "DK"}}).status_code == 200
-    assert api.patch("/users/ann", {"properties": {"country": "SE"}}).json()["properties"] == {"country": "SE"}
-    assert api.get("/users/ann").json()["id"] == "ann"
-    assert api.delete("/users/ann").status_code == 204
-    assert [change[:2] for change in changes(log, project)] == [("user", "ann")] * 3
+    assert api.put("/users/u1", {"properties": {"country": "DK"}}).status_code == 200
+    assert api.patch("/users/u1", {"properties": {"country": "SE"}}).json()["properties"] == {"country": "SE"}
+    assert api.get("/users/u1").json()["id"] == "u1"
+    assert api.delete("/users/u1").status_code == 204
+    assert [change[:2] for change in changes(log, project)] == [("user", "u1")] * 3
 
 
 def test_it_replaces_the_whole_set_with_put(api: Api) -> None:
@@ -112,8 +112,8 @@ def test_it_writes_a_batch_row_by_row(api: Api, project: Project, log: EventLog)
 
 
 def test_it_writes_a_batch_of_users(api: Api) -> None:
-    assert api.put("/users", {"users": [{"id": "ann"}, {"id": "bo"}]}).json()["written"] == 2
-    assert [user["id"] for user in api.get("/users").json()["users"]] == ["ann", "bo"]
+    assert api.put("/users", {"users": [{"id": "u1"}, {"id": "u2"}]}).json()["written"] == 2
+    assert [user["id"] for user in api.get("/users").json()["users"]] == ["u1", "u2"]
 
 
 def test_it_answers_400_when_no_row_of_a_batch_is_good(api: Api) -> None:

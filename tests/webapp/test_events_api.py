@@ -18,7 +18,7 @@ from webapp.catalog.models import AcceptedEvent, Item, RejectedRow
 from webapp.registry.services import schema_publish
 
 
-def click(event_id: str, user_id: str = "ann", item_id: str = "tea", **more: Any) -> dict[str, Any]:
+def click(event_id: str, user_id: str = "u1", item_id: str = "tea", **more: Any) -> dict[str, Any]:
     return {"event_id": event_id, "type": "click", "user_id": user_id, "item_id": item_id, **more}
 
 
@@ -27,7 +27,7 @@ def events_in(log: EventLog, project: Project) -> list[Event]:
 
 
 def test_it_answers_each_row_and_its_place_in_the_log(api: Api, project: Project, log: EventLog) -> None:
-    answer = api.post("/events", [click("e1"), {"type": "nothing", "user_id": "ann"}, click("e2", item_id="jam")])
+    answer = api.post("/events", [click("e1"), {"type": "nothing", "user_id": "u1"}, click("e2", item_id="jam")])
     body = answer.json()
     assert answer.status_code == 200
     assert (body["accepted"], body["repeated"], body["rejected"]) == (2, 0, 1)
@@ -73,7 +73,7 @@ def test_it_keeps_refused_rows_for_a_person_to_look_at(api: Api, project: Projec
 def test_it_keeps_the_newest_refused_rows_only(api: Api, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webapp.catalog.services.MAX_REJECTED_KEPT", 3)
     for number in range(5):
-        api.post("/events", [{"type": f"unknown{number}", "user_id": "ann"}])
+        api.post("/events", [{"type": f"unknown{number}", "user_id": "u1"}])
     kept = RejectedRow.objects.filter(project=project).order_by("id")
     assert [row.row and row.row["type"] for row in kept] == ["unknown2", "unknown3", "unknown4"]
 
@@ -81,7 +81,7 @@ def test_it_keeps_the_newest_refused_rows_only(api: Api, project: Project, monke
 def test_it_creates_items_it_has_not_seen_and_tells_the_log(api: Api, project: Project, log: EventLog) -> None:
     api.put("/items/tea", {"properties": {"title": "Tea"}})
     api.post("/events", [click("e1"), click("e2", item_id="jam"), click("e3", item_id="jam")])
-    impression = {"type": "impression", "user_id": "ann", "items": ["tea", "oil", "jam"]}
+    impression = {"type": "impression", "user_id": "u1", "items": ["tea", "oil", "jam"]}
     api.post("/events", [impression])
     assert list(Item.objects.filter(project=project).order_by("external_id").values_list("external_id", flat=True)) == [
         "jam",

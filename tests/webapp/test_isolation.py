@@ -25,7 +25,7 @@ from webapp.training.services import run_report, run_start
 def run(project: Project) -> Run:
     """One of everything in the project `shop`."""
     item_put(project=project, item_id="tea", properties={"title": "Tea"})
-    user_put(project=project, user_id="ann", properties={})
+    user_put(project=project, user_id="u1", properties={})
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
     deployment_put(project=project, name="main", retrieval=version, ranking=None)
     started = run_start(model_version=version, mode="online")
@@ -45,10 +45,10 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("patch", "/items/tea"): ({"properties": {"title": "mine"}}, 404),
     ("delete", "/items/tea"): (None, 404),
     ("get", "/users"): (None, {"users": [], "next_cursor": None}),
-    ("get", "/users/ann"): (None, 404),
-    ("patch", "/users/ann"): ({"properties": {}}, 404),
-    ("delete", "/users/ann"): (None, 404),
-    ("post", "/recommend"): ({"user_id": "ann", "deployment": "main"}, 404),
+    ("get", "/users/u1"): (None, 404),
+    ("patch", "/users/u1"): ({"properties": {}}, 404),
+    ("delete", "/users/u1"): (None, 404),
+    ("post", "/recommend"): ({"user_id": "u1", "deployment": "main"}, 404),
     ("get", "/models"): (None, {"models": []}),
     ("get", "/models/retrieval"): (None, 404),
     ("get", "/models/retrieval/sync"): (None, 404),
@@ -63,11 +63,11 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("delete", "/deployments/main"): (None, 404),
 }
 OWN_WRITES: dict[tuple[str, str], Any] = {
-    ("post", "/events"): [{"type": "click", "user_id": "ann", "item_id": "tea"}],
+    ("post", "/events"): [{"type": "click", "user_id": "u1", "item_id": "tea"}],
     ("put", "/items"): [{"id": "tea", "properties": {"title": "mine"}}],
     ("put", "/items/tea"): {"properties": {"title": "mine"}},
-    ("put", "/users"): [{"id": "ann"}],
-    ("put", "/users/ann"): {"properties": {}},
+    ("put", "/users"): [{"id": "u1"}],
+    ("put", "/users/u1"): {"properties": {}},
     ("get", "/schema"): None,
     ("put", "/schema"): {"document": {"events": {"click": {}, "view": {"role": "impression"}}}},
     ("post", "/models"): {"name": "retrieval", "definition": DEFINITION},

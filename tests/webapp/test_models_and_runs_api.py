@@ -43,7 +43,7 @@ def test_it_numbers_schemas_and_answers_the_current_one_for_the_same_document(ap
 
 
 def test_it_judges_events_by_a_new_schema_at_once(api: Api) -> None:
-    row = {"type": "like", "user_id": "ann", "item_id": "tea"}
+    row = {"type": "like", "user_id": "u1", "item_id": "tea"}
     assert api.post("/events", [row]).status_code == 400
     api.put("/schema", {"document": {"events": {"like": {}}}})
     assert api.post("/events", [row]).json()["accepted"] == 1

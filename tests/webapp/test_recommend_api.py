@@ -51,7 +51,7 @@ def impressions(log: EventLog, project: Project) -> list[Event]:
 
 
 def test_it_answers_items_with_the_parameters_that_chose_them(api: Api, answers: Answers) -> None:
-    answer = api.post("/recommend", {"user_id": "ann", "k": 2, "exclude": ["oil"]})
+    answer = api.post("/recommend", {"user_id": "u1", "k": 2, "exclude": ["oil"]})
     body = answer.json()
     assert answer.status_code == 200
     assert len(body.pop("recommendation_id")) == 32
@@ -80,16 +80,16 @@ def test_it_answers_items_with_the_parameters_that_chose_them(api: Api, answers:
     assert (asked.project, asked.deployment, asked.user_id, asked.k, asked.exclude) == (
         "shop",
         "main",
-        "ann",
+        "u1",
         2,
         ("oil",),
     )
 
 
 def test_it_logs_the_impression_with_its_features(api: Api, answers: Answers, project: Project, log: EventLog) -> None:
-    recommendation_id = api.post("/recommend", {"user_id": "ann"}).json()["recommendation_id"]
+    recommendation_id = api.post("/recommend", {"user_id": "u1"}).json()["recommendation_id"]
     (event,) = impressions(log, project)
-    assert (event.type, event.role, event.user_id) == ("impression", EventRole.IMPRESSION, "ann")
+    assert (event.type, event.role, event.user_id) == ("impression", EventRole.IMPRESSION, "u1")
     assert event.recommendation_id == recommendation_id
     assert [(shown.item_id, shown.position, shown.score) for shown in event.items] == [("tea", 0, 0.9), ("jam", 1, 0.4)]
     assert event.features == REPLY.features
@@ -103,7 +103,7 @@ def test_it_logs_the_context_that_an_impression_may_have(
         "events": {"view": {"role": "impression", "properties": place}, "buy": {"role": "action", "properties": price}}
     }
     schema_publish(project=project, document=document)
-    api.post("/recommend", {"user_id": "ann", "context": {"place": "top", "price": 3}})
+    api.post("/recommend", {"user_id": "u1", "context": {"place": "top", "price": 3}})
     (event,) = impressions(log, project)
     assert (event.type, event.properties) == ("view", {"place": "top"})
     assert answers.requests[0].context == {"place": "top", "price": 3.0}
@@ -113,7 +113,7 @@ def test_it_logs_nothing_when_the_schema_has_no_impressions(
     api: Api, answers: Answers, project: Project, log: EventLog
 ) -> None:
     schema_publish(project=project, document={"events": {"click": {"role": "action"}}})
-    assert api.post("/recommend", {"user_id": "ann"}).status_code == 200
+    assert api.post("/recommend", {"user_id": "u1"}).status_code == 200
     assert impressions(log, project) == []
 
 
@@ -124,7 +124,7 @@ def test_it_answers_even_when_the_log_does_not_take_the_impression(
         raise LogError("the disk is full")
 
     monkeypatch.setattr(PostgresLog, "append", refuse)
-    answer = api.post("/recommend", {"user_id": "ann"})
+    answer = api.post("/recommend", {"user_id": "u1"})
     assert (answer.status_code, answer.json()["degraded"]) == (200, "impression_not_logged")
 
 
@@ -136,15 +136,15 @@ def test_it_answers_even_when_the_log_does_not_take_the_impression(
         ({"user_id": "a\x00"}, "user_id"),
         ({"user_id": "x" * 257}, "user_id"),
         ({"user_id": 5}, "user_id"),
-        ({"user_id": "ann", "k": 0}, "k"),
-        ({"user_id": "ann", "k": 501}, "k"),
-        ({"user_id": "ann", "exclude": ["x"] * 1001}, "exclude"),
-        ({"user_id": "ann", "exclude": ["ok", 7]}, "exclude.1"),
-        ({"user_id": "ann", "context": []}, "context"),
-        ({"user_id": "ann", "context": {str(number): 1 for number in range(101)}}, "context"),
-        ({"user_id": "ann", "context": {"a": "x" * 20_000}}, "context"),
-        ({"user_id": "ann", "context": {"weather": "wet"}}, "weather"),
-        ({"user_id": "ann", "limit": 5}, "limit"),
+        ({"user_id": "u1", "k": 0}, "k"),
+        ({"user_id": "u1", "k": 501}, "k"),
+        ({"user_id": "u1", "exclude": ["x"] * 1001}, "exclude"),
+        ({"user_id": "u1", "exclude": ["ok", 7]}, "exclude.1"),
+        ({"user_id": "u1", "context": []}, "context"),
+        ({"user_id": "u1", "context": {str(number): 1 for number in range(101)}}, "context"),
+        ({"user_id": "u1", "context": {"a": "x" * 20_000}}, "context"),
+        ({"user_id": "u1", "context": {"weather": "wet"}}, "weather"),
+        ({"user_id": "u1", "limit": 5}, "limit"),
     ],
 )
 def test_it_names_the_broken_field(api: Api, answers: Answers, body: dict[str, Any], field: str) -> None:
@@ -155,12 +155,12 @@ def test_it_names_the_broken_field(api: Api, answers: Answers, body: dict[str, A
 
 
 def test_it_says_when_nothing_is_deployed(api: Api) -> None:
-    answer = api.post("/recommend", {"user_id": "ann"})
+    answer = api.post("/recommend", {"user_id": "u1"})
     assert (answer.status_code, answer.json()["code"]) == (404, "no_deployment")
 
 
 def test_it_says_when_no_replica_is_alive(api: Api, deployment: Deployment) -> None:
-    answer = api.post("/recommend", {"user_id": "ann"})
+    answer = api.post("/recommend", {"user_id": "u1"})
     assert (answer.status_code, answer.json()["code"]) == (503, "replica_unavailable")
 
 
@@ -168,7 +168,7 @@ def test_it_passes_over_a_replica_that_does_not_answer(api: Api, answers: Answer
     broken = Answers(reply=None)
     with served(broken) as address:
         alive("replica-2", address)
-        statuses = [api.post("/recommend", {"user_id": "ann"}).status_code for _ in range(4)]
+        statuses = [api.post("/recommend", {"user_id": "u1"}).status_code for _ in range(4)]
     assert statuses == [200] * 4
     assert len(broken.requests) == 2
     assert len(answers.requests) == 4
@@ -178,7 +178,7 @@ def test_it_lets_replicas_take_turns(api: Api, answers: Answers) -> None:
     second = Answers(reply=replace(REPLY, replica="replica-2"))
     with served(second) as address:
         alive("replica-2", address)
-        seen = [api.post("/recommend", {"user_id": "ann"}).json()["replica"] for _ in range(4)]
+        seen = [api.post("/recommend", {"user_id": "u1"}).json()["replica"] for _ in range(4)]
     assert sorted(seen) == ["replica-1"] * 2 + ["replica-2"] * 2
     assert seen[0] != seen[1]
 
@@ -187,14 +187,14 @@ def test_it_forgets_a_replica_that_fell_silent(api: Api, answers: Answers) -> No
     with connection.cursor() as cursor:
         cursor.execute("UPDATE serving_replica SET heartbeat_at = heartbeat_at - interval '11 s'")
     forget_everything()
-    assert api.post("/recommend", {"user_id": "ann"}).status_code == 503
+    assert api.post("/recommend", {"user_id": "u1"}).status_code == 503
 
 
 def test_it_asks_postgresql_for_nothing_once_it_is_warm(api: Api, answers: Answers) -> None:
     with CaptureQueriesContext(connection) as cold:
-        api.post("/recommend", {"user_id": "ann"})
+        api.post("/recommend", {"user_id": "u1"})
     with CaptureQueriesContext(connection) as warm:
-        api.post("/recommend", {"user_id": "ann"})
+        api.post("/recommend", {"user_id": "u1"})
     assert len(warm) == 0
     assert len(cold) <= 6
 
@@ -212,4 +212,4 @@ def test_it_splits_traffic_as_the_experiment_says(api: Api, answers: Answers, pr
     assert api.post("/recommend", {"user_id": users[0], "deployment": "main"}).json()["deployment"] == "main"
     experiment_stop(experiment=experiment)
     assert {api.post("/recommend", {"user_id": user}).json()["deployment"] for user in users[:10]} == {"main"}
-    assert api.post("/recommend", {"user_id": "ann", "deployment": "nowhere"}).status_code == 404
+    assert api.post("/recommend", {"user_id": "u1", "deployment": "nowhere"}).status_code == 404

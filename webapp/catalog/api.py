@@ -37,6 +37,7 @@ class EventsView(ApiView):
     scopes = {"POST": WRITES}
 
     @extend_schema(
+        operation_id="events_post",
         summary="Send events",
         description="A JSON array of events, or an object with them under `events`. Each row is judged by itself; what is "
         "answered as accepted is durable. Answers 400 (`all_rejected`, the same report in `extra`) when no row is good.",
@@ -69,12 +70,19 @@ class EventsView(ApiView):
 class ItemsView(ApiView):
     scopes = {"GET": READS, "PUT": WRITES}
 
-    @extend_schema(summary="List items", tags=["items"], parameters=[PageQuery], responses={200: ItemsAnswer})
+    @extend_schema(
+        operation_id="items_list",
+        summary="List items",
+        tags=["items"],
+        parameters=[PageQuery],
+        responses={200: ItemsAnswer},
+    )
     def get(self, request: Request) -> Response:
         page = selectors.items_page(project=project_of(request), **read(PageQuery, request.query_params.dict()))
         return Response({"items": [_entity(item) for item in page.rows], "next_cursor": page.next_cursor})
 
     @extend_schema(
+        operation_id="items_put",
         summary="Create or replace many items",
         tags=["items"],
         request=ItemsBody,
@@ -88,11 +96,14 @@ class ItemsView(ApiView):
 class ItemView(ApiView):
     scopes = {"GET": READS, "PUT": WRITES, "PATCH": WRITES, "DELETE": WRITES}
 
-    @extend_schema(summary="Read an item", tags=["items"], responses={200: EntityAnswer, 404: ErrorBody})
+    @extend_schema(
+        operation_id="item_get", summary="Read an item", tags=["items"], responses={200: EntityAnswer, 404: ErrorBody}
+    )
     def get(self, request: Request, item_id: str) -> Response:
         return Response(_entity(selectors.item_get(project=project_of(request), item_id=item_id)))
 
     @extend_schema(
+        operation_id="item_put",
         summary="Create or replace an item",
         tags=["items"],
         request=PropertiesBody,
@@ -103,6 +114,7 @@ class ItemView(ApiView):
         return Response(_entity(services.item_put(project=project_of(request), item_id=item_id, **body)))
 
     @extend_schema(
+        operation_id="item_patch",
         summary="Change some properties of an item",
         tags=["items"],
         request=PropertiesBody,
@@ -112,7 +124,9 @@ class ItemView(ApiView):
         body = read(PropertiesBody, request.data)
         return Response(_entity(services.item_patch(project=project_of(request), item_id=item_id, **body)))
 
-    @extend_schema(summary="Delete an item", tags=["items"], responses={204: None, 404: ErrorBody})
+    @extend_schema(
+        operation_id="item_delete", summary="Delete an item", tags=["items"], responses={204: None, 404: ErrorBody}
+    )
     def delete(self, request: Request, item_id: str) -> Response:
         services.item_delete(project=project_of(request), item_id=item_id)
         return Response(status=204)
@@ -121,12 +135,19 @@ class ItemView(ApiView):
 class UsersView(ApiView):
     scopes = {"GET": READS, "PUT": WRITES}
 
-    @extend_schema(summary="List users", tags=["users"], parameters=[PageQuery], responses={200: UsersAnswer})
+    @extend_schema(
+        operation_id="users_list",
+        summary="List users",
+        tags=["users"],
+        parameters=[PageQuery],
+        responses={200: UsersAnswer},
+    )
     def get(self, request: Request) -> Response:
         page = selectors.users_page(project=project_of(request), **read(PageQuery, request.query_params.dict()))
         return Response({"users": [_entity(user) for user in page.rows], "next_cursor": page.next_cursor})
 
     @extend_schema(
+        operation_id="users_put",
         summary="Create or replace many users",
         tags=["users"],
         request=UsersBody,
@@ -140,11 +161,14 @@ class UsersView(ApiView):
 class UserView(ApiView):
     scopes = {"GET": READS, "PUT": WRITES, "PATCH": WRITES, "DELETE": WRITES}
 
-    @extend_schema(summary="Read a user", tags=["users"], responses={200: EntityAnswer, 404: ErrorBody})
+    @extend_schema(
+        operation_id="user_get", summary="Read a user", tags=["users"], responses={200: EntityAnswer, 404: ErrorBody}
+    )
     def get(self, request: Request, user_id: str) -> Response:
         return Response(_entity(selectors.user_get(project=project_of(request), user_id=user_id)))
 
     @extend_schema(
+        operation_id="user_put",
         summary="Create or replace a user",
         tags=["users"],
         request=PropertiesBody,
@@ -155,6 +179,7 @@ class UserView(ApiView):
         return Response(_entity(services.user_put(project=project_of(request), user_id=user_id, **body)))
 
     @extend_schema(
+        operation_id="user_patch",
         summary="Change some properties of a user",
         tags=["users"],
         request=PropertiesBody,
@@ -164,7 +189,9 @@ class UserView(ApiView):
         body = read(PropertiesBody, request.data)
         return Response(_entity(services.user_patch(project=project_of(request), user_id=user_id, **body)))
 
-    @extend_schema(summary="Delete a user", tags=["users"], responses={204: None, 404: ErrorBody})
+    @extend_schema(
+        operation_id="user_delete", summary="Delete a user", tags=["users"], responses={204: None, 404: ErrorBody}
+    )
     def delete(self, request: Request, user_id: str) -> Response:
         services.user_delete(project=project_of(request), user_id=user_id)
         return Response(status=204)

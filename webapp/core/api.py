@@ -85,6 +85,7 @@ class HealthView(ApiView):
     throttle_classes = []
 
     @extend_schema(
+        operation_id="health",
         summary="Whether the servers behind the API answer",
         auth=[],
         tags=["health"],

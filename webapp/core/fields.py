@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from engine.errors import Problem
 from engine.spec.document import shorten
-from engine.spec.values import BrokenRule, check_id
+from engine.spec.values import MAX_ID_LENGTH, BrokenRule, check_id
 from webapp.core.api_errors import flattened
 from webapp.core.errors import Invalid, TooLarge
 from webapp.core.paging import MAX_PAGE
 
 
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH})
 class IdField(serializers.Field[str, str, str, Any]):
     """A user, item or event id, by the rules that events follow."""
 
@@ -29,6 +32,7 @@ class IdField(serializers.Field[str, str, str, Any]):
         return value
 
 
+@extend_schema_field(OpenApiTypes.OBJECT)
 class BoundedObjectField(serializers.Field[dict[str, Any], dict[str, Any], dict[str, Any], Any]):
     """A JSON object of at most `max_keys` keys and `max_bytes` bytes when written as JSON."""
 

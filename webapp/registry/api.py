@@ -34,11 +34,14 @@ MANAGES = (Scope.MANAGE,)
 class SchemaView(ApiView):
     scopes = {"GET": ANY_SCOPE, "PUT": MANAGES}
 
-    @extend_schema(summary="Read the current schema", tags=["schema"], responses={200: SchemaAnswer})
+    @extend_schema(
+        operation_id="schema_get", summary="Read the current schema", tags=["schema"], responses={200: SchemaAnswer}
+    )
     def get(self, request: Request) -> Response:
         return Response(_schema(selectors.schema_current(project=project_of(request))))
 
     @extend_schema(
+        operation_id="schema_put",
         summary="Publish a schema",
         description="A changed document becomes the next version; an unchanged one answers the current version.",
         tags=["schema"],
@@ -53,11 +56,12 @@ class SchemaView(ApiView):
 class ModelsView(ApiView):
     scopes = {"GET": ANY_SCOPE, "POST": MANAGES}
 
-    @extend_schema(summary="List models", tags=["models"], responses={200: ModelsAnswer})
+    @extend_schema(operation_id="models_list", summary="List models", tags=["models"], responses={200: ModelsAnswer})
     def get(self, request: Request) -> Response:
         return Response({"models": selectors.model_rows(project=project_of(request))})
 
     @extend_schema(
+        operation_id="model_create",
         summary="Create a model",
         tags=["models"],
         request=NewModelBody,
@@ -75,13 +79,18 @@ class ModelView(ApiView):
     scopes = {"GET": ANY_SCOPE, "PUT": MANAGES}
 
     @extend_schema(
-        summary="Read a model", tags=["models"], parameters=[ModelQuery], responses={200: ModelAnswer, 404: ErrorBody}
+        operation_id="model_get",
+        summary="Read a model",
+        tags=["models"],
+        parameters=[ModelQuery],
+        responses={200: ModelAnswer, 404: ErrorBody},
     )
     def get(self, request: Request, name: str) -> Response:
         version = read(ModelQuery, request.query_params.dict())["version"]
         return Response(_model(selectors.model_version(project=project_of(request), name=name, version=version)))
 
     @extend_schema(
+        operation_id="model_put",
         summary="Publish a model's definition",
         description="A changed definition becomes the next version; an unchanged one answers the current version.",
         tags=["models"],
@@ -103,6 +112,7 @@ class DefinitionSchemaView(ApiView):
     permission_classes = [AllowAny]
 
     @extend_schema(
+        operation_id="definition_schema_get",
         summary="The JSON Schema of model definitions",
         auth=[],
         tags=["models"],

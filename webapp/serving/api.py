@@ -34,6 +34,7 @@ class RecommendView(ApiView):
     scopes = {"POST": (Scope.RECOMMEND,)}
 
     @extend_schema(
+        operation_id="recommend",
         summary="Recommend items to a user",
         description="The answer is logged as an impression; send `recommendation_id` back with the events it leads to.",
         tags=["recommend"],
@@ -49,7 +50,12 @@ class RecommendView(ApiView):
 class DeploymentsView(ApiView):
     scopes = {"GET": ANY_SCOPE}
 
-    @extend_schema(summary="List deployments", tags=["deployments"], responses={200: DeploymentsAnswer})
+    @extend_schema(
+        operation_id="deployments_list",
+        summary="List deployments",
+        tags=["deployments"],
+        responses={200: DeploymentsAnswer},
+    )
     def get(self, request: Request) -> Response:
         found = selectors.deployments_of(project=project_of(request))
         return Response({"deployments": [_deployment(one) for one in found]})
@@ -58,11 +64,17 @@ class DeploymentsView(ApiView):
 class DeploymentView(ApiView):
     scopes = {"GET": ANY_SCOPE, "PUT": MANAGES, "DELETE": MANAGES}
 
-    @extend_schema(summary="Read a deployment", tags=["deployments"], responses={200: DeploymentAnswer, 404: ErrorBody})
+    @extend_schema(
+        operation_id="deployment_get",
+        summary="Read a deployment",
+        tags=["deployments"],
+        responses={200: DeploymentAnswer, 404: ErrorBody},
+    )
     def get(self, request: Request, name: str) -> Response:
         return Response(_deployment(selectors.deployment_get(project=project_of(request), name=name)))
 
     @extend_schema(
+        operation_id="deployment_put",
         summary="Create a deployment or change its models",
         description="Replicas follow within seconds. The project's first deployment becomes its default.",
         tags=["deployments"],
@@ -82,6 +94,7 @@ class DeploymentView(ApiView):
         return Response(_deployment(deployment))
 
     @extend_schema(
+        operation_id="deployment_delete",
         summary="Take a deployment out of service",
         tags=["deployments"],
         responses={204: None, 404: ErrorBody, 409: ErrorBody},
@@ -96,6 +109,7 @@ class SyncView(ApiView):
     scopes = {"GET": ANY_SCOPE}
 
     @extend_schema(
+        operation_id="model_sync",
         summary="Where the trainer and each replica stand",
         tags=["models"],
         parameters=[ModelQuery],

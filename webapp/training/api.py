@@ -32,13 +32,19 @@ NUM_RUNS = 100
 class ModelRunsView(ApiView):
     scopes = {"GET": ANY_SCOPE, "POST": MANAGES}
 
-    @extend_schema(summary="List a model's newest runs", tags=["runs"], responses={200: RunsAnswer, 404: ErrorBody})
+    @extend_schema(
+        operation_id="runs_list",
+        summary="List a model's newest runs",
+        tags=["runs"],
+        responses={200: RunsAnswer, 404: ErrorBody},
+    )
     def get(self, request: Request, name: str) -> Response:
         model = model_get(project=project_of(request), name=name)
         runs = selectors.runs_of(project=project_of(request)).filter(model_version__model=model)
         return Response({"runs": [_run(run) for run in runs[:NUM_RUNS]]})
 
     @extend_schema(
+        operation_id="run_start",
         summary="Train a model",
         description="Answers 409 while another run of the same version is at work.",
         tags=["runs"],
@@ -55,11 +61,14 @@ class ModelRunsView(ApiView):
 class RunView(ApiView):
     scopes = {"GET": ANY_SCOPE, "POST": MANAGES}
 
-    @extend_schema(summary="Read a run", tags=["runs"], responses={200: RunAnswer, 404: ErrorBody})
+    @extend_schema(
+        operation_id="run_get", summary="Read a run", tags=["runs"], responses={200: RunAnswer, 404: ErrorBody}
+    )
     def get(self, request: Request, run_id: int) -> Response:
         return Response(_run(selectors.run_get(project=project_of(request), run_id=run_id)))
 
     @extend_schema(
+        operation_id="run_stop",
         summary="Stop a run",
         tags=["runs"],
         request=RunActionBody,
@@ -75,6 +84,7 @@ class RunMetricsView(ApiView):
     scopes = {"GET": ANY_SCOPE}
 
     @extend_schema(
+        operation_id="run_metrics",
         summary="A run's curves, thinned evenly when there are more points than `limit`",
         tags=["runs"],
         parameters=[MetricsQuery],
