@@ -11,11 +11,11 @@ import logging
 import os
 
 from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from kombu import Queue
 
 from webapp.core.jobs import QUEUES, Job
-from workers.stopping import STOP
+from workers.stopping import STOP, end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
@@ -64,6 +64,11 @@ def _log_as_settings_say(*, loglevel: int = logging.WARNING, **_: object) -> Non
     """Leaves logging to Django's settings: with a receiver Celery touches no logger. A line for every beat would drown the rest."""
     for name in ("celery", "kombu"):
         logging.getLogger(name).setLevel(loglevel)
+
+
+@worker_process_init.connect
+def _child_started(**_: object) -> None:
+    end_with_parent()
 
 
 @worker_shutting_down.connect

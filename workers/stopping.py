@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_PR_SET_PDEATHSIG = 1
 
 
 class StopFlag:
@@ -48,6 +52,15 @@ class StopFlag:
         finally:
             if is_main:
                 signal.signal(signal.SIGTERM, previous)
+
+
+def end_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent dies: Celery's own children would wait for work for ever.
+
+    Linux only; elsewhere a busy child finds out by itself (`StopFlag.watching`), an idle one has to be killed by hand.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 STOP = StopFlag()

@@ -53,7 +53,7 @@ def in_time_order(
     num_read = 0
     for batch in batches:
         yield from batch.broken
-        stamps = [row.timestamp_ms for row in maker.rows(batch)]
+        stamps = maker.times(batch)
         chosen = [index for index, stamp in enumerate(stamps) if within.holds(stamp)]
         kept.append(batch.columns.take(pa.array(chosen, pa.int64())))
         numbers.append(np.array([batch.numbers[index] for index in chosen], np.int64))

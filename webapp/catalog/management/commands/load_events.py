@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,6 +54,7 @@ class Command(ProjectCommand):
         rejected: IO[bytes] | None = None
         if options["rejected"] is not None:
             rejected = options["rejected"].open("ab" if loading.num_rows_done else "wb")
+        started, num_before = time.monotonic(), loading.num_rows_done
         try:
             totals = self._load(loading, source, options["batch"], rejected)
         except KeyboardInterrupt:
@@ -64,7 +66,9 @@ class Command(ProjectCommand):
             if rejected is not None:
                 rejected.close()
         items = f", {num_items:,} items" if num_items else ""
-        return f"{source.path.name}: {_counts(totals)}{items}"
+        elapsed_s = time.monotonic() - started
+        rate = f"{elapsed_s:,.1f} s, {(totals.num_rows - num_before) / max(elapsed_s, 1e-9):,.0f} rows/s"
+        return f"{source.path.name}: {_counts(totals)}{items} in {rate}"
 
     def _items(self, project: Project, source: EventFile, options: dict[str, Any]) -> int:
         rule = source.mapping.items

@@ -18,7 +18,7 @@ class Command(ProjectCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("model", metavar="MODEL", help="the model's name")
-        parser.add_argument("--version", dest="model_version", type=int, help="the newest when absent")
+        parser.add_argument("--model-version", type=int, help="the newest when absent")
 
     def work(self, project: Project, options: dict[str, Any]) -> str | None:
         version = model_version(project=project, name=options["model"], version=options["model_version"])

@@ -25,7 +25,7 @@ class Command(ProjectCommand):
     def add_own_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("model", metavar="MODEL", help="the model's name")
         parser.add_argument("--mode", choices=Run.Mode.values, default=Run.Mode.BATCH.value)
-        parser.add_argument("--version", dest="model_version", type=int, help="the newest when absent")
+        parser.add_argument("--model-version", type=int, help="the newest when absent")
         parser.add_argument(
             "--until", dest="until_ms", type=moment, metavar="T", help="batch: examples before this time"
         )
