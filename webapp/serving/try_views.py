@@ -54,6 +54,8 @@ def try_click(request: HttpRequest, project: Project) -> HttpResponse:
     trial, action = _trial(request, project), _action(schema_document(project=project))
     if trial is None or action is None:
         return redirect("try_it", project.slug)
+    if trial.after is not None:  # the click is on the newer answer, which becomes the one to compare with
+        trial.answer, trial.after = trial.after, None
     item_id = request.POST.get("item_id", "")
     row = {
         "event_id": uuid.uuid4().hex,
@@ -68,7 +70,6 @@ def try_click(request: HttpRequest, project: Project) -> HttpResponse:
         messages.error(request, f"The {action} was not accepted: {broken}")
         return redirect("try_it", project.slug)
     trial.click = Click(item_id, result.partition, result.offset, accepted_s=time.time())
-    trial.after = None
     _keep(request, project, trial)
     return redirect("try_it", project.slug)
 

@@ -105,6 +105,11 @@ def test_it_shows_the_click_and_then_the_changed_answer(
     assert "parameters trained on your click on jam served after" in done.text
     assert "No longer among them: tea" in done.text
 
+    browser.post(click, {"item_id": "oil"})
+    newest = events(log, project)[-1]
+    assert newest.recommendation_id == events(log, project)[-2].recommendation_id
+    assert answered(Page(browser.get(try_it).content.decode()), "before") == ["jam", "oil"]
+
 
 def test_it_says_that_nothing_learns_when_no_online_run_is_at_work(
     browser: Client, project: Project, answers: Answers
