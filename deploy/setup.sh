@@ -11,6 +11,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 VENV=${VENV:-.venv}
 MIN_FREE_KB=4000000
+# a company's own certificate authority is in the system's store, not in uv's
+if [ -s /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS=true; fi
 started=$(date +%s)
 
 say() { printf '[setup %3ss] %s\n' "$(($(date +%s) - started))" "$*"; }
