@@ -54,6 +54,11 @@ class ItemPool:
         """How often each catalogue row stands in the last `window` pushes, int64[num_rows]."""
         return np.bincount(self.recent(), minlength=num_rows)
 
+    def effective_items(self) -> float:
+        """1 / Σq² over the items' shares q of the window: how many items it would hold if all were equally frequent."""
+        counts = np.bincount(self.recent()).astype(np.float64)
+        return float(counts.sum() ** 2 / np.maximum((counts**2).sum(), 1.0))
+
     def recent(self) -> RowArray:
         """The last `window` pushes, oldest first."""
         size = min(self.num_pushed, self.window)

@@ -27,9 +27,9 @@ _FLOAT_ROWS = tf.TensorSpec([None], tf.float32)
 class StepResult:
     """`loss` is the weighted mean before the update; scores and labels float32[s] are from before it too.
 
-    A ranking step's scores are probabilities, one for each pair. A retrieval step's are (1 + cosine) / 2 of each user with the item
-    acted on (label 1) and with the next candidate of the batch (label 0), accidental hits left out. `finite` is False when the batch
-    gave an infinite or undefined loss: then nothing was learned from it.
+    A ranking step's scores are probabilities among the rows as sampled, one for each pair. A retrieval step's are (1 + cosine) / 2 of
+    each user with the item acted on (label 1) and with the next candidate of the batch (label 0), accidental hits left out. `finite`
+    is False when the batch gave an infinite or undefined loss: then nothing was learned from it.
     """
 
     loss: float
@@ -102,7 +102,7 @@ class TrainStep:
                 pair_inputs(self._definition, users, candidates, extra["user_rows"], extra["item_rows"])
             )
             loss = corrected_cross_entropy(logits, extra["labels"], extra["sampling_rates"])
-            return loss, tf.sigmoid(logits), extra["labels"]
+            return loss, tf.sigmoid(logits - tf.math.log(extra["sampling_rates"])), extra["labels"]
 
         return self._update(rows, user, items, extra["weights"], losses)
 

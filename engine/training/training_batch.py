@@ -83,6 +83,7 @@ class BatchBuilder:
         self._frequency.forget(self._catalogue.take_reused())
         positive = np.fromiter((self.is_positive(example) for example in examples), np.bool_, len(examples))
         pushed_before = self._pool.push(rows[positive])
+        self._frequency.observe(rows[positive])
         keys = example_keys(self._definition.training.seed, logged.partitions, logged.offsets)
         if isinstance(self._definition.architecture, DeepFM):
             return self._ranking_batch(logged, positive, pushed_before, keys, rows)
@@ -115,6 +116,8 @@ class BatchBuilder:
         user_of_drawn = np.broadcast_to(place_of[askers, np.newaxis], drawn.shape)[usable]
         num, num_drawn = len(examples), inverse.size
         labels = [example.labels[self._event_type] for example in examples]
+        own_rates = np.array([example.sampling_rate for example in examples], np.float32)
+        own_rates[place_of[askers]] *= self._draw_rates(rows[askers])
         return RankingBatch(
             user=self._encode(examples, Side.USER),
             items=self._encode(examples, Side.ITEM, distinct),
@@ -124,9 +127,22 @@ class BatchBuilder:
             weights=np.array(
                 [example.weight for example in examples] + [examples[user].weight for user in user_of_drawn], np.float32
             ),
-            sampling_rates=np.array([example.sampling_rate for example in examples] + [1.0] * num_drawn, np.float32),
+            sampling_rates=np.concatenate([own_rates, self._draw_rates(drawn[usable])]),
             is_sampled=np.arange(num + num_drawn) >= num,
         )
+
+    def _draw_rates(self, rows: RowArray) -> FloatArray:
+        """How much likelier than a typical item each row is to be drawn as a negative, float32[n].
+
+        Negatives come by popularity, so uncorrected a model would learn how a user's odds differ from popularity, and rank without
+        it. With k draws of probability q the sampled odds of a pair are p(item | user) / (k·q) (Gutmann and Hyvärinen, AISTATS 2010):
+        k·q times the pool's effective number of items, 1 / Σq², is the rate that `corrected_cross_entropy` takes out again.
+        """
+        architecture = self._definition.architecture
+        assert isinstance(architecture, DeepFM)
+        scale = architecture.num_negatives * self._pool.effective_items()
+        rates: FloatArray = np.exp(self._frequency.log_probability(rows)) * np.float32(scale)
+        return rates
 
     def _retrieval_batch(
         self,
@@ -138,7 +154,6 @@ class BatchBuilder:
     ) -> RetrievalBatch | None:
         if not positive.any():
             return None
-        self._frequency.observe(rows[positive])
         examples = [logged.examples[index] for index in np.flatnonzero(positive)]
         missing = max(0, FILL_CANDIDATES - len(examples))
         drawn, possible = self._pool.draw(pushed_before[:1], keys[positive][:1], missing)

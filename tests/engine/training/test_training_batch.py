@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pytest
 
+from engine.embedding.hashing import hash_ids
 from engine.training.state import TrainingState
 from engine.training.training_batch import FILL_CANDIDATES, RankingBatch, RetrievalBatch
 from tests.engine.training.made import as_logged, make_definition, make_example, make_examples
@@ -46,6 +49,22 @@ def test_negatives_do_not_depend_on_how_the_stream_is_cut() -> None:
         pairs.append(sorted(found))
     assert pairs[0] == pairs[1]
     assert len(pairs[0]) > 150
+
+
+def test_popular_items_are_corrected_for_being_drawn_more_often_and_impressions_are_not() -> None:
+    state = TrainingState(make_definition("deepfm", num_negatives=3))
+    items = np.random.default_rng(0).choice(3, 2_000, p=[0.6, 0.3, 0.1])
+    for start in range(0, 2_000, 50):
+        examples = [make_example(n, 0, int(item)) for n, item in enumerate(items[start : start + 50], start)]
+        batch = ranking_batch(state, examples, start)
+    fids = batch.items.slots["item_id"].fids[batch.item_rows]
+    # three draws of probability q, times 1 / (.6² + .3² + .1²) = 2.17 effective items; positives and drawn rows alike
+    for item, share in enumerate([0.6, 0.3, 0.1]):
+        of_item = batch.sampling_rates[fids == hash_ids(pa.array([f"item-{item}"]), 2)[0]]
+        assert of_item.size > 5 and np.ptp(of_item) == 0
+        assert of_item[0] == pytest.approx(3 * share * 2.17, rel=0.5)
+    shown = ranking_batch(state, [make_example(n, 0, n, origin="impression") for n in range(3)], 2_000)
+    assert shown.sampling_rates.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_example_without_the_tasks_label_is_counted_but_not_learned() -> None:
