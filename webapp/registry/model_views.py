@@ -19,6 +19,7 @@ from webapp.registry.definition_form import ARCHITECTURES, document_from_form, i
 from webapp.registry.definition_page import form_context
 from webapp.registry.differences import differences
 from webapp.registry.first_definition import dense_sources, first_definition, label_events, slot_sources
+from webapp.registry.reading_order import in_reading_order
 from webapp.training import selectors as training
 
 RUNS_SHOWN = 8
@@ -47,6 +48,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "versions": versions,
         "shown": shown,
         "is_retrieval": shown.document.get("architecture", {}).get("kind") == "two_tower",
+        "document": in_reading_order(ModelDefinition, shown.document),
         "before": before,
         "differences": differences(before.document, shown.document) if before else [],
         "runs": training.runs_of(project=project).filter(model_version__model=shown_model)[:RUNS_SHOWN],
@@ -72,7 +74,8 @@ def model_edit(request: HttpRequest, project: Project, name: str) -> HttpRespons
     version = selectors.model_version(project=project, name=name)
     if request.method == "POST":
         return _write(request, project, name, is_new=False)
-    return _page(request, project, name, version.document, is_new=False)
+    document = in_reading_order(ModelDefinition, version.document)
+    return _page(request, project, name, document, is_new=False)
 
 
 @require_POST

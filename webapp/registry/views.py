@@ -10,13 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from engine.spec.schema import EventRole, PropertyType
+from engine.spec.schema import EventRole, PropertyType, Schema
 from webapp.accounts.console import REFUSALS, account_of, problems_of, project_page
 from webapp.accounts.models import Project
 from webapp.registry import selectors, services
 from webapp.registry.differences import differences
 from webapp.registry.forms import DocumentForm
 from webapp.registry.models import SchemaVersion
+from webapp.registry.reading_order import in_reading_order
 
 VERSIONS_SHOWN = 50
 
@@ -47,6 +48,7 @@ def _schema_page(request: HttpRequest, project: Project, shown: SchemaVersion) -
         "before": before,
         "differences": differences(before.document, shown.document) if before else [],
         "sections": _sections(shown.document),
+        "document": in_reading_order(Schema, shown.document),
     }
     return render(request, "registry/schema.html", context)
 
@@ -91,7 +93,8 @@ def schema_edit(request: HttpRequest, project: Project) -> HttpResponse:
                 _say_what_was_published(request, current, published)
                 return redirect("schema", project.slug)
     else:
-        form = DocumentForm(initial={"document": json.dumps(current.document, indent=2, ensure_ascii=False)})
+        document = in_reading_order(Schema, current.document)
+        form = DocumentForm(initial={"document": json.dumps(document, indent=2, ensure_ascii=False)})
         problems = []
     context = {
         "project": project,

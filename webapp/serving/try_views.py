@@ -83,8 +83,11 @@ def try_after(request: HttpRequest, project: Project) -> HttpResponse:
     if trial and trial.click and trial.after is None:
         coverage = coverage_of(project=project, answer=trial.answer, click=trial.click)
         if coverage.is_complete:
-            trial.click.served_after_s = time.time() - trial.click.accepted_s
-            trial.after = recommend(project=project, user_id=trial.user_id, k=trial.k, context={}, exclude=())
+            trial.click.served_after_s = trial.click.served_after_s or time.time() - trial.click.accepted_s
+            try:
+                trial.after = recommend(project=project, user_id=trial.user_id, k=trial.k, context={}, exclude=())
+            except REFUSALS as error:  # a replica that was there a moment ago; the next look asks again
+                messages.error(request, error.message)
             _keep(request, project, trial)
     if not getattr(request, "htmx", False):
         return redirect("try_it", project.slug)

@@ -158,7 +158,7 @@ def test_it_streams_the_sync_page_to_members_only(
         frames = aiter(answer)
         while not (frame := await anext(frames)).startswith(b"event: update"):
             pass
-        await frames.aclose()  # type: ignore[attr-defined]
+        await frames.aclose()
         return answer.status_code, orjson.loads(frame.split(b"data: ", 1)[1])
 
     async def look() -> None:

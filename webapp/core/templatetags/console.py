@@ -73,7 +73,7 @@ def exact_time(value: datetime | None) -> SafeString:
     if value is None:
         return format_html("{}", NONE)
     return format_html(
-        '<time datetime="{}">{}</time>', value.isoformat(), timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S")
+        '<time datetime="{}">{}</time>', value.isoformat(), timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z")
     )
 
 
