@@ -70,3 +70,22 @@ def test_it_reaches_the_content_by_keyboard(page: Page, running_freshet: WholeSy
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"#main$"))
+
+
+def test_it_adds_a_slot_and_previews_without_leaving_the_page(page: Page, running_freshet: WholeSystem) -> None:
+    sign_in(page, running_freshet)
+    create_project(page, "swift")
+    page.goto("/p/swift/models/new")
+    page.evaluate("window.stayed = true")
+    page.get_by_label("Name", exact=True).fill("kept")
+    slots = page.locator('[name$=".name"][name^="slots."]')
+    num_before = slots.count()
+    page.get_by_role("button", name="Add a slot").click()
+    expect(slots).to_have_count(num_before + 1)
+    slots.last.fill("another")
+    expect(page.locator("#preview")).to_contain_text('"name": "another"')
+    expect(page.locator("#preview")).to_contain_text("Not valid yet")
+    page.get_by_role("button", name=f"Remove row {num_before + 1}").click()
+    expect(slots).to_have_count(num_before)
+    expect(page.get_by_label("Name", exact=True)).to_have_value("kept")
+    assert page.evaluate("window.stayed") is True

@@ -1,2 +1,4 @@
-// On a phone the navigation is a strip that scrolls sideways: bring the current page's entry into sight.
-document.querySelector('.side [aria-current="page"]')?.scrollIntoView({ inline: "center", block: "nearest" });
+// On a phone the navigation and the tabs are strips that scroll sideways: bring the current entries into sight.
+for (const current of document.querySelectorAll('.side [aria-current="page"], .tabs [aria-current="page"]')) {
+  current.scrollIntoView({ inline: "center", block: "nearest" });
+}
