@@ -49,7 +49,7 @@ def welcome(base_url: str, data_dir: str, demo: Demo | None) -> str:
             f'              -d \'{{"user_id": "{demo.user_id}", "k": 5}}\' {base_url}/api/v1/recommend',
         ]
     lines += [
-        f"  API       {base_url}/api/v1/docs",
+        f"  API       {base_url}/api/v1/docs/",
         f"  data      {data_dir}  (logs in logs/)",
         "",
         "  Ctrl-C stops everything; the data stays.",
