@@ -40,6 +40,7 @@ def main() -> None:
 def serve(options: argparse.Namespace) -> None:
     """Until SIGTERM or SIGINT. Raises SystemExit when the address cannot be had."""
     from django.conf import settings
+    from django.db import close_old_connections
 
     from engine.errors import EngineError
     from engine.serving.replica import Replica
@@ -65,6 +66,7 @@ def serve(options: argparse.Namespace) -> None:
     try:
         turn.turn()
         while not stopping.wait(TURN_EVERY_S):
+            close_old_connections()
             turn.turn()
     finally:
         logger.info("replica %s stops", options.name)

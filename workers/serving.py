@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
 from engine.errors import EngineError
 from engine.serving.deployment import DeploymentSpec, ModelRef
@@ -56,8 +56,7 @@ class ServingTurn:
         self._errors: dict[Key, str] = {}
 
     def turn(self) -> None:
-        """One look and one report. While the database is away the replica goes on with what it has."""
-        close_old_connections()
+        """One look and one report, on whatever connection there is. While the database is away the replica goes on with what it has."""
         try:
             self._follow()
             self._report()

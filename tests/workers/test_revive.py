@@ -36,7 +36,7 @@ def run(project: Project) -> Run:
 
 
 def num_messages(job: Job) -> int:
-    return int(redis_connection().llen(QUEUES[job]))  # type: ignore[arg-type]
+    return int(redis_connection().llen(QUEUES[job]))
 
 
 def test_wanted_run_gets_one_message_and_no_more_while_it_waits(run: Run) -> None:

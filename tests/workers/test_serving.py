@@ -1,0 +1,134 @@
+"""A replica's turn: what the database says is served, what is served is reported, and a broken deployment is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import EngineError
+from engine.serving.deployment import DeploymentSpec
+from engine.serving.requests import DeploymentStatus, ModelStatus, StatusReply
+from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
+from webapp.accounts.models import Project
+from webapp.registry.models import ModelVersion
+from webapp.registry.services import model_publish, schema_publish
+from webapp.serving.models import Deployment, Replica, ReplicaPosition
+from webapp.serving.selectors import replicas_alive
+from webapp.serving.services import deployment_put
+from workers.serving import ServingTurn
+
+
+class Recorder:
+    """Does what a replica does with specs, without parameters: every model stands at sequence 7."""
+
+    def __init__(self) -> None:
+        self.served: dict[tuple[str, str], DeploymentSpec] = {}
+        self.num_deploys = 0
+        self.refuses = False
+
+    def deployments(self) -> list[DeploymentSpec]:
+        return list(self.served.values())
+
+    def deploy(self, spec: DeploymentSpec) -> None:
+        if self.refuses:
+            raise EngineError("no memory left")
+        self.num_deploys += 1
+        self.served[spec.project, spec.name] = spec
+
+    def withdraw(self, project: str, name: str) -> None:
+        del self.served[project, name]
+
+    def status(self) -> StatusReply:
+        return StatusReply("replica-1", 0, [self._status(spec) for spec in self.served.values()])
+
+    @staticmethod
+    def _status(spec: DeploymentSpec) -> DeploymentStatus:
+        models = [
+            ModelStatus(
+                role=role,
+                name=ref.name,
+                version=ref.version,
+                sequence=7,
+                trainer_sequence=9,
+                age_s=0.5,
+                events_through={0: 30},
+                examples_through={0: 40},
+                num_rows=11,
+                num_bytes_applied=5,
+                num_rows_applied=6,
+                num_deletes_applied=1,
+                num_resyncs=2,
+                last_error=None,
+                digest="abc",
+                table_bytes=99,
+            )
+            for role, ref in (("retrieval", spec.retrieval), ("ranking", spec.ranking))
+            if ref is not None
+        ]
+        return DeploymentStatus(spec.project, spec.name, models, num_items=0, num_users=0)
+
+
+@pytest.fixture
+def retriever(project: Project) -> ModelVersion:
+    schema_publish(project=project, document=demo_schema())
+    return model_publish(project=project, name="retriever", document=demo_retriever())
+
+
+@pytest.fixture
+def ranker(retriever: ModelVersion, project: Project) -> ModelVersion:
+    return model_publish(project=project, name="ranker", document=demo_ranker())
+
+
+def turn_of(replica: Recorder) -> ServingTurn:
+    return ServingTurn(replica, name="replica-1", address="127.0.0.1:5000")
+
+
+def test_turn_deploys_what_is_active_once_and_reports_each_position(
+    project: Project, retriever: ModelVersion, ranker: ModelVersion
+) -> None:
+    deployment_put(project=project, name="main", retrieval=retriever, ranking=ranker)
+    replica = Recorder()
+    turn = turn_of(replica)
+    for _ in range(3):
+        turn.turn()
+    assert replica.num_deploys == 1
+    positions = ReplicaPosition.objects.filter(replica__name="replica-1")
+    assert {position.model_version_id for position in positions} == {retriever.pk, ranker.pk}
+    assert {(position.sequence, position.num_rows, position.num_resyncs) for position in positions} == {(7, 11, 2)}
+    assert [replica.address for replica in replicas_alive()] == ["127.0.0.1:5000"]
+
+
+def test_turn_follows_a_change_and_a_withdrawal(
+    project: Project, retriever: ModelVersion, ranker: ModelVersion
+) -> None:
+    deployment = deployment_put(project=project, name="main", retrieval=retriever, ranking=None)
+    replica = Recorder()
+    turn = turn_of(replica)
+    turn.turn()
+    deployment_put(project=project, name="main", retrieval=retriever, ranking=ranker)
+    turn.turn()
+    (spec,) = replica.deployments()
+    assert spec.ranking is not None and spec.ranking.name == "ranker"
+    Deployment.objects.filter(pk=deployment.pk).update(is_active=False)
+    turn.turn()
+    assert replica.deployments() == []
+    assert not ReplicaPosition.objects.exists()
+
+
+def test_deployment_that_cannot_be_served_is_named_until_it_can(project: Project, retriever: ModelVersion) -> None:
+    deployment_put(project=project, name="main", retrieval=retriever, ranking=None)
+    replica = Recorder()
+    replica.refuses = True
+    turn = turn_of(replica)
+    turn.turn()
+    assert Replica.objects.get().last_error == "shop/main: no memory left"
+    replica.refuses = False
+    turn.turn()
+    assert Replica.objects.get().last_error == ""
+
+
+def test_replica_that_leaves_is_not_asked_any_more(project: Project) -> None:
+    turn = turn_of(Recorder())
+    turn.turn()
+    assert replicas_alive().exists()
+    turn.leave()
+    assert not replicas_alive().exists()
