@@ -7,6 +7,7 @@ known.) The servers start when a collected test can need them.
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 import uuid
@@ -35,6 +36,10 @@ os.environ.update(
     DJANGO_SETTINGS_MODULE="webapp.settings",
 )
 django.setup()
+
+
+# also when pytest gives up before it is configured
+atexit.register(SERVERS.stop)
 
 
 def pytest_unconfigure() -> None:
