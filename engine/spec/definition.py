@@ -64,7 +64,9 @@ class TwoTower(Document):
     """Retrieval: user and item towers, in-batch sampled softmax with log-Q correction (Yi et al., RecSys 2019)."""
 
     kind: Literal["two_tower"] = "two_tower"
-    hidden: list[int] = Field(default_factory=lambda: [64], max_length=8, description="units of each hidden layer of both towers")
+    hidden: list[int] = Field(
+        default_factory=lambda: [64], max_length=8, description="units of each hidden layer of both towers"
+    )
     output_dim: int = Field(default=32, ge=1, le=512)
     temperature: float = Field(default=0.1, gt=0, le=10)
     log_q_correction: bool = True
@@ -89,7 +91,9 @@ class SparseAdagrad(Document):
     kind: Literal["adagrad"] = "adagrad"
     learning_rate: float = Field(default=0.05, gt=0, le=10)
     initial_accumulator: float = Field(default=0.1, gt=0)
-    init_scale: float = Field(default=0.01, ge=0, le=1, description="a new row is uniform in ±init_scale, a function of (seed, FID)")
+    init_scale: float = Field(
+        default=0.01, ge=0, le=1, description="a new row is uniform in ±init_scale, a function of (seed, FID)"
+    )
 
 
 class DenseAdam(Document):
@@ -103,7 +107,10 @@ class Training(Document):
     seed: int = Field(default=17, ge=0, lt=2**63)
     checkpoint_every_s: float = Field(default=30.0, gt=0)
     evaluate_fraction: float = Field(
-        default=0.05, ge=0, le=1, description="share of positive examples ranked against the catalogue for HR@k before they are learned"
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of positive examples ranked against the catalogue for HR@k before they are learned",
     )
 
 
@@ -111,7 +118,9 @@ class Sync(Document):
     interval_s: float = Field(default=1.0, gt=0, le=3600, description="a delta of touched rows each so many seconds")
     dense_interval_s: float = Field(default=5.0, gt=0, description="dense weights travel at most this often")
     snapshot_every_s: float = Field(default=60.0, gt=0)
-    max_delta_bytes: int = Field(default=4 * 2**20, ge=2**16, le=2**26, description="a larger delta is cut into several, numbered each")
+    max_delta_bytes: int = Field(
+        default=4 * 2**20, ge=2**16, le=2**26, description="a larger delta is cut into several, numbered each"
+    )
 
 
 class ModelDefinition(Document):
@@ -142,7 +151,9 @@ class ModelDefinition(Document):
             if owner is None:
                 raise ValueError(f"slot {slot.name} shares {slot.shares}, which is not a slot with rows of its own")
             if owner.dim != slot.dim:
-                raise ValueError(f"slot {slot.name} has dim {slot.dim}, but shares {owner.name}, whose dim is {owner.dim}")
+                raise ValueError(
+                    f"slot {slot.name} has dim {slot.dim}, but shares {owner.name}, whose dim is {owner.dim}"
+                )
         sides = {side_of(slot.source) for slot in self.slots}
         if isinstance(self.architecture, TwoTower) and sides != {Side.USER, Side.ITEM}:
             raise ValueError("a two_tower needs at least one slot of the user side and one of the item side")
@@ -183,7 +194,9 @@ class ModelDefinition(Document):
             if slot.source not in known:
                 problems.append(Problem(f"slots.{index}.source", "is not declared in the schema", repr(slot.source)))
             elif known[slot.source] is PropertyType.FLOAT:
-                problems.append(Problem(f"slots.{index}.source", "is a float; make it a dense input", repr(slot.source)))
+                problems.append(
+                    Problem(f"slots.{index}.source", "is a float; make it a dense input", repr(slot.source))
+                )
         for index, dense in enumerate(self.dense):
             numeric = (PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN)
             if dense.source not in known:
@@ -192,6 +205,8 @@ class ModelDefinition(Document):
                 problems.append(Problem(f"dense.{index}.source", "is not a number; make it a slot", repr(dense.source)))
         for index, task in enumerate(self.tasks):
             if task.event_type not in schema.events:
-                problems.append(Problem(f"tasks.{index}.event_type", "is not declared in the schema", repr(task.event_type)))
+                problems.append(
+                    Problem(f"tasks.{index}.event_type", "is not declared in the schema", repr(task.event_type))
+                )
         if problems:
             raise InvalidDocument("model definition", problems)

@@ -23,7 +23,9 @@ class Property(Document):
 
     type: PropertyType
     required: bool = False
-    max_length: int = Field(default=256, ge=1, le=4096, description="characters of a string, of each string of a string_list")
+    max_length: int = Field(
+        default=256, ge=1, le=4096, description="characters of a string, of each string of a string_list"
+    )
     max_values: int = Field(default=64, ge=1, le=1024, description="values of a string_list")
 
 
