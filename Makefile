@@ -16,10 +16,10 @@ TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_
 CC_SOURCES = $(shell find engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench screenshot password manage lock clean
+.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench bench-engine bench-training bench-ingest bench-recommend screenshot password manage lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what running needs (run and the others call it)
 	@deploy/setup.sh run
@@ -52,8 +52,20 @@ freshness: setup ## measure event -> served parameters, on the running system or
 chaos: setup ## kill -9 trainer, joiner and replica at random moments; count what was lost
 	@$(TEST_ENV) $(RUN) -m tests.chaos.kill_replay $(ARGS)
 
-bench: setup-dev ## measure the C++ core, training and recommending
-	@$(TEST_ENV) $(RUN) -m tests.bench $(ARGS)
+bench: setup-dev ## measure the table, training, taking events in and recommending, in turn. ARGS=--quick
+	@$(TEST_ENV) $(RUN) -m tests.bench all $(ARGS)
+
+bench-engine: setup-dev ## the C++ table beside a plain gather and other tables
+	@$(TEST_ENV) $(RUN) -m tests.bench engine $(ARGS)
+
+bench-training: setup-dev ## training steps beside Keras and TensorFlow
+	@$(TEST_ENV) $(RUN) -m tests.bench training $(ARGS)
+
+bench-ingest: setup-dev ## events a second, on a system started for it
+	@$(TEST_ENV) $(RUN) -m tests.bench ingest $(ARGS)
+
+bench-recommend: setup-dev ## requests a second and latency, on a system started for it
+	@$(TEST_ENV) $(RUN) -m tests.bench recommend $(ARGS)
 
 screenshot: setup-dev ## draw docs/screenshot.png from the running system
 	@$(RUN) -m deploy.with_system -- $(RUN) -m deploy.screenshot $(ARGS)
