@@ -1,0 +1,29 @@
+"""A client so light that what it measures is the server: one kept connection, no pool, no redirects."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class ApiClient:
+    """For one thread. Only ever talks to this machine."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        parts = urlsplit(base_url)
+        assert parts.hostname in {"127.0.0.1", "localhost", "::1"}, f"not this machine: {base_url}"
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30.0)
+        self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+
+    def post(self, path: str, body: bytes) -> Any:
+        """The decoded answer. Raises AssertionError unless it is a 200."""
+        self._connection.request("POST", f"/api/v1{path}", body, self._headers)
+        response = self._connection.getresponse()
+        content = response.read()
+        assert response.status == 200, f"POST {path} answered {response.status}: {content[:500]!r}"
+        return json.loads(content)
+
+    def close(self) -> None:
+        self._connection.close()
