@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from django.urls import path, re_path, register_converter
+from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 import webapp.accounts.api_scheme  # noqa: F401  (registers itself with drf-spectacular)
+import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.catalog import api as catalog
 from webapp.core import api as core
 from webapp.core.api_reference import api_reference
-from webapp.core.converters import NameConverter
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.training import api as training
-
-register_converter(NameConverter, "name")
 
 urlpatterns = [
     path("events", catalog.EventsView.as_view()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.accounts import views as accounts
 from webapp.catalog import views as catalog
 from webapp.experiments import views as experiments
@@ -30,21 +31,21 @@ project_pages = [
     path("models/", models.models, name="models"),
     path("models/new", models.model_new, name="model_new"),
     path("models/preview", models.model_preview, name="model_preview"),
-    path("models/<str:name>/", models.model, name="model"),
-    path("models/<str:name>/edit", models.model_edit, name="model_edit"),
-    path("models/<str:name>/v<int:version>/run", training.run_start, name="run_start"),
+    path("models/<name:name>/", models.model, name="model"),
+    path("models/<name:name>/edit", models.model_edit, name="model_edit"),
+    path("models/<name:name>/v<int:version>/run", training.run_start, name="run_start"),
     path("runs/", training.runs, name="runs"),
     path("runs/<int:run_id>/", training.run, name="run"),
     path("runs/<int:run_id>/stop", training.run_stop, name="run_stop"),
     path("runs/<int:run_id>/metrics", training.run_metrics, name="run_metrics"),
     path("runs/<int:run_id>/live", training_live.run, name="run_live"),
     path("sync/", serving.sync, name="sync"),
-    path("sync/<str:name>/v<int:version>/", serving.sync_model, name="sync_model"),
-    path("sync/<str:name>/v<int:version>/live", serving_live.sync, name="sync_live"),
+    path("sync/<name:name>/v<int:version>/", serving.sync_model, name="sync_model"),
+    path("sync/<name:name>/v<int:version>/live", serving_live.sync, name="sync_live"),
     path("deployments/", serving.deployments, name="deployments"),
-    path("deployments/<str:name>/", serving.deployment, name="deployment"),
-    path("deployments/<str:name>/default", serving.deployment_default, name="deployment_default"),
-    path("deployments/<str:name>/delete", serving.deployment_delete, name="deployment_delete"),
+    path("deployments/<name:name>/", serving.deployment, name="deployment"),
+    path("deployments/<name:name>/default", serving.deployment_default, name="deployment_default"),
+    path("deployments/<name:name>/delete", serving.deployment_delete, name="deployment_delete"),
     path("experiments/", experiments.experiments, name="experiments"),
     path("experiments/<int:experiment_id>/stop", experiments.experiment_stop, name="experiment_stop"),
     path("try/", try_views.try_it, name="try_it"),

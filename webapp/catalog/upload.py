@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,6 +15,7 @@ from engine.spec.schema import Property, PropertyType, Schema
 from webapp.accounts.models import Project
 from webapp.catalog import services
 from webapp.core.errors import Invalid
+from webapp.core.strict_json import BrokenJson, read_json
 
 REJECTED_SHOWN = 100
 LIST_SEPARATOR = "|"
@@ -80,8 +80,8 @@ def _jsonl_rows(file: BinaryIO) -> Iterator[tuple[int, object]]:
         if not text.strip():
             continue
         try:
-            yield line, json.loads(text)
-        except json.JSONDecodeError:
+            yield line, read_json(text)
+        except BrokenJson:
             yield line, text.rstrip("\r\n")
 
 

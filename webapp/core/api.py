@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from webapp.accounts.models import Scope
 from webapp.core.errors import NotFound, TooLarge
 from webapp.core.selectors import server_checks
+from webapp.core.strict_json import BrokenJson, read_json
 from webapp.serving.selectors import replica_check
 
 
@@ -39,8 +40,8 @@ class JsonParser(BaseParser):
         if len(body) > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.", max_bytes=limit)
         try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
+            return read_json(body)
+        except BrokenJson as error:
             raise ParseError(f"The body is not JSON: {error}") from error
 
 

@@ -1,6 +1,8 @@
-"""Parts of addresses."""
+"""Parts of addresses, registered with Django once this module is imported."""
 
 from __future__ import annotations
+
+from django.urls import register_converter
 
 
 class NameConverter:
@@ -13,3 +15,6 @@ class NameConverter:
 
     def to_url(self, value: str) -> str:
         return value
+
+
+register_converter(NameConverter, "name")

@@ -34,8 +34,13 @@ def sse_response(
 
 
 def frame(event: str, data: dict[str, Any]) -> bytes:
-    """One event on the wire. JSON has no raw line breaks, so `data` is always one line."""
-    return b"event: " + event.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+    """One event on the wire. JSON has no raw line breaks, so `data` is always one line.
+
+    An update that can be resumed from says where in `after`; a browser that connects again sends it back as
+    `Last-Event-ID` and gets only what it lacks.
+    """
+    place = f"id: {data['after']}\n" if "after" in data else ""
+    return f"event: {event}\n{place}data: ".encode() + orjson.dumps(data) + b"\n\n"
 
 
 async def _frames(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django import forms
+
+from webapp.core.strict_json import BrokenJson, read_json
 
 
 class DocumentForm(forms.Form):
@@ -20,8 +21,6 @@ class DocumentForm(forms.Form):
     def clean_document(self) -> Any:
         text = self.cleaned_data["document"]
         try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise forms.ValidationError(
-                f"This is not JSON: {error.msg}, at line {error.lineno}, column {error.colno}."
-            ) from None
+            return read_json(text)
+        except BrokenJson as error:
+            raise forms.ValidationError(f"This is not JSON: {error}.") from None

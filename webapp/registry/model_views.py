@@ -14,6 +14,7 @@ from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition
 from webapp.accounts.console import REFUSALS, account_of, problems_of, project_page
 from webapp.accounts.models import Project
+from webapp.core.strict_json import BrokenJson, read_json
 from webapp.registry import selectors, services
 from webapp.registry.definition_form import ARCHITECTURES, document_from_form, is_editable
 from webapp.registry.definition_page import form_context
@@ -156,10 +157,9 @@ def _problems(project: Project, document: Any) -> list[dict[str, str]]:
 
 def _parsed(text: str) -> tuple[Any, dict[str, str] | None]:
     try:
-        return json.loads(text), None
-    except json.JSONDecodeError as error:
-        rule = f"is not JSON: {error.msg}, at line {error.lineno}, column {error.colno}"
-        return None, {"field": "(document)", "rule": rule, "received": ""}
+        return read_json(text), None
+    except BrokenJson as error:
+        return None, {"field": "(document)", "rule": f"is not JSON: {error}", "received": ""}
 
 
 def _indented(document: Any) -> str:

@@ -18,6 +18,8 @@ from webapp.core.log import event_log
 from webapp.registry.models import Model, ModelVersion, SchemaVersion
 from webapp.registry.selectors import schema_current, schema_forget
 
+MAX_NOTE_LENGTH = 200
+
 _name = TypeAdapter[str](Name)
 
 
@@ -25,6 +27,7 @@ def schema_publish(
     *, project: Project, document: object, note: str = "", account: Account | None = None
 ) -> SchemaVersion:
     """The document as the next schema version; an unchanged document answers the current one. Raises `InvalidDocument`."""
+    note = _storable_note(note)
     written = Schema.parse(document, "schema").as_json()
     with transaction.atomic():
         # The project's row serializes numbering: two publishers never get the same version.
@@ -36,7 +39,7 @@ def schema_publish(
             project=project,
             version=current.version + 1 if current else 1,
             document=written,
-            note=note[:200],
+            note=note,
             created_by=account,
         )
         transaction.on_commit(schema_forget)
@@ -48,6 +51,7 @@ def model_create(
     *, project: Project, name: str, document: object, note: str = "", account: Account | None = None
 ) -> ModelVersion:
     """A new model with its first version. Raises `Conflict` when the name is taken; otherwise as `model_publish`."""
+    check_name("name", name)
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
         if Model.objects.filter(project=project, name=name).exists():
@@ -63,6 +67,7 @@ def model_publish(
     An unchanged definition answers the current version. Raises `InvalidDocument`, `Invalid` for the name, `LogError`.
     """
     check_name("name", name)
+    note = _storable_note(note)
     definition = ModelDefinition.parse(document, "model definition")
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
@@ -75,7 +80,7 @@ def model_publish(
             model=model,
             version=current.version + 1 if current else 1,
             document=definition.as_json(),
-            note=note[:200],
+            note=note,
             created_by=account,
         )
         event_log().create_topic(topics.params(project.slug, name, published.version))
@@ -96,3 +101,10 @@ def check_name(field: str, name: str) -> None:
     except ValidationError:
         rule = "must be lower case letters, digits and underscores, starting with a letter, at most 63"
         raise Invalid.field(field, rule, repr(name[:80])) from None
+
+
+def _storable_note(note: str) -> str:
+    """The note, cut to what its column holds. Raises `Invalid` for a NUL character, which PostgreSQL's text cannot hold."""
+    if "\x00" in note:
+        raise Invalid.field("note", "must not contain the NUL character", repr(note[:80]))
+    return note[:MAX_NOTE_LENGTH]

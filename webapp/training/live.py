@@ -20,13 +20,14 @@ from webapp.training.models import Run, RunMetric
 INTERVAL_S = 1.0
 MAX_LIFE_S = 300.0
 MAX_POINTS = 1000
+MAX_ID_DIGITS = 18
 ENDED = frozenset({Run.State.STOPPED, Run.State.SUCCEEDED, Run.State.FAILED})
 
 
 @require_GET
 @project_stream
 async def run(request: HttpRequest, project: Project, run_id: int) -> HttpResponseBase:
-    after_id = int(request.headers.get("Last-Event-ID") or 0)
+    after_id = point_id(request.headers.get("Last-Event-ID", ""))
     await sync_to_async(selectors.run_get)(project=project, run_id=run_id)
     return sse_response(_updates(project, run_id, after_id), max_life_s=MAX_LIFE_S)
 
@@ -51,6 +52,11 @@ def run_update(*, project: Project, run_id: int, after_id: int) -> dict[str, Any
         "html": render_to_string("training/run_summary.html", {"run": shown, "project": project}),
         "ended": shown.state in ENDED,
     }
+
+
+def point_id(text: str) -> int:
+    """The id of the newest point a page says it has; 0, which asks for all, for what is no such id."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS else 0
 
 
 def _point(metric: RunMetric) -> dict[str, Any]:

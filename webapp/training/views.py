@@ -12,7 +12,7 @@ from webapp.accounts.console import REFUSALS, project_page
 from webapp.accounts.models import Project
 from webapp.registry.selectors import model_version
 from webapp.training import selectors, services
-from webapp.training.live import ENDED, run_update
+from webapp.training.live import ENDED, point_id, run_update
 
 PAGE_SIZE = 50
 
@@ -57,8 +57,8 @@ def run(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
 @project_page
 def run_metrics(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
     """What the stream sends, asked for once: the way of a browser whose stream does not come through."""
-    after = request.GET.get("after", "0")
-    return JsonResponse(run_update(project=project, run_id=run_id, after_id=int(after) if after.isdecimal() else 0))
+    after_id = point_id(request.GET.get("after", ""))
+    return JsonResponse(run_update(project=project, run_id=run_id, after_id=after_id))
 
 
 @require_POST
@@ -66,7 +66,11 @@ def run_metrics(request: HttpRequest, project: Project, run_id: int) -> HttpResp
 def run_start(request: HttpRequest, project: Project, name: str, version: int) -> HttpResponse:
     wanted = model_version(project=project, name=name, version=version)
     try:
-        started = services.run_start(model_version=wanted, mode=request.POST.get("mode", ""))
+        started = services.run_start(
+            model_version=wanted,
+            mode=request.POST.get("mode", ""),
+            continues_online="continues_online" in request.POST,
+        )
     except REFUSALS as error:
         messages.error(request, error.message)
         return redirect("model", project.slug, name)

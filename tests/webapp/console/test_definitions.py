@@ -138,7 +138,7 @@ def test_it_keeps_text_that_is_no_json_and_says_where_it_breaks(browser: Client,
     answer = browser.post(reverse("model_new", args=[project.slug]), {"name": "ranker", "document": '{"slots": [}'})
     assert answer.status_code == 400
     text = answer.content.decode()
-    assert "line 1, column 12" in text
+    assert "line 1 column 12" in text
     assert "{&quot;slots&quot;: [}" in text
 
 
