@@ -25,6 +25,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m workers.demo", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", help="make the demo project when the database has no project")
+    create.add_argument("--account-only", action="store_true", help="no project: an account when there is none")
     create.add_argument("--json", action="store_true", help="print what was made as one line of JSON")
     commands.add_parser("exists", help="print yes or no")
     stream = commands.add_parser("stream", help="generated traffic, until stopped")
@@ -41,7 +42,7 @@ def main() -> int:
     options = parsed()
     django.setup()
     if options.command == "create":
-        return create(as_json=options.json)
+        return create(as_json=options.json, account_only=options.account_only)
     if options.command == "exists":
         from workers.demo_world import demo_project
 
@@ -51,24 +52,29 @@ def main() -> int:
     return 0
 
 
-def create(*, as_json: bool) -> int:
+def create(*, as_json: bool, account_only: bool = False) -> int:
     from engine.errors import EngineError
     from webapp.core.errors import AppError
     from workers import demo_world
 
     try:
-        made = demo_world.create(lambda text: print(f"demo: {text}", file=sys.stderr))
+        made = demo_world.create_account() if account_only else demo_world.create(_say)
     except (AppError, EngineError) as error:
         print(f"the demo project could not be made: {error.message}", file=sys.stderr)
         return 1
     if as_json:
         print(json.dumps({"created": made is not None, **(dataclasses.asdict(made) if made else {})}))
     elif made is None:
-        print("there is a project already; nothing was made")
+        print("there is an account already" if account_only else "there is a project already; nothing was made")
     else:
-        print(f"project {made.project}, generated\nsign in as {made.username}\npassword {made.password}")
-        print(f"API key {made.api_key}")
+        print(f"sign in as {made.username}\npassword {made.password}")
+        if made.project:
+            print(f"project {made.project}, generated\nAPI key {made.api_key}")
     return 0
+
+
+def _say(text: str) -> None:
+    print(f"demo: {text}", file=sys.stderr)
 
 
 def stream(rate: float) -> None:

@@ -35,8 +35,8 @@ class Credentials:
 
     username: str
     password: str
-    api_key: str
-    project: str
+    api_key: str = ""
+    project: str = ""
     user_id: str = "user-0"
 
 
@@ -59,7 +59,7 @@ def create(say: Callable[[str], None] = lambda _: None) -> Credentials | None:
         return None
     if project is not None and ApiKey.objects.filter(project=project, name=KEY_NAME).exists():
         return None
-    password = os.environ.get("FRESHET_DEMO_PASSWORD", "") or secrets.token_urlsafe(12)
+    password = _new_password()
     account = _account(password)
     if project is None:
         project = project_create(slug=SLUG, name="Demo", account=account, is_generated=True)
@@ -67,6 +67,18 @@ def create(say: Callable[[str], None] = lambda _: None) -> Credentials | None:
     _fill(project, say)
     _, secret = api_key_create(project=project, name=KEY_NAME, scopes=Scope.values)
     return Credentials(account.username, password, secret, project.slug)
+
+
+def create_account() -> Credentials | None:
+    """An account to sign in with when there is none at all: without the demo somebody has to make the first project."""
+    if Account.objects.exists():
+        return None
+    password = _new_password()
+    return Credentials(account_create(username=USERNAME, password=password).username, password)
+
+
+def _new_password() -> str:
+    return os.environ.get("FRESHET_DEMO_PASSWORD", "") or secrets.token_urlsafe(12)
 
 
 def _account(password: str) -> Account:
@@ -92,10 +104,10 @@ def _fill(project: Project, say: Callable[[str], None]) -> None:
         events_ingest(project=project, rows=rows, source="demo")
     retriever = model_publish(project=project, name="retriever", document=demo_retriever(), note="demo")
     ranker = model_publish(project=project, name="ranker", document=demo_ranker(), note="demo")
-    say("training, online, and a deployment")
+    say("training on that history, then online, and a deployment")
     for version in (retriever, ranker):
         if not Run.objects.filter(model_version=version, wanted=True).exists():
-            run_start(model_version=version, mode=Run.Mode.ONLINE)
+            run_start(model_version=version, mode=Run.Mode.BATCH, continues_online=True)
     if not Deployment.objects.filter(project=project, name="main").exists():
         deployment_put(project=project, name="main", retrieval=retriever, ranking=ranker, is_default=True)
 

@@ -14,7 +14,10 @@ from deploy.launcher.errors import StartError
 
 @dataclass(frozen=True)
 class Demo:
-    """What was made for a person to begin with; the password and the key are stored hashed and shown once."""
+    """What was made for a person to begin with; the password and the key are stored hashed and shown once.
+
+    Without the demo project, `api_key` and `project` are empty.
+    """
 
     username: str
     password: str
@@ -44,9 +47,10 @@ def migrate(environment: Mapping[str, str]) -> None:
     _run(["manage.py", "migrate", "--no-input", "-v", "0"], environment, "Preparing the database (DATABASE_URL)")
 
 
-def create_demo(environment: Mapping[str, str]) -> Demo | None:
-    """Makes the demo project when there is no project at all; None when there is one."""
-    output = _run(["-m", "workers.demo", "create", "--json"], environment, "Making the demo project")
+def create_demo(environment: Mapping[str, str], *, account_only: bool) -> Demo | None:
+    """Makes the demo project when there is no project at all, or only an account when there is none; else None."""
+    arguments = ["-m", "workers.demo", "create", "--json", *(["--account-only"] if account_only else [])]
+    output = _run(arguments, environment, "Making the first account" if account_only else "Making the demo project")
     made = json.loads(output.strip().splitlines()[-1])
     if not made.get("created"):
         return None

@@ -18,7 +18,7 @@ _MAX_SOCKET_PATH_BYTES = 100
 
 @dataclass(frozen=True)
 class Program:
-    """`priority`: started in rising order, stopped in falling order. `stop_s`: patience before a kill."""
+    """`priority`: started in rising order; all are stopped at once. `stop_s`: patience before a kill."""
 
     name: str
     arguments: tuple[str, ...]
@@ -69,6 +69,7 @@ def configuration(chosen: Sequence[Program], *, run_folder: Path, logs: Path) ->
     if socket is not None:
         sections.append(_control(socket))
     sections += [_program(program, logs) for program in chosen]
+    sections.append(_group(chosen))
     return "\n".join(sections)
 
 
@@ -101,6 +102,11 @@ serverurl=unix://{_quoted(socket)}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
+
+
+def _group(chosen: Sequence[Program]) -> str:
+    """supervisord stops one group after the other, and every program that is in none is a group of its own."""
+    return f"[group:freshet]\nprograms={','.join(program.name for program in chosen)}\n"
 
 
 def _program(program: Program, logs: Path) -> str:

@@ -31,7 +31,7 @@ def start(configuration: Path, *, logs: Path, environment: Mapping[str, str]) ->
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stops every program in falling priority, then whatever descendant of ours is left of them."""
+    """Stops every program, all at once, then whatever descendant of ours is left of them."""
     child.stop(process, signal.SIGTERM, patience_s=STOP_PATIENCE_S)
 
 

@@ -70,10 +70,9 @@ class System:
         environment = {**child_environment(own), MARK: str(self._options.data_dir)}
         self._terminal.step("preparing the database")
         database.migrate(environment)
-        demo = None
         if self._options.has_demo:
             self._terminal.step("looking for a project; making the demo when there is none")
-            demo = database.create_demo(environment)
+        demo = database.create_demo(environment, account_only=not self._options.has_demo)
         has_stream = self._options.has_demo and database.has_demo(environment)
         if self._stopping.is_set():
             return demo

@@ -32,16 +32,16 @@ def welcome(base_url: str, data_dir: str, demo: Demo | None) -> str:
     if demo is not None:
         lines += [
             f"  sign in   {demo.username}  /  {demo.password}",
-            f"  API key   {demo.api_key}     (project {demo.project})",
-            "            Both are shown this once; only their hashes are kept. A new password: make password",
+            *([f"  API key   {demo.api_key}     (project {demo.project})"] if demo.api_key else []),
+            "            Shown this once; only hashes are kept. A new password: make password ARGS=" + demo.username,
         ]
     else:
-        lines.append("  sign in   with your account (a new password: make password)")
+        lines.append("  sign in   with your account (a new password: make password ARGS=<name>)")
     lines += [
         "",
         "  Try it    Sign in, open the project, then Try it: recommend for a user, click an item, see it change.",
     ]
-    if demo is not None:
+    if demo is not None and demo.api_key:
         lines += [
             "  Or        curl -s -H 'Authorization: Bearer "
             + demo.api_key

@@ -54,7 +54,12 @@ class ModelRunsView(ApiView):
     def post(self, request: Request, name: str) -> Response:
         body = read(RunBody, request.data)
         version = model_version(project=project_of(request), name=name, version=body["version"])
-        run = services.run_start(model_version=version, mode=body["mode"], until_time=body["until_time"])
+        run = services.run_start(
+            model_version=version,
+            mode=body["mode"],
+            until_time=body["until_time"],
+            continues_online=body["continues_online"],
+        )
         return Response(_run(run), status=201)
 
 
@@ -115,6 +120,7 @@ def _run(run: Run) -> dict[str, Any]:
         "state": run.state,
         "wanted": run.wanted,
         "until_time": run.until_time,
+        "continues_online": run.continues_online,
         "start_offsets": run.start_offsets,
         "end_offsets": run.end_offsets,
         "progress": run.progress,

@@ -30,6 +30,7 @@ class Run(models.Model):
     until_time = models.DateTimeField(
         null=True, blank=True, help_text="batch: train on examples before this event time"
     )
+    continues_online = models.BooleanField(default=False, help_text="batch: an online run follows at its exact offset")
     start_offsets = models.JSONField(default=dict, help_text="partition -> first offset of `examples` read")
     end_offsets = models.JSONField(default=dict, help_text="partition -> offset reached (exclusive)")
     progress = models.FloatField(default=0.0, help_text="0 to 1, batch only")

@@ -40,9 +40,17 @@ def run_metrics(*, run: Run, after_id: int = 0, limit: int = 2000) -> list[RunMe
 
 def runs_to_revive() -> list[Run]:
     """Runs that are wanted and have not ended, and that no worker holds."""
-    wanted = Run.objects.filter(wanted=True, state__in=(Run.State.QUEUED, Run.State.RUNNING))
+    return list(_unheld_runs().filter(wanted=True).select_related(*RUN_PARTS).order_by("id"))
+
+
+def runs_to_end() -> QuerySet[Run]:
+    """Runs nobody wants whose worker was lost before it could say that they have stopped."""
+    return _unheld_runs().filter(wanted=False)
+
+
+def _unheld_runs() -> QuerySet[Run]:
     name = Concat(Value("trainer:"), Cast(OuterRef("model_version_id"), TextField()), output_field=TextField())
-    return list(wanted.exclude(_is_held(name)).select_related(*RUN_PARTS).order_by("id"))
+    return Run.objects.filter(state__in=(Run.State.QUEUED, Run.State.RUNNING)).exclude(_is_held(name))
 
 
 def projects_to_join() -> list[Project]:

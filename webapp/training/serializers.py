@@ -16,6 +16,9 @@ class RunBody(RequestBody):
     until_time = serializers.DateTimeField(
         required=False, default=None, help_text="batch: train on examples before this event time"
     )
+    continues_online = serializers.BooleanField(
+        required=False, default=False, help_text="batch: when it succeeds, an online run goes on at its exact offset"
+    )
 
 
 class RunActionBody(RequestBody):
@@ -35,6 +38,7 @@ class RunAnswer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=Run.State.choices)
     wanted = serializers.BooleanField(help_text="false: it is stopping, or has ended")
     until_time = serializers.DateTimeField(allow_null=True)
+    continues_online = serializers.BooleanField(help_text="batch: an online run follows when it succeeds")
     start_offsets = serializers.DictField(child=serializers.IntegerField())
     end_offsets = serializers.DictField(child=serializers.IntegerField())
     progress = serializers.FloatField(help_text="0 to 1, batch only")

@@ -17,6 +17,7 @@ from webapp.core.errors import Conflict, Invalid
 from webapp.core.selectors import lease_holder
 from webapp.registry.models import ModelVersion
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
+from webapp.training.selectors import runs_to_end
 
 JOB_OF_MODE = {Run.Mode.BATCH.value: jobs.Job.TRAIN_BATCH, Run.Mode.ONLINE.value: jobs.Job.TRAIN_ONLINE}
 ENDED = (Run.State.STOPPED, Run.State.SUCCEEDED, Run.State.FAILED)
@@ -33,15 +34,20 @@ WHERE old.id = ranked.id AND ranked.place > %s
 """
 
 
-def run_start(*, model_version: ModelVersion, mode: str, until_time: datetime | None = None) -> Run:
+def run_start(
+    *, model_version: ModelVersion, mode: str, until_time: datetime | None = None, continues_online: bool = False
+) -> Run:
     """Ask for training. Raises `Conflict` while another run of the same model version is wanted, `Invalid`.
 
+    `continues_online`: when a batch run succeeds, an online run of the same model version goes on at its exact offset.
     The job is sent after the commit; should Redis be away just then, `freshet.revive` sends it later.
     """
     if mode not in JOB_OF_MODE:
         raise Invalid.field("mode", f"must be one of {', '.join(JOB_OF_MODE)}", repr(mode))
     if until_time is not None and mode == Run.Mode.ONLINE:
         raise Invalid.field("until_time", "is for batch runs; an online run ends when it is stopped", str(until_time))
+    if continues_online and mode == Run.Mode.ONLINE:
+        raise Invalid.field("continues_online", "is for batch runs", "true")
     with transaction.atomic():
         ModelVersion.objects.select_for_update().get(pk=model_version.pk)
         at_work = Run.objects.filter(model_version=model_version, wanted=True).first()
@@ -50,7 +56,11 @@ def run_start(*, model_version: ModelVersion, mode: str, until_time: datetime | 
                 f"Run {at_work.pk} ({at_work.mode}) already trains {model_version}; stop it first.", run=at_work.pk
             )
         run = Run.objects.create(
-            project=model_version.model.project, model_version=model_version, mode=mode, until_time=until_time
+            project=model_version.model.project,
+            model_version=model_version,
+            mode=mode,
+            until_time=until_time,
+            continues_online=continues_online,
         )
         transaction.on_commit(lambda: jobs.send(JOB_OF_MODE[mode], run_id=run.pk), robust=True)
     return run
@@ -103,14 +113,25 @@ def run_report(
 
 
 def run_finished(*, run: Run, state: str, error: str = "") -> None:
-    """The run ended as `state` (stopped, succeeded or failed) and is wanted no more. Raises `Invalid` for another state."""
+    """The run ended as `state` (stopped, succeeded or failed) and is wanted no more. Raises `Invalid` for another state.
+
+    A batch run that succeeds and is to continue online has its online run queued in the same transaction.
+    """
     if state not in ENDED:
         raise Invalid.field("state", f"must be one of {', '.join(ENDED)}", repr(str(state)))
     changes: dict[str, Any] = {"state": state, "wanted": False, "error": error, "finished_at": Now()}
     if state == Run.State.SUCCEEDED:
         changes["progress"] = 1.0
-    Run.objects.filter(pk=run.pk).update(**changes)
+    with transaction.atomic():
+        Run.objects.filter(pk=run.pk).update(**changes)
+        if state == Run.State.SUCCEEDED and run.continues_online:
+            run_start(model_version=run.model_version, mode=Run.Mode.ONLINE)
     run.refresh_from_db()
+
+
+def runs_end_unwanted() -> int:
+    """Runs that were to stop and whose worker was lost meanwhile are stopped now; answers how many."""
+    return runs_to_end().update(state=Run.State.STOPPED, finished_at=Now())
 
 
 def publish_record(

@@ -17,6 +17,7 @@ from webapp.training.models import Run
 from webapp.training.services import publish_record
 from workers.celery_app import app
 from workers.folders import model_folder
+from workers.joined import await_joiner
 from workers.runs import RunSession, event_time, work_on
 
 MARK = "batch_run"
@@ -36,6 +37,8 @@ def _train(session: RunSession) -> Run.State | None:
     log, folder = event_log(), model_folder(version)
     session.fence()
     _begin_anew(folder, run.pk)
+    if not await_joiner(session, log):
+        return None
     session.note_start(log.earliest_offsets(topics.examples(run.project.slug)))
     rate = _Rate()
 
@@ -70,6 +73,7 @@ def _train(session: RunSession) -> Run.State | None:
             "examples_per_s": rate.of(result.num_examples),
             "table_rows": result.table_rows,
             "table_bytes": result.table_bytes,
+            "num_corrupt": result.num_corrupt,
         },
         progress=1.0 if result.is_complete else None,
         end_offsets=result.end_offsets,

@@ -29,6 +29,7 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--until", dest="until_ms", type=moment, metavar="T", help="batch: examples before this time"
         )
+        parser.add_argument("--then-online", action="store_true", help="batch: go on online at its exact offset")
         parser.add_argument("--wait", action="store_true", help="until a batch run ends")
 
     def work(self, project: Project, options: dict[str, Any]) -> str | None:
@@ -38,6 +39,7 @@ class Command(ProjectCommand):
             model_version=version,
             mode=options["mode"],
             until_time=None if until_ms is None else datetime.fromtimestamp(until_ms / 1000, UTC),
+            continues_online=options["then_online"],
         )
         self.stdout.write(f"run {run.pk}: {run.mode} training of {version}")
         if not options["wait"] or run.mode != Run.Mode.BATCH:
