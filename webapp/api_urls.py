@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-import webapp.accounts.api_scheme  # noqa: F401  (registers itself with drf-spectacular)
+import webapp.accounts.api_scheme
 import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.catalog import api as catalog
 from webapp.core import api as core
-from webapp.core.api_reference import api_reference
+from webapp.core.api_reference import ApiReferenceView
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.training import api as training
@@ -33,6 +33,6 @@ urlpatterns = [
     path("deployments/<name:name>", serving.DeploymentView.as_view()),
     path("health", core.HealthView.as_view(), name="health"),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs/", api_reference, name="api_docs"),
+    path("docs/", ApiReferenceView.as_view(), name="api_docs"),
     re_path(r"", core.UnknownAddressView.as_view()),
 ]

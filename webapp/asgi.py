@@ -5,4 +5,11 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
-application = get_asgi_application()
+_django = get_asgi_application()
+
+# Django's settings exist once the line above ran
+from django.conf import settings  # noqa: E402
+
+from webapp.core.body_limit import BodyLimit  # noqa: E402
+
+application = BodyLimit(_django, settings.MAX_BODY_BYTES + settings.FORM_OVERHEAD_BYTES)

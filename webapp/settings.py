@@ -80,6 +80,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "webapp.core.content_policy.content_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -130,6 +131,7 @@ STATICFILES_DIRS = [BASE_DIR / "webapp" / "static"]
 WHITENOISE_USE_FINDERS = True
 
 MAX_BODY_BYTES = environment.integer("FRESHET_MAX_BODY_BYTES", 10 * 2**20)
+FORM_OVERHEAD_BYTES = 64 * 2**10  # what a form adds around a file of the largest size
 MAX_EVENTS_PER_REQUEST = environment.integer("FRESHET_MAX_EVENTS_PER_REQUEST", 5000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # the form of a model with 500 slots and 500 dense inputs, each a row of controls

@@ -6,6 +6,9 @@ from django.urls import include, path, re_path
 
 from webapp.core.api import UnknownAddressView
 
+handler400 = "webapp.core.failures.bad_request"
+handler500 = "webapp.core.failures.server_error"
+
 urlpatterns = [
     path("api/v1/", include("webapp.api_urls")),
     re_path(r"^api(/|$)", UnknownAddressView.as_view()),

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
 from webapp.accounts.models import Scope, slug_validator
+from webapp.accounts.sign_in_attempts import Attempt
 
 
 class SignInForm(AuthenticationForm):
+    """`is_throttled` once the form was refused because of how often it was sent, the password not looked at."""
+
+    is_throttled = False
     error_messages = {
         "invalid_login": "That name and password do not belong together. Both are case-sensitive.",
         "inactive": "This account is closed.",
     }
+
+    def clean(self) -> dict[str, Any]:
+        address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
+        attempt = Attempt(self.cleaned_data.get("username", ""), address)
+        if wait_s := attempt.wait_s():
+            self.is_throttled = True
+            minutes = -(-wait_s // 60)
+            raise forms.ValidationError(
+                f"Too many attempts to sign in. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
+            )
+        cleaned = super().clean()
+        attempt.succeeded()
+        return cleaned
 
 
 class ProjectForm(forms.Form):
