@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 def write_folder(
     parent: Path, name: str, fill: Callable[[Path], None], meta: dict[str, Any], *, keep: int = KEEP_FOLDERS
 ) -> Path:
-    """Create `parent/name` with whatever `fill(path)` writes there, all or nothing, and drop all but the newest `keep` folders.
+    """Create `parent/name` with whatever `fill(path)` writes there, all or nothing; of the others the newest `keep - 1` stay.
 
-    `name` must sort after its predecessors (zero-padded numbers do). A folder of that name is replaced. Raises what `fill` raises,
-    leaving nothing behind; raises OSError when the disk is full.
+    `name` should sort after its predecessors (zero-padded numbers do); it stays even if it does not, as when all of those are
+    damaged. A folder of that name is replaced. Raises what `fill` raises, leaving nothing behind; raises OSError when the disk is full.
     """
     parent.mkdir(parents=True, exist_ok=True)
     aside = parent / f"{name}{_ASIDE_SUFFIX}"
@@ -50,7 +50,7 @@ def write_folder(
     _remove(final)
     aside.rename(final)
     _flush(parent)
-    _drop_old(parent, keep)
+    _drop_old(final, keep)
     return final
 
 
@@ -79,8 +79,9 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.endswith(_ASIDE_SUFFIX))
 
 
-def _drop_old(parent: Path, keep: int) -> None:
-    for path in _folders(parent)[:-keep]:
+def _drop_old(written: Path, keep: int) -> None:
+    others = [path for path in _folders(written.parent) if path != written]
+    for path in others[: max(0, len(others) - keep + 1)]:
         _remove(path)
 
 

@@ -103,7 +103,11 @@ class JoinerProcess:
             raise
 
     def checkpoint(self) -> Path:
-        """Write the state and its offsets; answers the folder."""
+        """Write the state and its offsets; answers the folder. Raises `LeaseLost`, `LogError`, OSError.
+
+        The fence is asked after the end of `examples` was, and again before the folder gets its name: with a successor's examples
+        below that end, a later restart would emit them a second time.
+        """
         joiner = self._restored()
         started_s = self._clock()
         meta = {
@@ -112,9 +116,15 @@ class JoinerProcess:
             "examples_end": _json_offsets(self._log.end_offsets(self._examples)),
             "state": state_meta(joiner.state),
         }
+        self._fence()
         self._checkpoint_number += 1
         name = f"{self._checkpoint_number:012d}"
-        folder = write_folder(self._directory, name, lambda path: _fill(joiner.state, path), meta, keep=2)
+
+        def fill(path: Path) -> None:
+            save_state(joiner.state, path)
+            self._fence()
+
+        folder = write_folder(self._directory, name, fill, meta, keep=2)
         self._log.commit(CONSUMER_GROUP, self._events, self._event_offsets)
         self._checkpointed_at_s = self._clock()
         self._checkpoint_took_s = self._checkpointed_at_s - started_s
@@ -240,12 +250,13 @@ class JoinerProcess:
         for partition in offsets:
             while records := self._read(self._examples, offsets, partition):
                 for record in records:
-                    yield orjson.loads(record.value)["example_id"]
+                    try:
+                        example_id = str(orjson.loads(record.value)["example_id"])
+                    except (ValueError, TypeError, KeyError) as error:
+                        logger.warning("%s/%d/%d is no example: %s", self._examples, partition, record.offset, error)
+                    else:
+                        yield example_id
                 offsets[partition] = records[-1].offset + 1
-
-
-def _fill(state: JoinerState, path: Path) -> None:
-    save_state(state, path)
 
 
 def _id_number(example_id: str) -> int:

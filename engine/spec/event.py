@@ -9,6 +9,7 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.schema import EventRole
+from engine.spec.values import BrokenRule, check_id, check_milliseconds, check_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,24 @@ class Event:
             raw = orjson.loads(data)
             raw["role"] = EventRole(raw["role"])
             raw["items"] = tuple(ShownItem(**shown) for shown in raw["items"])
-            return cls(**raw)
-        except (ValueError, TypeError, KeyError) as error:
+            event = cls(**raw)
+            event._check()
+        except (ValueError, TypeError, KeyError, BrokenRule) as error:
             raise CorruptRecord(f"not an event of the log: {error}") from error
+        return event
+
+    def _check(self) -> None:
+        """Others may write to the topic as well, and what joins and serves relies on these types. Raises BrokenRule, TypeError."""
+        for one in (self.event_id, self.user_id, *(shown.item_id for shown in self.items)):
+            check_id(one)
+        for optional in (self.item_id, self.recommendation_id):
+            if optional is not None:
+                check_id(optional)
+        check_milliseconds(self.timestamp_ms)
+        check_milliseconds(self.received_ms)
+        check_object(self.properties)
+        if self.features is not None:
+            _check_features(check_object(self.features))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +86,25 @@ class CatalogChange:
     @classmethod
     def from_bytes(cls, data: bytes) -> CatalogChange:
         try:
-            return cls(**orjson.loads(data))
-        except (ValueError, TypeError) as error:
+            change = cls(**orjson.loads(data))
+            if change.kind not in ("user", "item"):
+                raise BrokenRule("kind must be user or item")
+            check_id(change.id)
+            check_object(change.properties)
+            check_milliseconds(change.updated_ms)
+        except (ValueError, TypeError, BrokenRule) as error:
             raise CorruptRecord(f"not a catalogue change: {error}") from error
+        return change
+
+
+def _check_features(features: dict[str, Any]) -> None:
+    for name in ("user", "items"):
+        if features.get(name) is not None:
+            check_object(features[name])
+    for item in (features.get("items") or {}).values():
+        check_object(item)
+    history = features.get("history")
+    if history is not None and type(history) is not list:
+        raise BrokenRule("features.history must be a list")
+    for item_id in history or ():
+        check_id(item_id)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from engine.errors import CorruptRecord
+from engine.spec.values import BrokenRule, check_float, check_id, check_integer, check_milliseconds, check_object
 
 
 class Origin(StrEnum):
@@ -64,6 +65,25 @@ class Example:
             raw["origin"] = Origin(raw["origin"])
             raw["cause"] = Cause(**raw["cause"])
             raw["history"] = tuple(raw["history"])
-            return cls(**raw)
-        except (ValueError, TypeError, KeyError) as error:
+            example = cls(**raw)
+            example._check()
+        except (ValueError, TypeError, KeyError, BrokenRule) as error:
             raise CorruptRecord(f"not an example: {error}") from error
+        return example
+
+    def _check(self) -> None:
+        """What training computes with is of the right type, so that no record can stop it. Raises BrokenRule."""
+        if type(self.example_id) is not str:
+            raise BrokenRule("example_id must be a string")
+        for one in (self.user_id, self.item_id, *self.history):
+            check_id(one)
+        for milliseconds in (self.event_time_ms, self.cause.received_ms):
+            check_milliseconds(milliseconds)
+        for number in (self.cause.partition, self.cause.offset):
+            check_integer(number)
+        for value in (self.weight, self.sampling_rate, *check_object(self.labels).values()):
+            check_float(value)
+        if self.weight < 0 or not 0 < self.sampling_rate <= 1:
+            raise BrokenRule("weight must be at least 0, sampling_rate above 0 and at most 1")
+        for properties in (self.user, self.item, self.event):
+            check_object(properties)

@@ -55,6 +55,20 @@ def check_timestamp(value: Any) -> int:
     raise BrokenRule("must be RFC 3339 text with an offset, as 2026-01-31T12:00:00Z, or integer milliseconds")
 
 
+def check_milliseconds(value: Any) -> int:
+    """Integer milliseconds since the epoch, UTC, in the years 1 to 9999."""
+    if type(value) is not int or not _YEAR_1_MS <= value <= _YEAR_9999_MS:
+        raise BrokenRule("must be integer milliseconds since the epoch, in the years 1 to 9999")
+    return value
+
+
+def check_object(value: Any) -> dict[str, Any]:
+    """A JSON object."""
+    if type(value) is not dict:
+        raise BrokenRule("must be an object")
+    return value
+
+
 def check_integer(value: Any) -> int:
     """A 64-bit signed integer; a boolean is not one."""
     if type(value) is not int:

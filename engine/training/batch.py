@@ -39,6 +39,7 @@ class BatchResult:
     metrics: dict[str, float | None]
     table_rows: int
     table_bytes: int
+    num_corrupt: int
 
 
 def _ignore(_: BatchProgress) -> None:
@@ -74,7 +75,8 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     It ends before `until_offsets` (partition -> offset), or before the first record of each partition whose timestamp is
     `until_time_ms` or later, or at the ends found when it starts. It saves every `checkpoint_every_s` of `clock` (seconds since the
     epoch). `resume=True` goes on from the newest checkpoint; otherwise what an earlier run left in `directory` is removed first.
-    Raises `UnknownTopic`, `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
+    Records that cannot be read are stepped over and counted. Raises `UnknownTopic`, `OffsetOutOfRange` (what comes next was trimmed),
+    `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
     """
     fence()
     if not resume:
@@ -120,6 +122,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
         metrics=state.metrics.values(),
         table_rows=state.store.num_rows,
         table_bytes=state.store.memory_bytes,
+        num_corrupt=state.progress.num_corrupt,
     )
 
 

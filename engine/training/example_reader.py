@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from engine.errors import OffsetOutOfRange
 from engine.streams.log import EventLog, StoredRecord
 
 
@@ -11,13 +12,23 @@ class ExampleReader:
     """Reads each partition in order, in turn. `next_offsets` is what comes next; records read are not committed anywhere."""
 
     def __init__(self, log: EventLog, topic: str, start: Mapping[int, int]) -> None:
-        """Partitions that `start` does not name begin at their earliest record."""
+        """Partitions that `start` does not name begin at their earliest record.
+
+        Raises `OffsetOutOfRange` when `start` is beyond the end: such a log is not the one that was read.
+        """
         self._log = log
         self._topic = topic
         earliest = log.earliest_offsets(topic)
         self.next_offsets = {
             partition: start.get(partition, earliest[partition]) for partition in log.partitions(topic)
         }
+        for partition, end in log.end_offsets(topic).items():
+            offset = self.next_offsets.get(partition, 0)
+            if offset > end:
+                raise OffsetOutOfRange(
+                    f"{topic}/{partition} ends at {end}, before offset {offset} where reading stopped; the log was replaced.",
+                    earliest=earliest[partition],
+                )
         self._turn = 0
 
     def read(

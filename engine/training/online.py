@@ -92,19 +92,21 @@ class OnlineTrainer:
     def poll(self, timeout_s: float = 1.0) -> PollResult:
         """Learn from one batch, waiting at most `timeout_s` for its first example, then publish and save what is due.
 
-        Raises `LeaseLost` (stop at once), `LogError` and OSError (poll again, or start anew), `CorruptRecord`.
+        Records that cannot be read are stepped over and counted (`num_corrupt`). Raises `LeaseLost` (stop at once), `OffsetOutOfRange`
+        (what comes next was trimmed: begin again with a batch run), `LogError` and OSError (poll again, or start anew).
         """
         training = self._definition.training
         wait_s = max(0.0, min(timeout_s, self.publication.next_due_s() - self._clock()))
         records = self._reader.read(training.batch_size, self._clock, timeout_s=wait_s, linger_s=training.linger_s)
-        num_evaluated = 0
+        num_evaluated = num_examples = 0
         if records:
             logged = parse_records(records)
+            num_examples = len(logged)
             num_evaluated = self._evaluator.evaluate(logged)
             self.state.learn(logged)
         report = self.publication.run_due()
         self._report_metrics()
-        return PollResult(len(records), num_evaluated, report)
+        return PollResult(num_examples, num_evaluated, report)
 
     def close(self) -> None:
         """Publish and save what is pending; for an orderly stop. Raises as `poll`."""
@@ -122,6 +124,7 @@ class OnlineTrainer:
             **self.state.metrics.values(),
             "examples_per_s": learned / elapsed_s if elapsed_s > 0 else 0.0,
             "num_examples": progress.num_examples,
+            "num_corrupt": progress.num_corrupt,
             "table_rows": self.state.store.num_rows,
             "table_bytes": self.state.store.memory_bytes,
             "event_time_ms": progress.event_time_ms,

@@ -12,7 +12,10 @@ from engine.training.logged import LoggedExamples
 
 @dataclass(slots=True)
 class Progress:
-    """`examples` and `events`: partition -> next offset, of the topic read and of the events behind it. Counts each example once."""
+    """`examples` and `events`: partition -> next offset, of the topic read and of the events behind it. Counts each example once.
+
+    `num_corrupt` records could not be read and are not among `num_examples`.
+    """
 
     examples: dict[int, int] = field(default_factory=dict)
     events: dict[int, int] = field(default_factory=dict)
@@ -21,6 +24,7 @@ class Progress:
     num_examples: int = 0
     num_batches: int = 0
     num_refused_batches: int = 0
+    num_corrupt: int = 0
 
     def note(self, logged: LoggedExamples) -> None:
         """Count examples as learned."""
@@ -28,10 +32,11 @@ class Progress:
         for example in logged.examples:
             cause = example.cause
             self.events[cause.partition] = max(self.events.get(cause.partition, 0), cause.offset + 1)
-        self.event_time_ms = max(self.event_time_ms, *(example.event_time_ms for example in logged.examples))
-        self.received_ms = max(self.received_ms, *(example.cause.received_ms for example in logged.examples))
+            self.event_time_ms = max(self.event_time_ms, example.event_time_ms)
+            self.received_ms = max(self.received_ms, cause.received_ms)
+        self.num_corrupt += len(logged.skipped)
         self.num_examples += len(logged)
-        self.num_batches += 1
+        self.num_batches += bool(logged.examples)
 
     def trained_through(self) -> TrainedThrough:
         return TrainedThrough(

@@ -135,5 +135,5 @@ class Publication:
         if not always and self._state.progress.num_examples == self._examples_saved:
             return
         self._fence()
-        self._state.save(self._directory, self._clock_ms())
+        self._state.save(self._directory, self._clock_ms(), self._fence)
         self._examples_saved = self._state.progress.num_examples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +62,7 @@ class TrainingState:
 
     def learn(self, logged: LoggedExamples) -> StepResult | None:
         """Score, then learn from at most `batch_size` examples, and count them. None when they hold nothing for the task."""
-        batch = self.builder.build(logged)
+        batch = self.builder.build(logged) if logged.examples else None
         result = None if batch is None else self.step.learn(batch)
         if isinstance(batch, RetrievalBatch):
             self.catalogue.mark_changed(batch.item_keys)
@@ -73,11 +74,19 @@ class TrainingState:
         self.progress.note(logged)
         return result
 
-    def save(self, directory: Path, created_ms: int) -> Path:
-        """Write a checkpoint folder below `directory/checkpoints`, whole or not at all. Raises OSError."""
+    def save(self, directory: Path, created_ms: int, fence: Callable[[], None] = lambda: None) -> Path:
+        """Write a checkpoint folder below `directory/checkpoints`, whole or not at all. Raises OSError.
+
+        `fence` is asked last: a process that was stopped in the midst of writing must not put its old state above a successor's.
+        """
         name = f"{self.progress.num_examples:015d}-{created_ms:013d}"
         meta = {"created_ms": created_ms, "definition": self.definition.as_json(), "progress": self.progress.as_json()}
-        return write_folder(directory / CHECKPOINTS, name, self._fill, meta)
+
+        def fill(folder: Path) -> None:
+            self._fill(folder)
+            fence()
+
+        return write_folder(directory / CHECKPOINTS, name, fill, meta)
 
     def _fill(self, folder: Path) -> None:
         for name, table in self.store.tables.items():

@@ -74,3 +74,13 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
 
 def test_nothing_written_gives_none(tmp_path: Path) -> None:
     assert newest_folder(tmp_path / "absent") is None
+
+
+def test_folder_just_written_stays_though_its_damaged_elders_sort_after_it(tmp_path: Path) -> None:
+    for name in ("0007", "0008", "0009"):
+        (write_folder(tmp_path, name, _fill("x"), {}) / "a.txt").unlink()
+    written = write_folder(tmp_path, "0001", _fill("x"), {})
+    assert newest_folder(tmp_path) == written
+    written = write_folder(tmp_path, "0002", _fill("x"), {})
+    assert newest_folder(tmp_path) == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0002", "0008", "0009"]

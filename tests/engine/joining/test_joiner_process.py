@@ -256,3 +256,52 @@ def test_several_partitions_are_joined_to_the_same_examples(
         clock.now_s = 0.0
     assert found[0] == found[1]
     assert len(found[0]) == 800
+
+
+def test_an_example_that_cannot_be_read_does_not_stop_a_restart(
+    log: MemoryLog, make_process: Callable[..., JoinerProcess], make_event: MakeEvent
+) -> None:
+    process = make_process()
+    send(log, make_event("c1", "click", 1, "a"))
+    process.poll()
+    log.append(EXAMPLES, [Record("u", value, 0) for value in (b"\xff", b"[]", b'{"example_id": 7}')])
+    process = make_process()
+    send(log, make_event("c2", "click", 2, "a"))
+    assert process.poll() == 2
+    assert [orjson.loads(emitted(log)[place].value)["example_id"] for place in (0, 4)] == ["c1", "c2"]
+    assert len(emitted(log)) == 5
+
+
+def test_an_event_of_the_wrong_shape_is_buried_and_the_rest_joined(
+    log: MemoryLog, make_process: Callable[..., JoinerProcess], make_event: MakeEvent
+) -> None:
+    process = make_process()
+    wrong = orjson.loads(make_event("c0", "click", 1, "a").to_bytes()) | {"timestamp_ms": "yesterday"}
+    log.append(EVENTS, [Record("u", orjson.dumps(wrong), 7)])
+    send(log, make_event("c1", "click", 1, "a"))
+    process.poll()
+    process.checkpoint()
+    assert (emitted_ids(log), process.num_dead) == (["c1"], 1)
+
+
+@pytest.mark.parametrize("calls_before", [0, 1])
+def test_a_joiner_without_its_lease_writes_no_checkpoint(
+    log: MemoryLog, make_process: Callable[..., JoinerProcess], make_event: MakeEvent, tmp_path: Path, calls_before: int
+) -> None:
+    """Stopped for a while, at once or in the midst of writing: its offsets are older than its successor's examples."""
+    left: list[None] | None = None
+
+    def fence() -> None:
+        if left is not None:
+            if not left:
+                raise LeaseLost("gone")
+            left.pop()
+
+    process = make_process(fence=fence)
+    send(log, make_event("i1", "impression", 1, shown=("a",)))
+    process.poll()
+    left = [None] * calls_before
+    with pytest.raises(LeaseLost):
+        process.checkpoint()
+    assert list((tmp_path / "joiner").glob("*")) == []
+    assert log.committed(CONSUMER_GROUP, EVENTS) == {}

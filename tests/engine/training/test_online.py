@@ -19,7 +19,7 @@ from tests.engine.training.followed import Follower
 from tests.engine.training.made import FakeClock, append_examples, make_definition, make_examples
 
 METRICS = {
-    "loss", "auc", "log_loss", "hr_at_10", "hr_at_10_frozen", "examples_per_s", "num_examples", "table_rows", "table_bytes",
+    "loss", "auc", "log_loss", "hr_at_10", "hr_at_10_frozen", "examples_per_s", "num_examples", "num_corrupt", "table_rows", "table_bytes",
     "event_time_ms", "lag_records",
 }  # fmt: skip
 
