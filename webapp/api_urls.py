@@ -10,6 +10,7 @@ import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.catalog import api as catalog
 from webapp.core import api as core
 from webapp.core.api_reference import ApiReferenceView
+from webapp.experiments import api as experiments
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.training import api as training
@@ -31,6 +32,8 @@ urlpatterns = [
     path("runs/<int:run_id>/metrics", training.RunMetricsView.as_view()),
     path("deployments", serving.DeploymentsView.as_view()),
     path("deployments/<name:name>", serving.DeploymentView.as_view()),
+    path("experiments", experiments.ExperimentsView.as_view()),
+    path("experiments/<name:name>", experiments.ExperimentView.as_view()),
     path("health", core.HealthView.as_view(), name="health"),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("docs/", ApiReferenceView.as_view(), name="api_docs"),

@@ -14,6 +14,7 @@ from tests.webapp.client import DEFINITION, Api
 from webapp.accounts.models import Project
 from webapp.catalog.models import Item, User
 from webapp.catalog.services import item_put, user_put
+from webapp.experiments.services import experiment_start
 from webapp.registry.services import model_publish
 from webapp.serving.models import Deployment
 from webapp.serving.services import deployment_put
@@ -27,7 +28,9 @@ def run(project: Project) -> Run:
     item_put(project=project, item_id="tea", properties={"title": "Tea"})
     user_put(project=project, user_id="u1", properties={})
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
-    deployment_put(project=project, name="main", retrieval=version, ranking=None)
+    main = deployment_put(project=project, name="main", retrieval=version, ranking=None)
+    other = deployment_put(project=project, name="other", retrieval=version, ranking=None)
+    experiment_start(project=project, name="first", arms=[(main, 5000), (other, 5000)])
     started = run_start(model_version=version, mode="online")
     run_report(run=started, values={"loss": 1.0}, num_examples=1, event_time=None)
     return started
@@ -61,6 +64,10 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("get", "/deployments/main"): (None, 404),
     ("put", "/deployments/main"): ({"retrieval": {"name": "retrieval"}}, 404),
     ("delete", "/deployments/main"): (None, 404),
+    ("get", "/experiments"): (None, {"experiments": []}),
+    ("post", "/experiments"): ({"name": "mine", "arms": [{"deployment": "main", "share": 1}]}, 404),
+    ("get", "/experiments/first"): (None, 404),
+    ("post", "/experiments/first"): ({"action": "stop"}, 404),
 }
 OWN_WRITES: dict[tuple[str, str], Any] = {
     ("post", "/events"): [{"type": "click", "user_id": "u1", "item_id": "tea"}],
@@ -110,5 +117,5 @@ def test_it_is_tried_at_every_endpoint_there_is() -> None:
 
 def _shape(path: str) -> tuple[str, ...]:
     """An address with every variable part as `*`."""
-    fixed = {"items", "users", "models", "runs", "deployments", "sync", "metrics"}
+    fixed = {"items", "users", "models", "runs", "deployments", "experiments", "sync", "metrics"}
     return tuple(part if part in fixed or place == 1 else "*" for place, part in enumerate(path.split("/")))

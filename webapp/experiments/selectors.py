@@ -61,6 +61,14 @@ def experiments_of(*, project: Project) -> QuerySet[Experiment]:
     return Experiment.objects.filter(project=project).prefetch_related("arms__deployment").order_by("-id")
 
 
+def experiment_get(*, project: Project, name: str) -> Experiment:
+    """Raises `NotFound`."""
+    experiment = experiments_of(project=project).filter(name=name).first()
+    if experiment is None:
+        raise NotFound(f"There is no experiment {name!r}.")
+    return experiment
+
+
 def plans_forget() -> None:
     """Read the plan again at the next request."""
     _plans.forget()

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from webapp.accounts.models import Project
 from webapp.core.errors import Conflict, Invalid
 from webapp.experiments.models import Arm, Experiment
-from webapp.experiments.selectors import NUM_PARTS, plans_forget
+from webapp.experiments.selectors import NUM_PARTS, experiment_get, plans_forget
 from webapp.registry.services import check_name
 from webapp.serving.models import Deployment
 
@@ -36,8 +36,7 @@ def experiment_start(*, project: Project, name: str, arms: Sequence[tuple[Deploy
             raise Conflict(f"There was already an experiment {name!r}; its assignment is not used twice.") from error
         raise Conflict("Another experiment is running; stop it first.") from error
     plans_forget()
-    experiment.refresh_from_db()
-    return experiment
+    return experiment_get(project=project, name=name)
 
 
 def experiment_stop(*, experiment: Experiment) -> None:

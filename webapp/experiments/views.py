@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from webapp.accounts.console import REFUSALS, project_page
@@ -41,8 +41,8 @@ def experiments(request: HttpRequest, project: Project) -> HttpResponse:
 
 @require_POST
 @project_page
-def experiment_stop(request: HttpRequest, project: Project, experiment_id: int) -> HttpResponse:
-    experiment = get_object_or_404(selectors.experiments_of(project=project), pk=experiment_id)
+def experiment_stop(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    experiment = selectors.experiment_get(project=project, name=name)
     services.experiment_stop(experiment=experiment)
     messages.success(request, f"{experiment.name} is stopped; the default deployment answers everyone.")
     return redirect("experiments", project.slug)

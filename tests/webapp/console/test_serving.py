@@ -226,6 +226,6 @@ def test_it_splits_traffic_and_stops(browser: Client, project: Project, version:
     browser.post(address, {"name": "split", f"share_{arms[0].pk}": "12.5", f"share_{arms[1].pk}": "87.5"})
     experiment = Experiment.objects.get()
     assert list(experiment.arms.values_list("deployment__name", "share")) == [("one", 1250), ("two", 8750)]
-    browser.post(reverse("experiment_stop", args=[project.slug, experiment.pk]))
+    browser.post(reverse("experiment_stop", args=[project.slug, experiment.name]))
     experiment.refresh_from_db()
     assert experiment.is_running is False
