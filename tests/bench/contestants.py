@@ -76,9 +76,7 @@ class Engine:
     """`EmbeddingTable`, as the trainer uses it."""
 
     def __init__(self, fids: Fids, vectors: Floats) -> None:
-        self.table = EmbeddingTable(
-            vectors.shape[1], seed=17, init_scale=0.01, initial_accumulator=INITIAL_ACCUMULATOR
-        )
+        self.table = EmbeddingTable(vectors.shape[1], seed=17, init_scale=0.01, initial_accumulator=INITIAL_ACCUMULATOR)
         self._out = np.empty((0, vectors.shape[1]), np.float32)
         for start in range(0, len(fids), PIECE):
             piece = slice(start, start + PIECE)

@@ -42,12 +42,15 @@ def _zipf(cardinality: int, num: int, random: np.random.Generator) -> NDArray[np
     power = 1.0 - EXPONENT
     drawn = random.random(num)
     ranks = (1.0 + drawn * ((cardinality + 1.0) ** power - 1.0)) ** (1.0 / power)
-    return np.minimum(ranks.astype(np.int64) - 1, cardinality - 1)
+    places: NDArray[np.int64] = np.minimum(ranks.astype(np.int64) - 1, cardinality - 1)
+    return places
 
 
 def _hidden_weights(ids: NDArray[np.int64]) -> NDArray[np.float64]:
     """A weight in ±0.5 for each id of each column, by a multiplicative hash of both."""
-    mixed = (ids.astype(np.uint64) * np.uint64(NUM_SLOTS) + np.arange(NUM_SLOTS, dtype=np.uint64)) + np.uint64(1)
-    mixed = mixed * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
-    return (mixed >> np.uint64(11)).astype(np.float64) / 2**53 - 0.5
+    mixed: NDArray[np.uint64] = (ids * NUM_SLOTS + np.arange(1, NUM_SLOTS + 1)).astype(np.uint64)
+    mixed *= np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= np.right_shift(mixed, np.uint64(32))
+    mixed *= np.uint64(0xD6E8FEB86659FD93)
+    weights: NDArray[np.float64] = np.right_shift(mixed, np.uint64(11)).astype(np.float64) / 2**53 - 0.5
+    return weights

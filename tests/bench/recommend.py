@@ -48,7 +48,7 @@ class Subject:
 
 def run(*, quick: bool) -> None:
     report = Report("bench-recommend")
-    duration_s, num_rounds = (4.0, 2) if quick else (10.0, 5)
+    duration_s, num_rounds = (4.0, 2) if quick else (10.0, 3)
     with started_system() as base_url:
         subject = _subject(base_url)
         _wait_until_warm(subject)

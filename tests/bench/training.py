@@ -99,4 +99,6 @@ def _check(title: str, learner: Learner, prepared: list[Any], stream: list[crite
     share = float(np.mean([batch.labels.mean() for batch in stream]))
     knowing_nothing = -(share * np.log(share) + (1 - share) * np.log(1 - share))
     assert np.mean(again) < 0.99 * knowing_nothing, f"{title} learned nothing: {np.mean(again):.4f}"
-    say(f"  {title}: log loss {np.mean(first):.4f}, then {np.mean(again):.4f}; the click rate alone {knowing_nothing:.4f}")
+    say(
+        f"  {title}: log loss {np.mean(first):.4f}, then {np.mean(again):.4f}; the click rate alone {knowing_nothing:.4f}"
+    )
