@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from django.db import DatabaseError, connection
+from django.db import Error as DjangoDatabaseError
+from django.db import connection
 
 from engine.errors import LeaseLost
 from webapp.core import selectors, services
+from workers.fresh_connection import drop_broken_connection
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +44,22 @@ class LeaseBook(Protocol):
 
 
 class DatabaseLeases:
-    """`LeaseBook` over the services of `webapp.core`."""
+    """`LeaseBook` over the services of `webapp.core`. A connection that broke (PostgreSQL was restarted) is opened again."""
 
     def acquire(self, name: str, holder: str, ttl_s: float) -> int | None:
+        drop_broken_connection()
         return services.lease_acquire(name=name, holder=holder, ttl_s=ttl_s)
 
     def renew(self, name: str, holder: str, token: int, ttl_s: float) -> bool:
+        drop_broken_connection()
         return services.lease_renew(name=name, holder=holder, token=token, ttl_s=ttl_s)
 
     def release(self, name: str, holder: str, token: int) -> None:
+        drop_broken_connection()
         services.lease_release(name=name, holder=holder, token=token)
 
     def token(self, name: str) -> int | None:
+        drop_broken_connection()
         lease = selectors.lease_holder(name=name)
         return lease.token if lease else None
 
@@ -91,7 +97,7 @@ class HeldLease:
         started = self._clock()
         try:
             renewed = self._leases.renew(self.name, self.holder, self.token, self._ttl_s)
-        except DatabaseError as error:
+        except DjangoDatabaseError as error:
             logger.warning("lease %s: renewal failed and will be tried again: %s", self.name, error)
             return
         if renewed:
@@ -131,7 +137,7 @@ def held(name: str, leases: LeaseBook | None = None) -> Iterator[HeldLease | Non
         if not lease.is_lost:
             try:
                 lease.release()
-            except DatabaseError as error:
+            except DjangoDatabaseError as error:
                 logger.warning("lease %s could not be released and will run out: %s", name, error)
 
 

@@ -1,16 +1,18 @@
 """What may be forgotten, and when.
 
 Event ids: `FRESHET_EVENT_ID_DAYS` (7) after acceptance; a repeat that comes later is accepted again.
-Events and examples: `FRESHET_LOG_DAYS` (0: never, so that a new model can train on all history) after their receipt, and
-not before the joiner, and every wanted run, have read them.
+Events and examples: `FRESHET_LOG_DAYS` (30; 0 keeps them) after their receipt, so that a new model has that much to learn
+from. Never what the joiner, or a wanted run, would read again after falling back to the oldest checkpoint it keeps.
 Parameters: below the second newest snapshot, because a replica starts from the newest one that is whole.
+Buried events: all but the newest `DEAD_KEPT`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 
@@ -24,30 +26,31 @@ from webapp import environment
 from webapp.accounts.models import Project
 from webapp.core.log import event_log
 from webapp.registry.models import ModelVersion
-from webapp.training.models import JoinerProgress, Run
-from workers.folders import model_folder
+from webapp.training.models import Run
+from workers.folders import joiner_folder, model_folder
 from workers.trimming import first_received_after
 
 IDS_PER_DELETE = 20_000
 SNAPSHOTS_KEPT = 2
+DEAD_KEPT = 10_000
 
 _FORGET_IDS = """
-DELETE FROM catalog_acceptedevent WHERE id IN (
-    SELECT id FROM catalog_acceptedevent WHERE id <= %s AND accepted_at < now() - make_interval(days => %s) ORDER BY id LIMIT %s)
+WITH oldest AS MATERIALIZED (SELECT id, accepted_at FROM catalog_acceptedevent ORDER BY id LIMIT %s)
+DELETE FROM catalog_acceptedevent
+WHERE id IN (SELECT id FROM oldest WHERE accepted_at < now() - make_interval(days => %s))
 """
 
 
 def forget_event_ids() -> int:
-    """Delete old event ids in bites, each its own transaction; answers how many. Ids rise with acceptance, so the scan is short."""
+    """Delete old event ids in bites, each its own transaction; answers how many.
+
+    Ids rise with acceptance, so a bite in which something was young is the last: the whole table is never read.
+    """
     days = environment.integer("FRESHET_EVENT_ID_DAYS", 7)
     num_deleted: int = 0
     with connection.cursor() as cursor:
-        cursor.execute("SELECT max(id) FROM catalog_acceptedevent")
-        (newest,) = cursor.fetchone() or (None,)
-        if newest is None:
-            return 0
         while True:
-            cursor.execute(_FORGET_IDS, [newest, days, IDS_PER_DELETE])
+            cursor.execute(_FORGET_IDS, [IDS_PER_DELETE, days])
             num_deleted += cursor.rowcount
             if cursor.rowcount < IDS_PER_DELETE:
                 return num_deleted
@@ -57,7 +60,8 @@ def trim_project(project: Project, *, now_ms: Callable[[], int] = lambda: time.t
     """Trim the project's topics; answers how many records went."""
     log = event_log()
     num_trimmed = sum(_trim_params(log, version) for version in _versions(project))
-    days = environment.integer("FRESHET_LOG_DAYS", 0)
+    num_trimmed += _trim_dead(log, topics.events_dead(project.slug))
+    days = environment.integer("FRESHET_LOG_DAYS", 30)
     if days > 0:
         cutoff_ms = now_ms() - days * 86_400_000
         num_trimmed += _trim_old(log, topics.events(project.slug), cutoff_ms, _event_received_ms, _joined(project))
@@ -82,11 +86,7 @@ def _params_offset_kept(snapshots: Path) -> int:
     for folder in sorted(snapshots.iterdir() if snapshots.is_dir() else [], reverse=True):
         try:
             offsets.append(int(read_manifest(folder).meta["params_offset"]))
-        except (
-            CorruptRecord,
-            KeyError,
-            NotADirectoryError,
-        ):  # being written, or damaged: neither is a place to start from
+        except (CorruptRecord, KeyError):  # being written, or damaged: neither is a place to start from
             continue
         if len(offsets) == SNAPSHOTS_KEPT:
             return offsets[-1]
@@ -94,18 +94,35 @@ def _params_offset_kept(snapshots: Path) -> int:
 
 
 def _joined(project: Project) -> dict[int, int]:
-    progress = JoinerProgress.objects.filter(project=project).first()
-    return _offsets(progress.events_offsets) if progress else {}
+    return _least(_offsets(meta["events"]) for meta in _metas(joiner_folder(project)))
 
 
 def _trained(project: Project) -> dict[int, int]:
-    """The least that the wanted runs have read, by partition; a run that has read nothing yet holds everything."""
-    runs = list(Run.objects.filter(project=project, wanted=True, state__in=(Run.State.QUEUED, Run.State.RUNNING)))
-    if not runs:
-        return {0: 2**62}
-    reached = [_offsets(run.end_offsets) for run in runs]
-    partitions = set.intersection(*(set(offsets) for offsets in reached))
-    return {partition: min(offsets[partition] for offsets in reached) for partition in partitions}
+    """The least that would be read again by any wanted run, or by the joiner, which looks for what it emitted since its checkpoint."""
+    needed = [_least(_offsets(meta["examples_end"]) for meta in _metas(joiner_folder(project)))]
+    wanted = Run.objects.filter(project=project, wanted=True, state__in=(Run.State.QUEUED, Run.State.RUNNING))
+    for run in wanted.select_related("model_version__model__project"):
+        if run.mode == Run.Mode.BATCH:  # begins at the earliest, and ends
+            return {}
+        checkpoints = _metas(model_folder(run.model_version) / "checkpoints")
+        needed.append(_least(_offsets(meta["progress"]["examples"]) for meta in checkpoints))
+    return _least(needed)
+
+
+def _metas(checkpoints: Path) -> Iterator[dict[str, Any]]:
+    """What is written in the manifest of each checkpoint kept."""
+    for folder in checkpoints.iterdir() if checkpoints.is_dir() else ():
+        try:
+            yield read_manifest(folder).meta
+        except CorruptRecord:  # being written, or damaged: nobody starts there
+            continue
+
+
+def _least(places: Iterable[dict[int, int]]) -> dict[int, int]:
+    """The smallest offset of each partition that all of them name; {} of none, so that nothing is trimmed."""
+    known = list(places)
+    partitions = set.intersection(*(set(offsets) for offsets in known)) if known else set()
+    return {partition: min(offsets[partition] for offsets in known) for partition in partitions}
 
 
 def _offsets(stored: dict[str, int]) -> dict[int, int]:
@@ -131,6 +148,14 @@ def _trim_old(
             return num_trimmed
         num_trimmed += _trim(log, topic, partition, min(before, consumed))
     return num_trimmed
+
+
+def _trim_dead(log: EventLog, topic: str) -> int:
+    try:
+        ends = log.end_offsets(topic)
+    except UnknownTopic:
+        return 0
+    return sum(_trim(log, topic, partition, end - DEAD_KEPT) for partition, end in ends.items())
 
 
 def _trim(log: EventLog, topic: str, partition: int, before_offset: int) -> int:

@@ -12,11 +12,12 @@ import psycopg
 import redis
 from django.db import Error as DjangoDatabaseError
 
-from engine.errors import LeaseLost, LogError
+from engine.errors import LeaseLost, LogError, OffsetOutOfRange
 from webapp.core.jobs import Job
 from webapp.training import services
 from webapp.training.models import Run
 from workers import sent
+from workers.fresh_connection import drop_broken_connection
 from workers.leases import HeldLease, held
 from workers.pacing import Pace
 from workers.stopping import STOP
@@ -24,11 +25,15 @@ from workers.stopping import STOP
 logger = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 1.0
-QUICK_S = 60.0
 MAX_ERROR_LENGTH = 2_000
 
 OUTAGES = (DjangoDatabaseError, psycopg.Error, redis.RedisError, LogError)
 """What fails when a server is away. The run is not at fault: it stays wanted and is tried until the server is back."""
+
+TRIMMED = (
+    "What this model would learn next is not in the log any more: {} Start a batch run of this version, which learns anew "
+    "from the earliest example kept, and then go online again. FRESHET_LOG_DAYS says how long examples are kept."
+)
 
 
 class RunSession:
@@ -53,6 +58,7 @@ class RunSession:
     def should_stop(self) -> bool:
         """The worker is ending, the lease is lost, or nobody wants the run any more (looked up once a second)."""
         if self._look.is_due():
+            drop_broken_connection()
             self._is_wanted = Run.objects.filter(pk=self.run.pk, wanted=True).exists()
         return not self._is_wanted or self._should_end() or self._lease.is_lost
 
@@ -121,7 +127,7 @@ def _is_open(run: Run) -> bool:
 
 
 def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None]) -> None:
-    run, started = session.run, time.monotonic()
+    run = session.run
     services.run_started(run=run)
     logger.info("run %s: %s of %s started", run.pk, run.mode, run.model_version)
     try:
@@ -129,13 +135,17 @@ def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None
     except LeaseLost as error:
         logger.warning("run %s: %s; its new holder carries on", run.pk, error)
         return
+    except OffsetOutOfRange as error:
+        logger.warning("run %s: %s", run.pk, error)
+        services.run_finished(run=run, state=Run.State.FAILED, error=TRIMMED.format(error.message))
+        return
     except OUTAGES as error:
         logger.warning("run %s: a server is away (%s); it will be tried again", run.pk, error)
         _note(run, f"waiting for a server: {error}")
         return
     except Exception as error:
         logger.exception("run %s failed", run.pk)
-        _failed(run, error, lasted_s=time.monotonic() - started)
+        _failed(run, error)
         return
     sent.forget_failures(f"run:{run.pk}")
     if state is None and not session.is_wanted:
@@ -147,13 +157,12 @@ def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None
     logger.info("run %s: %s", run.pk, state or "interrupted; it resumes when a worker is there")
 
 
-def _failed(run: Run, error: Exception, *, lasted_s: float) -> None:
-    """Give up after `MAX_QUICK_FAILURES` that came soon after the start; any other failure is tried again."""
+def _failed(run: Run, error: Exception) -> None:
+    """Give up after `MAX_FAILURES` without progress between them, however long each took; until then it is tried again."""
     message = f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
     subject = f"run:{run.pk}"
-    if lasted_s > QUICK_S:
-        sent.forget_failures(subject)
-    if sent.note_failure(subject) >= sent.MAX_QUICK_FAILURES:
+    run.refresh_from_db(fields=["num_examples"])
+    if sent.note_failure(subject, run.num_examples) >= sent.MAX_FAILURES:
         sent.forget_failures(subject)
         services.run_finished(run=run, state=Run.State.FAILED, error=message)
     else:

@@ -147,3 +147,51 @@ def test_run_whose_lease_is_taken_stops_without_a_word(run: Run) -> None:
 
     done = work(run, robbed)
     assert (done.state, done.wanted, done.error) == (Run.State.RUNNING, True, "")
+
+
+def test_run_whose_next_examples_were_trimmed_fails_at_once_and_says_what_to_do(run: Run) -> None:
+    from engine.errors import OffsetOutOfRange
+
+    def behind(session: RunSession) -> None:
+        raise OffsetOutOfRange("shop.examples/0: offset 3 is no longer held; the earliest is 9", earliest=9)
+
+    done = work(run, behind)
+    assert (done.state, done.wanted) == (Run.State.FAILED, False)
+    assert "the earliest is 9" in done.error
+    assert "Start a batch run of this version" in done.error
+
+
+def test_run_that_fails_without_progress_is_given_up_however_long_each_attempt_took(run: Run) -> None:
+    def stuck(session: RunSession) -> None:
+        Run.objects.update(num_examples=500)
+        raise ValueError("always here")
+
+    for attempt in range(1, 6):
+        assert work(run, stuck).wanted is (attempt < 5)
+    assert Run.objects.get().state == Run.State.FAILED
+
+
+def test_run_that_gets_further_between_failures_is_not_given_up(run: Run) -> None:
+    reached = 0
+
+    def further(session: RunSession) -> None:
+        nonlocal reached
+        reached += 1
+        Run.objects.update(num_examples=reached)
+        raise ValueError("the disk was full for a moment")
+
+    for _ in range(8):
+        assert work(run, further).wanted
+
+
+def test_run_that_was_to_stop_when_its_worker_was_lost_is_stopped(run: Run) -> None:
+    from webapp.core.models import Lease
+
+    Run.objects.update(state=Run.State.RUNNING, wanted=False)
+    lease_acquire(name=run.lease_name, holder="killed", ttl_s=60)
+    revive()
+    assert Run.objects.get().state == Run.State.RUNNING
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    revive()
+    assert Run.objects.get().state == Run.State.STOPPED
+    assert Run.objects.get().finished_at is not None

@@ -19,6 +19,7 @@ from webapp.training import services
 from workers import sent
 from workers.celery_app import app
 from workers.folders import joiner_folder
+from workers.fresh_connection import drop_broken_connection
 from workers.leases import HeldLease, held
 from workers.pacing import Pace
 from workers.runs import MAX_ERROR_LENGTH, OUTAGES
@@ -73,6 +74,7 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
             process.poll(POLL_TIMEOUT_S)
             if not report.is_due():
                 continue
+            drop_broken_connection()
             if not Project.objects.filter(pk=project.pk).exists():
                 return
             services.joiner_report(project=project, **_progress(process, project))

@@ -18,7 +18,12 @@ def prune() -> None:
     services.training_prune()
     num_ids = retention.forget_event_ids()
     for project in Project.objects.all():
-        num_records = retention.trim_project(project)
+        try:
+            num_records = retention.trim_project(project)
+        except Exception:
+            # one project's trouble must not let the others' logs grow
+            logger.exception("project %s could not be pruned", project.slug)
+            continue
         if num_records:
             logger.info("project %s: %d log records trimmed", project.slug, num_records)
     if num_ids:

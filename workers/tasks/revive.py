@@ -10,6 +10,7 @@ from webapp.core.jobs import QUEUES, Job
 from webapp.core.models import Lease
 from webapp.training.models import JoinerProgress, Run
 from webapp.training.selectors import projects_to_join, runs_to_revive
+from webapp.training.services import runs_end_unwanted
 from workers import sent
 from workers.celery_app import app
 
@@ -24,6 +25,7 @@ CONCURRENCY_VARIABLE = {
 
 @app.task(name=Job.REVIVE.value)
 def revive() -> None:
+    runs_end_unwanted()
     for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
         wake(job, run.pk, run_id=run.pk)

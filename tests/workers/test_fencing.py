@@ -1,0 +1,91 @@
+"""A trainer that was stopped for longer than its lease, with leases in a real PostgreSQL: it leaves no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.errors import LeaseLost
+from engine.streams import topics
+from engine.streams.log import EventLog
+from engine.training.online import OnlineTrainer
+from tests.engine.training.made import FakeClock, append_examples, make_definition, make_examples
+from webapp.accounts.models import Project
+from webapp.core.models import Lease
+from workers.leases import LEASE_TTL_S, DatabaseLeases, HeldLease
+
+PARAMS = topics.params("shop", "m", 1)
+
+
+class Stopped:
+    """The monotonic clock of a process; it stands still, as when the machine is suspended, unless told to move."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def take(holder: str, clock: Callable[[], float]) -> HeldLease:
+    token = DatabaseLeases().acquire("trainer:1", holder, LEASE_TTL_S)
+    assert token is not None
+    return HeldLease(DatabaseLeases(), name="trainer:1", holder=holder, token=token, clock=clock)
+
+
+def let_the_lease_run_out() -> None:
+    Lease.objects.update(expires_at="2000-01-01T00:00Z")
+
+
+@pytest.fixture
+def trainer_of(log: EventLog, project: Project, tmp_path: Path) -> Callable[[FakeClock, HeldLease], OnlineTrainer]:
+    definition = make_definition("deepfm", training={"checkpoint_every_s": 5.0, "evaluate_fraction": 0.0})
+
+    def make(clock: FakeClock, lease: HeldLease) -> OnlineTrainer:
+        return OnlineTrainer(definition, log, "shop", "m", 1, tmp_path, clock=clock, fence=lease.fence)
+
+    return make
+
+
+@pytest.mark.parametrize("counts_while_stopped", [True, False])
+def test_trainer_that_slept_through_its_lease_publishes_and_saves_nothing(
+    log: EventLog,
+    tmp_path: Path,
+    trainer_of: Callable[[FakeClock, HeldLease], OnlineTrainer],
+    counts_while_stopped: bool,
+) -> None:
+    """Whether or not its own clock went on meanwhile."""
+    append_examples(log, "shop", make_examples(200))
+    clock, monotonic = FakeClock(), Stopped()
+    slept = trainer_of(clock, take("first", monotonic))
+    slept.poll(0.0)
+
+    let_the_lease_run_out()
+    successor = trainer_of(clock, take("second", Stopped()))
+    for _ in range(4):
+        clock.now_s += 2.0
+        successor.poll(0.0)
+    successor.close()
+    ends, saved = log.end_offsets(PARAMS), sorted(tmp_path.rglob("*"))
+
+    clock.now_s += 30.0
+    monotonic.now_s += 30.0 if counts_while_stopped else 0.0
+    for act in (lambda: slept.poll(0.0), slept.close, slept.publication.checkpoint, slept.publication.publish_snapshot):
+        with pytest.raises(LeaseLost):
+            act()
+    assert log.end_offsets(PARAMS) == ends
+    assert sorted(tmp_path.rglob("*")) == saved
+
+
+def test_trainer_that_slept_in_the_midst_of_a_checkpoint_does_not_put_it_in_place(
+    log: EventLog, tmp_path: Path, trainer_of: Callable[[FakeClock, HeldLease], OnlineTrainer]
+) -> None:
+    append_examples(log, "shop", make_examples(64))
+    lease = take("first", Stopped())
+    trainer = trainer_of(FakeClock(), lease)
+    trainer.poll(0.0)
+    let_the_lease_run_out()
+    with pytest.raises(LeaseLost):
+        trainer.state.save(tmp_path, 1, lease.fence)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
