@@ -71,7 +71,7 @@ def _measure(num_rows: int, num_rounds: int) -> dict[str, float]:
             assert len(contestant.table) == num_rows, "two ids share a FID: choose another seed"
             bytes_per_row = contestant.table.memory_bytes / num_rows
             values["bytes_over_payload"] = bytes_per_row / (2 * DIM * vectors.itemsize)
-        _check(contestant, fids, vectors, random)
+        check(contestant, fids, vectors, random)
         rates = interleaved(_slices(contestant, gather, fids, random), num_rounds)
         gathers += rates["gather"]
         found = _described(rates) | {"bytes_per_row": bytes_per_row}
@@ -87,7 +87,7 @@ def _measure(num_rows: int, num_rounds: int) -> dict[str, float]:
     return values
 
 
-def _check(contestant: Contestant, fids: Fids, vectors: Floats, random: np.random.Generator) -> None:
+def check(contestant: Contestant, fids: Fids, vectors: Floats, random: np.random.Generator) -> None:
     """Rows come back as they went in, and after one batch with repeats as plain float64 arithmetic has them."""
     batch = random.integers(len(fids), size=BATCH)
     batch[: BATCH // 4] = batch[BATCH // 4 : BATCH // 2]

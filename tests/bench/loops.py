@@ -23,40 +23,47 @@ class Loop:
         return len(self.latencies_s) / self.took_s
 
 
-def closed_loop(clients: Sequence[Ask], duration_s: float) -> Loop:
+def closed_loop(clients: Sequence[Ask], duration_s: float, *, clock: Callable[[], float] = time.perf_counter) -> Loop:
     """Every client on a thread of its own, until the time is over."""
-    started = time.perf_counter()
+    started = clock()
 
     def loop(ask: Ask) -> list[float]:
         latencies = []
-        before = time.perf_counter()
+        before = clock()
         while before - started < duration_s:
             ask()
-            after = time.perf_counter()
+            after = clock()
             latencies.append(after - before)
             before = after
         return latencies
 
     with ThreadPoolExecutor(len(clients)) as pool:
         latencies = [latency for each in pool.map(loop, clients) for latency in each]
-    return Loop(latencies, time.perf_counter() - started)
+    return Loop(latencies, clock() - started)
 
 
-def open_loop(clients: Sequence[Ask], rate_per_s: float, duration_s: float) -> Loop:
+def open_loop(
+    clients: Sequence[Ask],
+    rate_per_s: float,
+    duration_s: float,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Loop:
     """Request i is due at i / rate whatever happened before; its latency counts from then, so that waiting for a client,
     or behind a request that took long, is part of it. `clients` bounds how many are under way."""
     num = int(rate_per_s * duration_s)
-    started = time.perf_counter()
+    started = clock()
 
     def loop(number: int) -> list[float]:
         latencies = []
         for request in range(number, num, len(clients)):
             due = started + request / rate_per_s
-            time.sleep(max(0.0, due - time.perf_counter()))
+            sleep(max(0.0, due - clock()))
             clients[number]()
-            latencies.append(time.perf_counter() - due)
+            latencies.append(clock() - due)
         return latencies
 
     with ThreadPoolExecutor(len(clients)) as pool:
         latencies = [latency for each in pool.map(loop, range(len(clients))) for latency in each]
-    return Loop(latencies, time.perf_counter() - started)
+    return Loop(latencies, clock() - started)

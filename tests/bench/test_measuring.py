@@ -1,0 +1,86 @@
+"""What the benchmarks compute from what they saw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.bench import criteo_like
+from tests.bench.contestants import DictTable, Engine, Gather
+from tests.bench.engine import check
+from tests.bench.loops import closed_loop, open_loop
+from tests.bench.measuring import interleaved, median_share, percentile_ms
+
+
+def test_slices_take_turns() -> None:
+    seen: list[str] = []
+
+    def noting(name: str) -> int:
+        seen.append(name)
+        return 7
+
+    rates = interleaved({"a": lambda: noting("a"), "b": lambda: noting("b")}, 3)
+    assert seen == ["a", "b"] * 3
+    assert [len(of_one) for of_one in rates.values()] == [3, 3]
+
+
+def test_a_share_pairs_rates_of_the_same_round() -> None:
+    assert median_share([1.0, 20.0, 3.0], [2.0, 10.0, 3.0]) == 1.0
+
+
+@pytest.mark.parametrize(("share", "expected_ms"), [(0.5, 2_000.0), (0.75, 3_000.0), (0.99, 4_000.0)])
+def test_a_percentile_is_one_of_the_latencies(share: float, expected_ms: float) -> None:
+    assert percentile_ms([4.0, 1.0, 3.0, 2.0], share) == expected_ms
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def pass_by(self, time_s: float) -> None:
+        self.now_s += time_s
+
+
+def test_an_open_loop_counts_the_wait_of_requests_that_a_slow_one_held_up() -> None:
+    clock, takes_s = FakeClock(), iter([0.25, 0.0, 0.0, 0.0])
+    loop = open_loop([lambda: clock.pass_by(next(takes_s))], 10.0, 0.4, clock=clock, sleep=clock.pass_by)
+    assert loop.latencies_s == pytest.approx([0.25, 0.15, 0.05, 0.0])
+
+
+def test_a_closed_loop_asks_again_until_its_time_is_over() -> None:
+    clock = FakeClock()
+    loop = closed_loop([lambda: clock.pass_by(0.25)], 1.0, clock=clock)
+    assert loop.latencies_s == [0.25] * 4
+    assert loop.requests_per_s == 4.0
+
+
+def test_every_column_of_the_stream_stays_within_its_cardinality_and_repeats_its_first_ids() -> None:
+    batch = criteo_like.draw(5_000, np.random.default_rng(0))
+    assert batch.ids.shape == (5_000, criteo_like.NUM_SLOTS)
+    assert (batch.ids >= 0).all() and (batch.ids < np.array(criteo_like.CARDINALITIES)).all()
+    assert np.bincount(batch.ids[:, 0]).argmax() == 0
+    assert 0.1 < batch.labels.mean() < 0.5
+
+
+@pytest.mark.parametrize("make", [Engine, DictTable, Gather])
+def test_a_table_that_is_right_passes_the_check(make: type[Engine | DictTable | Gather]) -> None:
+    random = np.random.default_rng(0)
+    fids = random.integers(2**63, size=70_000, dtype=np.uint64)
+    vectors = random.uniform(-0.01, 0.01, (len(fids), 16)).astype(np.float32)
+    check(make(fids, vectors), fids, vectors, random)
+
+
+def test_a_table_that_forgets_to_sum_repeats_fails_the_check() -> None:
+    class Forgetful(Gather):
+        def learn(self, fids: object, rows: np.ndarray, grads: np.ndarray) -> None:
+            self._accumulators[rows] += grads * grads
+            self._vectors[rows] -= 0.05 * grads / np.sqrt(self._accumulators[rows])
+
+    random = np.random.default_rng(0)
+    fids = random.integers(2**63, size=70_000, dtype=np.uint64)
+    vectors = random.uniform(-0.01, 0.01, (len(fids), 16)).astype(np.float32)
+    with pytest.raises(AssertionError, match="Adagrad"):
+        check(Forgetful(fids, vectors), fids, vectors, random)
