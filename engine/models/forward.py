@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -30,7 +30,7 @@ from engine.spec.definition import ModelDefinition, Side
 class Predictor:
     """Vectors and scores from a store's rows and dense weights of its own.
 
-    Dense weights are inputs of the compiled functions, replaced as one reference: a call in flight, on any thread, sees all of the
+    Store and dense weights are inputs of the compiled functions and one reference: a call in flight, on any thread, sees all of the
     old ones or all of the new. FIDs without a row count as zero rows in their slot's mean. `num_traces` counts compilations.
     """
 
@@ -42,12 +42,11 @@ class Predictor:
     ) -> None:
         """`architecture` gives layers and first weights; without one it is built from the definition's seed."""
         self.definition = definition
-        self.store = store
         self.num_traces = 0
         self._layout = InputLayout(definition)
         self._architecture = architecture or build_architecture(definition)
         self._names = list(self._architecture.variables)
-        self._weights: tuple[Any, ...] = ()
+        self._parameters: tuple[EmbeddingStore, tuple[Any, ...]] = (store, ())
         self.follow(self._architecture)
         self._vectors: dict[Side, Any] = {}
         if isinstance(self._architecture, RankingModel):
@@ -55,21 +54,29 @@ class Predictor:
         else:
             self._vectors = {side: self._compile_vectors(side) for side in Side}
 
+    @property
+    def store(self) -> EmbeddingStore:
+        """The tables that answer now."""
+        return self._parameters[0]
+
     def dense_weights(self) -> Weights:
         """The weights that answer now, by stable name."""
-        return {
-            name: np.array(value.numpy(), np.float32) for name, value in zip(self._names, self._weights, strict=True)
-        }
+        weights = self._parameters[1]
+        return {name: np.array(value.numpy(), np.float32) for name, value in zip(self._names, weights, strict=True)}
 
     def load_dense_weights(self, weights: Mapping[str, FloatArray]) -> None:
         """Replace all weights at once. Raises `CorruptRecord` on a wrong name or shape, leaving the old ones."""
-        shapes = {name: tuple(value.shape) for name, value in zip(self._names, self._weights, strict=True)}
+        self.replace(self.store, weights)
+
+    def replace(self, store: EmbeddingStore, weights: Mapping[str, FloatArray]) -> None:
+        """Replace the tables and all weights at once. Raises `CorruptRecord` on a wrong name or shape, leaving the old ones."""
+        shapes = {name: tuple(value.shape) for name, value in zip(self._names, self._parameters[1], strict=True)}
         check_weights(weights, shapes)
-        self._weights = tuple(tf.constant(weights[name], tf.float32) for name in self._names)
+        self._parameters = store, tuple(tf.constant(weights[name], tf.float32) for name in self._names)
 
     def follow(self, architecture: Architecture) -> None:
         """Take over an architecture's present weights: what a trainer does before it evaluates."""
-        self._weights = tuple(tf.identity(variable.value) for variable in architecture.variables.values())
+        self._parameters = self.store, tuple(tf.identity(one.value) for one in architecture.variables.values())
 
     def user_vectors(self, batch: EncodedBatch) -> FloatArray:
         """float32[n, output_dim] of a batch of the user side. Raises ValueError for a ranking model."""
@@ -106,8 +113,9 @@ class Predictor:
             return cosines
         sparse = self._layout.sparse_batch({Side.USER: user, Side.ITEM: items})
         sides = (self._tensors(sparse, side) for side in Side)
+        store, weights = self._parameters
         scores: FloatArray = self._pair_scores(
-            self._weights, lookup_rows(self.store, sparse), *sides, tf.constant(user_rows), tf.constant(item_rows)
+            weights, lookup_rows(store, sparse), *sides, tf.constant(user_rows), tf.constant(item_rows)
         ).numpy()
         return scores
 
@@ -115,9 +123,9 @@ class Predictor:
         if side not in self._vectors:
             raise ValueError("a deepfm has no vectors; use scores")
         sparse = self._layout.sparse_batch({side: batch})
-        vectors: FloatArray = self._vectors[side](
-            self._weights, lookup_rows(self.store, sparse), self._tensors(sparse, side)
-        ).numpy()
+        store, weights = self._parameters
+        rows = lookup_rows(store, sparse)
+        vectors: FloatArray = self._vectors[side](weights, rows, self._tensors(sparse, side)).numpy()
         return vectors
 
     def _tensors(self, sparse: SparseBatch, side: Side) -> dict[str, Any]:
@@ -128,7 +136,7 @@ class Predictor:
         return keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True)))
 
     def _weights_signature(self) -> tuple[Any, ...]:
-        return tuple(tf.TensorSpec(value.shape, tf.float32) for value in self._weights)
+        return tuple(tf.TensorSpec(value.shape, tf.float32) for value in self._parameters[1])
 
     def _compile_vectors(self, side: Side) -> Any:
         architecture = self._architecture
@@ -141,7 +149,7 @@ class Predictor:
                 return tower(pool_side(self._layout, side, rows, tensors))
 
         signature = [self._weights_signature(), rows_signature(self._layout), side_signature(self._layout, side)]
-        return tf.function(vectors, input_signature=signature, autograph=False)
+        return _compiled(vectors, signature)
 
     def _compile_pair_scores(self) -> Any:
         architecture = self._architecture
@@ -165,4 +173,9 @@ class Predictor:
         row_signature = tf.TensorSpec([None], tf.int32)
         sides = [side_signature(self._layout, side) for side in Side]
         signature = [self._weights_signature(), rows_signature(self._layout), *sides, row_signature, row_signature]
-        return tf.function(scores, input_signature=signature, autograph=False)
+        return _compiled(scores, signature)
+
+
+def _compiled(function: Callable[..., Any], signature: list[Any]) -> Any:
+    """Called as it is, without tf.function's own look at every argument: a quarter of the time of a request's batch."""
+    return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import InvalidDocument, Problem
+from engine.retrieval.catalogue import ItemChanges
 from engine.serving.deployment import ModelRef
 from engine.serving.project_state import ProjectState
 from engine.serving.requests import Role
@@ -26,7 +29,10 @@ def stage_key(role: Role, ref: ModelRef) -> StageKey:
 
 
 class HostedProject:
-    """For one thread at a time; the state and the stages it hands out are for any."""
+    """One thread polls while another deploys; the state and the stages it hands out are for any.
+
+    A model is built and brought up to date outside the lock: compiling it takes seconds in which the others must go on.
+    """
 
     def __init__(
         self,
@@ -40,6 +46,9 @@ class HostedProject:
         self._log = log
         self._models_directory = models_directory
         self._clock = clock
+        self._lock = threading.Lock()
+        # For each stage being built what changed in the catalogue meanwhile.
+        self._missed: list[list[ItemChanges]] = []
         self._retrieval: dict[StageKey, RetrievalStage] = {}
         self._ranking: dict[StageKey, RankingStage] = {}
 
@@ -50,41 +59,73 @@ class HostedProject:
             raise InvalidDocument("deployment", [Problem("retrieval", "must be a two_tower model", kind)])
         key = stage_key("retrieval", ref)
         if key not in self._retrieval:
-            self._retrieval[key] = RetrievalStage(self._model(ref), self.state.catalogue)
-            self._catch_up(self._retrieval[key])
+            with self._catalogue_watched() as missed:
+                stage = RetrievalStage(self._model(ref), self.state.catalogue)
+                self._catch_up(stage)
+                with self._lock:
+                    for changes in missed:
+                        stage.mark_changed(changes)
+                    self._retrieval[key] = stage
         return self._retrieval[key]
 
     def ranking(self, ref: ModelRef) -> RankingStage:
         """The stage of a model version, caught up with what was published."""
         key = stage_key("ranking", ref)
         if key not in self._ranking:
-            self._ranking[key] = RankingStage(self._model(ref))
-            self._catch_up(self._ranking[key])
+            stage = RankingStage(self._model(ref))
+            self._catch_up(stage)
+            with self._lock:
+                self._ranking[key] = stage
         return self._ranking[key]
 
     def keep_only(self, keys: Collection[StageKey]) -> None:
         """Let go of the stages no deployment needs any more."""
-        self._retrieval = {key: stage for key, stage in self._retrieval.items() if key in keys}
-        self._ranking = {key: stage for key, stage in self._ranking.items() if key in keys}
+        with self._lock:
+            self._retrieval = {key: stage for key, stage in self._retrieval.items() if key in keys}
+            self._ranking = {key: stage for key, stage in self._ranking.items() if key in keys}
+
+    def keep_history(self, length: int) -> None:
+        """Keep at least `length` items of each user."""
+        with self._lock:
+            self.state.keep_history(length)
 
     def catch_up(self) -> None:
         """Read the catalogue and the events to their present ends, as far as the log can be read."""
-        while self._poll_state():
+        while self._poll_state_once():
             continue
+
+    def _poll_state_once(self) -> int:
+        with self._lock:
+            return self._poll_state()
 
     def poll(self) -> int:
         """Read on in every topic once; answers how much there was to do. What fails is noted where requests see it."""
-        num_done = self._poll_state()
-        stages: list[Stage] = [*self._retrieval.values(), *self._ranking.values()]
-        for stage in stages:
-            num_done += self._poll_stage(stage)
+        with self._lock:
+            num_done = self._poll_state()
+            stages: list[Stage] = [*self._retrieval.values(), *self._ranking.values()]
+            for stage in stages:
+                num_done += self._poll_stage(stage)
         return num_done
+
+    @contextmanager
+    def _catalogue_watched(self) -> Iterator[list[ItemChanges]]:
+        """Notes what the catalogue's polls bring, for a stage that does not get it from them yet."""
+        missed: list[ItemChanges] = []
+        with self._lock:
+            self._missed.append(missed)
+        try:
+            yield missed
+        finally:
+            with self._lock:
+                self._missed = [one for one in self._missed if one is not missed]
 
     def _poll_state(self) -> int:
         try:
             changes, num_changes = self.state.poll_catalogue()
             for stage in self._retrieval.values():
                 stage.mark_changed(changes)
+            for missed in self._missed:
+                missed.append(changes)
             num_events = self.state.poll_events()
         except Exception as error:
             if self.state.failure is None:

@@ -25,7 +25,9 @@ class _Deployed:
 
 
 class Replica:
-    """Requests come from any thread and never wait for `poll`, `deploy` or `withdraw`, which wait for each other.
+    """Requests come from any thread and wait neither for `poll` nor for `deploy` or `withdraw`, which wait for each other only.
+
+    Meanwhile `poll` keeps what is served up with the log, whatever a new deployment needs to be built.
 
     `data_directory` is where trainers leave snapshots: `models/<project>/<model>/v<version>/snapshots`. What several
     deployments need (a project's catalogue, a model version) is held once. `clock` answers seconds since the epoch.
@@ -46,9 +48,9 @@ class Replica:
         self._models_directory = data_directory / "models"
         self._clock = clock
         self._stopwatch = stopwatch
-        self._lock = threading.Lock()
+        self._changing = threading.Lock()
+        # Both are replaced whole at each change, so that others read them without a lock.
         self._projects: dict[str, HostedProject] = {}
-        # Replaced whole at each change, so that a request reads it without a lock.
         self._deployed: dict[tuple[str, str], _Deployed] = {}
 
     def deployments(self) -> list[DeploymentSpec]:
@@ -60,7 +62,7 @@ class Replica:
 
         Raises `InvalidDocument` for a retrieval model that is no two_tower; then nothing has changed for requests.
         """
-        with self._lock:
+        with self._changing:
             try:
                 deployed = self._prepare(spec)
                 self._deployed = {**self._deployed, (spec.project, spec.name): deployed}
@@ -69,14 +71,13 @@ class Replica:
 
     def withdraw(self, project: str, name: str) -> None:
         """Stop serving a deployment; one that is not served is no error."""
-        with self._lock:
+        with self._changing:
             self._deployed = {key: each for key, each in self._deployed.items() if key != (project, name)}
             self._let_go_of_unused()
 
     def poll(self) -> int:
         """Read on in every topic once; answers how much there was to do (0: nothing). What fails is noted and tried again."""
-        with self._lock:
-            return sum(project.poll() for project in self._projects.values())
+        return sum(project.poll() for project in self._projects.values())
 
     def recommend(self, request: RecommendRequest) -> RecommendReply:
         """Raises `ReplicaUnavailable` for a deployment not served here, `InvalidDocument` for a request out of bounds."""
@@ -108,12 +109,12 @@ class Replica:
         if project is None:
             directory = self._models_directory / spec.project
             project = HostedProject(self._log, spec.project, directory, self._clock)
-            self._projects[spec.project] = project
-        project.state.keep_history(spec.schema.history_length)
+        project.keep_history(spec.schema.history_length)
         project.catch_up()
         retrieval = None if spec.retrieval is None else project.retrieval(spec.retrieval)
         ranking = None if spec.ranking is None else project.ranking(spec.ranking)
         stages = tuple(stage for stage in (retrieval, ranking) if stage is not None)
+        self._projects = {**self._projects, spec.project: project}
         pipeline = Pipeline(project.state, retrieval, ranking, spec.schema.history_length)
         return _Deployed(spec, project, pipeline, stages)
 

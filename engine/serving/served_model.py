@@ -172,6 +172,5 @@ class ServedModel:
         self._everything_changed = True
 
     def _take_snapshot(self, loaded: LoadedSnapshot) -> None:
-        self.predictor.load_dense_weights(loaded.weights)
-        self.predictor.store = loaded.store
+        self.predictor.replace(loaded.store, loaded.weights)
         self._everything_changed = True

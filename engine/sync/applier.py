@@ -248,8 +248,9 @@ class Applier:
             loaded = self._load_snapshot(manifest.folder)
         except OSError as error:
             raise CorruptRecord(f"snapshot {manifest.folder.name} could not be read: {error}") from error
-        self.store, self._loaded = loaded.store, manifest
+        # First: what is served and what deltas are applied to must stay one, if the snapshot is refused.
         self._on_snapshot(loaded)
+        self.store, self._loaded = loaded.store, manifest
 
     def _block(self, cause: ResyncCause, error: Exception, *, min_sequence: int = 0, min_offset: int = 0) -> None:
         self._last_error = str(error)

@@ -27,7 +27,7 @@ from workers.leases import LEASE_TTL_S, DatabaseLeases, HeldLease
 
 @pytest.fixture
 def dsn(settings: Any) -> str:
-    return urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    return str(urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict["NAME"]}").geturl())
 
 
 @pytest.fixture

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from engine.checkpoint.folder import newest_folder
 from engine.checkpoint.snapshot import write_snapshot
 from engine.errors import ReplicaUnavailable
-from engine.serving.deployment import DeploymentSpec
+from engine.serving.deployment import DeploymentSpec, ModelRef
+from engine.serving.hosted_project import HostedProject
 from engine.serving.replica import Replica
 from engine.serving.requests import RecommendRequest
+from engine.serving.served_model import ServedModel
 from engine.streams import topics
 from engine.sync.delta import TrainedThrough
 from engine.sync.snapshot import SnapshotMeta
@@ -153,3 +158,80 @@ def test_project_whose_topics_do_not_exist_yet_is_followed_from_their_first_reco
     shop.write("a", "b", "c", "d")
     shop.poll()
     assert replica.status().deployments[0].num_items == 4
+
+
+def test_following_goes_on_while_another_deployment_is_built(
+    shop: Any, retrieving: Any, pointing: Pointing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new item and a new row arrive while the second model is being compiled: both deployments get both."""
+    second = shop.retrieval_model("second")
+    second.set_row("user", "u", pointing(80))
+    for number in range(5):
+        second.set_row("item", f"i{number}", pointing(20 * number))
+    second.publish(dense=True)
+    build = HostedProject._model
+    polled = []
+
+    def build_slowly(self: HostedProject, ref: ModelRef) -> ServedModel:
+        built = build(self, ref)
+        shop.write("late")
+        retrieving.set_row("item", "late", pointing(0))
+        retrieving.publish()
+        second.set_row("item", "late", pointing(80))
+        second.publish()
+        loop = threading.Thread(target=lambda: polled.append(shop.replica.poll()))
+        loop.start()
+        loop.join(timeout=10)
+        assert polled, "a poll waits for the deployment"
+        assert "late" in shop.items(k=6)
+        return built
+
+    monkeypatch.setattr(HostedProject, "_model", build_slowly)
+    shop.deploy(second, name="other")
+    monkeypatch.undo()
+    shop.poll()
+    for name in ("main", "other"):
+        answer = shop.replica.recommend(RecommendRequest("shop", name, "u", k=6))
+        assert "late" in [item.item_id for item in answer.items]
+
+
+def test_item_deleted_while_a_deployment_is_built_is_not_answered_by_it(
+    shop: Any, retrieving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catch_up = HostedProject._catch_up
+
+    def delete_meanwhile(self: HostedProject, stage: Any) -> None:
+        catch_up(self, stage)
+        shop.delete("i0")
+        shop.replica.poll()
+
+    monkeypatch.setattr(HostedProject, "_catch_up", delete_meanwhile)
+    second = shop.retrieval_model("second")
+    second.set_row("item", "i0", [1.0, 0.0])
+    second.publish(dense=True)
+    shop.deploy(second, name="other")
+    stage = shop.replica._projects["shop"]._retrieval["retrieval", "second", 1]
+    assert stage.vectors.index.scores_of(np.array([1, 0], np.float32), ["i0"]) == [None]
+
+
+def test_snapshot_replaces_rows_and_weights_as_one(shop: Any, retrieving: Any, pointing: Pointing) -> None:
+    """Whoever looks between two statements of the swap finds a pair that belongs together."""
+    predictor = shop.replica._projects["shop"]._retrieval["retrieval", "near", 1].model.predictor
+    before, pairs = predictor._parameters, []
+    type_of = type(predictor)
+
+    class Watched(type_of):  # type: ignore[misc, valid-type]
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            pairs.append(self._parameters)
+
+    predictor.__class__ = Watched
+    retrieving.weights["user_output/kernel"] = np.zeros((2, 2), np.float32)
+    write_snapshot_of(shop, retrieving)
+    retrieving.publisher.publish_snapshot(
+        newest_folder(shop.directory / "models" / "shop" / "near" / "v1" / "snapshots"), TrainedThrough()
+    )
+    shop.poll()
+    assert predictor.dense_weights()["user_output/kernel"].sum() == 0
+    assert predictor.store is not before[0]
+    assert all((store is before[0]) == (weights is before[1]) for store, weights in pairs)
