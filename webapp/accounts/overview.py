@@ -14,9 +14,7 @@ from webapp.catalog import selectors as catalog
 from webapp.core.log import event_log
 from webapp.registry import selectors as registry
 from webapp.serving import selectors as serving
-from webapp.serving.models import ReplicaPosition
 from webapp.training import selectors as training
-from webapp.training.models import JoinerProgress
 
 RECENT_EVENTS = 500
 REMEMBER_S = 7 * 86_400
@@ -48,18 +46,15 @@ class Overview:
 def overview_of(*, project: Project) -> Overview:
     """The checklist and the strip of numbers. `age_s` is the oldest parameters any live replica answers with."""
     num_events = events_appended(project=project)
-    progress = JoinerProgress.objects.filter(project=project).first()
-    replicas = list(serving.replicas_alive())
-    positions = ReplicaPosition.objects.filter(replica__in=replicas, deployment__project=project, age_s__isnull=False)
-    ages = [age for age in positions.values_list("age_s", flat=True) if age is not None]
+    progress = training.joiner_progress(project=project)
     steps = _in_order(_steps(project, num_events))
     return Overview(
         steps=steps,
         num_done=sum(step.done for step in steps),
         num_events=num_events,
         num_examples=progress.num_examples if progress else 0,
-        num_live_replicas=len(replicas),
-        age_s=max(ages, default=None),
+        num_live_replicas=serving.replicas_alive().count(),
+        age_s=serving.oldest_age_s(project=project),
         lag_records=progress.lag_records if progress else None,
     )
 

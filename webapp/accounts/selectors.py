@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from webapp.accounts.models import Account, ApiKey, Project
 from webapp.core.errors import NotFound
@@ -27,6 +27,19 @@ def project_for(*, account: Account, slug: str) -> Project:
     if project is None:
         raise NotFound(f"There is no project {slug!r}.")
     return project
+
+
+def api_keys_of(*, project: Project) -> QuerySet[ApiKey]:
+    """Keys in use, newest first, then the revoked ones."""
+    return ApiKey.objects.filter(project=project).order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
+
+
+def api_key_get(*, project: Project, key_id: int) -> ApiKey:
+    """Raises `NotFound`."""
+    key = api_keys_of(project=project).filter(pk=key_id).first()
+    if key is None:
+        raise NotFound(f"There is no key {key_id}.")
+    return key
 
 
 def api_key_authenticate(*, secret: str) -> ApiKey | None:

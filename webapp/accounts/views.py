@@ -7,7 +7,7 @@ from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -76,7 +76,7 @@ def api_keys(request: HttpRequest, project: Project) -> HttpResponse:
         "page": "api_keys",
         "form": form,
         "secret": secret,
-        "keys": project.api_keys.order_by("revoked_at", "-created_at"),
+        "keys": selectors.api_keys_of(project=project),
     }
     return render(request, "accounts/api_keys.html", context, status=400 if form.errors else 200)
 
@@ -84,7 +84,7 @@ def api_keys(request: HttpRequest, project: Project) -> HttpResponse:
 @require_POST
 @project_page
 def api_key_revoke(request: HttpRequest, project: Project, key_id: int) -> HttpResponse:
-    key = get_object_or_404(project.api_keys, pk=key_id)
+    key = selectors.api_key_get(project=project, key_id=key_id)
     services.api_key_revoke(api_key=key)
     messages.success(request, f"Key {key.name} no longer works.")
     return redirect("api_keys", project.slug)

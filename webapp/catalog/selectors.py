@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Collection
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
@@ -28,6 +29,12 @@ def item_get(*, project: Project, item_id: str) -> Item:
 def user_get(*, project: Project, user_id: str) -> User:
     """Raises `NotFound`."""
     return _get(User.objects.filter(project=project), "user", user_id)
+
+
+def item_properties(*, project: Project, item_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Properties by item id, of those of `item_ids` that the catalogue knows."""
+    items = Item.objects.filter(project=project, external_id__in=item_ids)
+    return dict(items.values_list("external_id", "properties"))
 
 
 def items_page(*, project: Project, cursor: str | None = None, limit: int = 100, search: str = "") -> Page[Item]:

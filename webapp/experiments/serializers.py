@@ -19,7 +19,9 @@ class ArmBody(RequestBody):
 
 class ExperimentBody(RequestBody):
     name = serializers.CharField(max_length=63, help_text="used once in a project")
-    arms = ArmBody(many=True, max_length=MAX_ARMS, help_text=f"two or more; their shares sum to {NUM_PARTS:,}")
+    arms = serializers.ListField(
+        child=ArmBody(), max_length=MAX_ARMS, help_text=f"two or more; their shares sum to {NUM_PARTS:,}"
+    )
 
 
 class ExperimentActionBody(RequestBody):

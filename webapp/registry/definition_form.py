@@ -36,6 +36,9 @@ SECTIONS: dict[str, type[Document]] = {
 }
 ROWS: dict[str, type[Document]] = {"slots": Slot, "dense": DenseInput, "tasks": Task}
 LABELS = {"hidden": "Hidden units", "dim": "Dim", "shares": "Shares rows with", "log_q_correction": "Log-Q correction"}
+# A list of the page and not options of each row: with every slot naming every other, a page would grow by their square.
+DATALISTS = {"shares": "slot-names"}
+MAX_ROWS = 500
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
 
 Kind = Literal["integer", "float", "boolean", "integers", "choice", "text"]
@@ -43,7 +46,7 @@ Kind = Literal["integer", "float", "boolean", "integers", "choice", "text"]
 
 @dataclass(frozen=True)
 class Control:
-    """One field on the page. `path` is its name in the document; `value` is what stands in it."""
+    """One field on the page. `path` is its name in the document; `value` is what stands in it; `datalist` suggests others."""
 
     path: str
     label: str
@@ -52,6 +55,7 @@ class Control:
     value: str
     options: list[str] = field(default_factory=list)
     problem: str = ""
+    datalist: str = ""
 
     @property
     def element_id(self) -> str:
@@ -124,6 +128,7 @@ def controls(
                 value=text,
                 options=choices,
                 problem=problems.get(inner, ""),
+                datalist=DATALISTS.get(name, ""),
             )
         )
     return made
@@ -156,7 +161,8 @@ def _read(model: type[Document], path: str, data: Mapping[str, Any]) -> dict[str
 
 def _indexes(data: Mapping[str, Any], name: str) -> list[int]:
     pattern = re.compile(rf"{name}\.(\d{{1,4}})\.")
-    return sorted({int(match.group(1)) for key in data if (match := pattern.match(key))})
+    found = sorted({int(match.group(1)) for key in data if (match := pattern.match(key))})
+    return found[: MAX_ROWS + 1]  # one more than the specification takes, for it to refuse
 
 
 def _number(raw: str, make: type[int] | type[float]) -> int | float | str:

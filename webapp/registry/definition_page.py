@@ -48,7 +48,8 @@ def form_context(
     names = [str(slot.get("name", "")) for slot in document.get("slots", []) if slot.get("name")]
     return {
         "document": document,
-        "slots": row_controls("slots", document, by_path, {"source": slot_sources, "shares": ["", *names]}),
+        "slot_names": names,
+        "slots": row_controls("slots", document, by_path, {"source": slot_sources}),
         "dense": row_controls("dense", document, by_path, {"source": dense_sources}),
         "tasks": row_controls("tasks", document, by_path, {"event_type": label_events}),
         "architectures": _architectures(document.get("architecture", {}), by_path),

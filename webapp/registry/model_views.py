@@ -30,7 +30,7 @@ VERSIONS_SHOWN = 50
 @require_GET
 @project_page
 def models(request: HttpRequest, project: Project) -> HttpResponse:
-    rows = [(model, model.versions.first()) for model in selectors.models_of(project=project)]
+    rows = [(version.model, version) for version in selectors.newest_versions(project=project)]
     return render(request, "registry/models.html", {"project": project, "page": "models", "rows": rows})
 
 
@@ -52,7 +52,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "document": in_reading_order(ModelDefinition, shown.document),
         "before": before,
         "differences": differences(before.document, shown.document) if before else [],
-        "runs": training.runs_of(project=project).filter(model_version__model=shown_model)[:RUNS_SHOWN],
+        "runs": training.runs_of(project=project, model=shown_model)[:RUNS_SHOWN],
     }
     return render(request, "registry/model.html", context)
 

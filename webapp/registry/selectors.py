@@ -33,6 +33,14 @@ def schema_versions(*, project: Project) -> QuerySet[SchemaVersion]:
     return SchemaVersion.objects.filter(project=project).select_related("created_by").order_by("-version")
 
 
+def schema_version(*, project: Project, version: int) -> SchemaVersion:
+    """Raises `NotFound`."""
+    found = schema_versions(project=project).filter(version=version).first()
+    if found is None:
+        raise NotFound(f"The schema has no version {version}.")
+    return found
+
+
 def schema_document(*, project: Project) -> Schema:
     """The current schema; one published by another process is seen within `SCHEMA_KEPT_S`."""
     return _remembered(project)[1]
@@ -74,6 +82,18 @@ def model_rows(*, project: Project) -> list[dict[str, Any]]:
         newest_version=Max("versions__version")
     )
     return [dict(row) for row in models.order_by("name").values("name", "newest_version", "created_at")]
+
+
+def newest_versions(*, project: Project) -> QuerySet[ModelVersion]:
+    """The newest version of each model in use, by the model's name."""
+    versions = ModelVersion.objects.filter(model__project=project, model__archived_at__isnull=True)
+    return versions.select_related("model").order_by("model__name", "-version").distinct("model__name")
+
+
+def versions_of_kind(*, project: Project, kind: str) -> QuerySet[ModelVersion]:
+    """Every version of the architecture `kind`, by model, newest first."""
+    versions = ModelVersion.objects.filter(model__project=project, document__architecture__kind=kind)
+    return versions.select_related("model").order_by("model__name", "-version")
 
 
 def model_get(*, project: Project, name: str) -> Model:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from engine.spec.schema import EventRole, PropertyType, Schema
@@ -31,9 +31,7 @@ def schema(request: HttpRequest, project: Project) -> HttpResponse:
 @require_GET
 @project_page
 def schema_version(request: HttpRequest, project: Project, version: int) -> HttpResponse:
-    return _schema_page(
-        request, project, get_object_or_404(selectors.schema_versions(project=project), version=version)
-    )
+    return _schema_page(request, project, selectors.schema_version(project=project, version=version))
 
 
 def _schema_page(request: HttpRequest, project: Project, shown: SchemaVersion) -> HttpResponse:

@@ -7,21 +7,19 @@ from typing import Any
 from django import forms
 
 from engine.serving.requests import MAX_K
+from engine.spec.values import BrokenRule, check_id
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
+from webapp.registry.selectors import versions_of_kind
 from webapp.serving.models import Deployment
 from webapp.serving.services import KIND_OF_ROLE
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 
 
-def versions_of_kind(project: Project, kind: str) -> forms.ModelChoiceField[ModelVersion]:
-    versions = ModelVersion.objects.filter(model__project=project, document__architecture__kind=kind)
-    return forms.ModelChoiceField(
-        queryset=versions.select_related("model").order_by("model__name", "-version"),
-        required=False,
-        empty_label="none",
-    )
+def version_field(project: Project, kind: str) -> forms.ModelChoiceField[ModelVersion]:
+    versions = versions_of_kind(project=project, kind=kind)
+    return forms.ModelChoiceField(queryset=versions, required=False, empty_label="none")
 
 
 class DeploymentForm(forms.Form):
@@ -32,7 +30,7 @@ class DeploymentForm(forms.Form):
     def __init__(self, *args: Any, project: Project, deployment: Deployment | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for role, kind in KIND_OF_ROLE.items():
-            self.fields[role] = versions_of_kind(project, kind)
+            self.fields[role] = version_field(project, kind)
         self.fields["retrieval"].help_text = "Finds items in the catalogue."
         self.fields["ranking"].help_text = "Orders what was found."
         if deployment:
@@ -45,3 +43,9 @@ class TryForm(forms.Form):
         max_length=256, label="User", widget=forms.TextInput(attrs={**PLAIN, "list": "recent-users"})
     )
     k = forms.IntegerField(min_value=1, max_value=MAX_K, initial=10, label="How many")
+
+    def clean_user_id(self) -> str:
+        try:
+            return check_id(self.cleaned_data["user_id"])
+        except BrokenRule as broken:
+            raise forms.ValidationError(f"A user id {broken}.") from None

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -70,6 +70,13 @@ def replica_check() -> Check:
     if Deployment.objects.filter(is_active=True).exists() and not replicas_alive().exists():
         return Check("replicas", f"none reported within {ALIVE_S:g} s")
     return Check("replicas")
+
+
+def oldest_age_s(*, project: Project) -> float | None:
+    """Age of the oldest parameters that a living replica serves for the project, by its last report; None without one."""
+    positions = ReplicaPosition.objects.filter(replica__in=replicas_alive(), deployment__project=project)
+    oldest: float | None = positions.aggregate(oldest=Max("age_s"))["oldest"]
+    return oldest
 
 
 def sync_status(*, model_version: ModelVersion, with_deltas: int = NUM_DELTAS) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from webapp.accounts.models import Project
 from webapp.catalog import selectors as catalog
-from webapp.catalog.models import Item
 from webapp.registry.selectors import model_version
 from webapp.serving import selectors
 
@@ -104,9 +103,7 @@ def ranked(
 ) -> list[RankedItem]:
     """The answer's lines with what the catalogue knows of each item, and how each moved since `before`."""
     item_ids = [item["item_id"] for item in answer["items"]]
-    properties = dict(
-        Item.objects.filter(project=project, external_id__in=item_ids).values_list("external_id", "properties")
-    )
+    properties = catalog.item_properties(project=project, item_ids=item_ids)
     ranks_before = {item["item_id"]: rank for rank, item in enumerate(before["items"], start=1)} if before else {}
     return [
         RankedItem(

@@ -16,6 +16,7 @@ from webapp.registry.selectors import model_version
 from webapp.serving import selectors, services
 from webapp.serving.forms import DeploymentForm
 from webapp.serving.live import sync_context
+from webapp.training.selectors import versions_trained
 
 MODELS_SHOWN = 30
 
@@ -56,8 +57,7 @@ def _followed(project: Project) -> list[ModelVersion]:
         for version in (deployment.ranking, deployment.retrieval):
             if version is not None:
                 found[version.pk] = version
-    trained = ModelVersion.objects.filter(model__project=project, runs__isnull=False).distinct()
-    for version in trained.select_related("model").order_by("-pk")[:MODELS_SHOWN]:
+    for version in versions_trained(project=project)[:MODELS_SHOWN]:
         found.setdefault(version.pk, version)
     return list(found.values())
 
@@ -66,10 +66,11 @@ def _followed(project: Project) -> list[ModelVersion]:
 @project_page
 def deployments(request: HttpRequest, project: Project) -> HttpResponse:
     chosen: dict[str, Any] = {role: request.GET[role] for role in ("retrieval", "ranking") if role in request.GET}
-    form = DeploymentForm(request.POST or None, project=project, initial={"name": "main", **chosen})
+    known = selectors.deployments_of(project=project)
+    form = DeploymentForm(request.POST or None, project=project, initial={"name": "" if known else "main", **chosen})
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        if selectors.deployments_of(project=project).filter(name=data["name"]).exists():
+        if known.filter(name=data["name"]).exists():
             form.add_error("name", "There is already a deployment of this name; change it on its own page.")
         elif _put(form, project, data.pop("name")):
             messages.success(request, "Replicas take the deployment up within seconds.")
@@ -77,7 +78,7 @@ def deployments(request: HttpRequest, project: Project) -> HttpResponse:
     context = {
         "project": project,
         "page": "deployments",
-        "deployments": selectors.deployments_of(project=project),
+        "deployments": known,
         "replicas": selectors.replicas_alive(),
         "form": form,
     }
@@ -123,8 +124,9 @@ def deployment_default(request: HttpRequest, project: Project, name: str) -> Htt
 @require_POST
 @project_page
 def deployment_delete(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    shown = selectors.deployment_get(project=project, name=name)
     try:
-        services.deployment_delete(deployment=selectors.deployment_get(project=project, name=name))
+        services.deployment_delete(deployment=shown)
     except REFUSALS as error:
         messages.error(request, error.message)
     else:

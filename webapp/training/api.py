@@ -39,8 +39,8 @@ class ModelRunsView(ApiView):
         responses={200: RunsAnswer, 404: ErrorBody},
     )
     def get(self, request: Request, name: str) -> Response:
-        model = model_get(project=project_of(request), name=name)
-        runs = selectors.runs_of(project=project_of(request)).filter(model_version__model=model)
+        project = project_of(request)
+        runs = selectors.runs_of(project=project, model=model_get(project=project, name=name))
         return Response({"runs": [_run(run) for run in runs[:NUM_RUNS]]})
 
     @extend_schema(

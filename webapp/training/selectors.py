@@ -8,15 +8,16 @@ from django.db.models.functions import Cast, Concat, Mod, Now, RowNumber
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
 from webapp.core.models import Lease
-from webapp.registry.models import ModelVersion
-from webapp.training.models import Publish, Run, RunMetric
+from webapp.registry.models import Model, ModelVersion
+from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 
 RUN_PARTS = ("model_version__model__project", "project")
 
 
-def runs_of(*, project: Project) -> QuerySet[Run]:
-    """Every run, newest first."""
-    return Run.objects.filter(project=project).select_related(*RUN_PARTS).order_by("-id")
+def runs_of(*, project: Project, model: Model | None = None) -> QuerySet[Run]:
+    """Every run, or every run of the model, newest first."""
+    runs = Run.objects.filter(project=project).select_related(*RUN_PARTS).order_by("-id")
+    return runs if model is None else runs.filter(model_version__model=model)
 
 
 def run_get(*, project: Project, run_id: int) -> Run:
@@ -36,6 +37,17 @@ def run_metrics(*, run: Run, after_id: int = 0, limit: int = 2000) -> list[RunMe
     from_newest = points.annotate(place=Window(RowNumber(), order_by=F("id").desc()))
     thinned = from_newest.annotate(remainder=Mod(F("place") - 1, Value(stride))).filter(remainder=0)
     return list(thinned.order_by("id"))
+
+
+def versions_trained(*, project: Project) -> QuerySet[ModelVersion]:
+    """Model versions that have a run, newest first."""
+    trained = ModelVersion.objects.filter(model__project=project, runs__isnull=False).distinct()
+    return trained.select_related("model").order_by("-pk")
+
+
+def joiner_progress(*, project: Project) -> JoinerProgress | None:
+    """What the joiner last reported; None before it did."""
+    return JoinerProgress.objects.filter(project=project).first()
 
 
 def runs_to_revive() -> list[Run]:

@@ -95,5 +95,15 @@ def test_it_takes_the_form_of_the_largest_model(browser: Client, project: Projec
     slot = {"name": "s", "source": "user.id", "dim": "8"}
     slots = {f"slots.{n}.{key}": value for n in range(MAX_SLOTS) for key, value in slot.items()}
     fields = {**slots, **{f"slots.{n}.field{m}": "" for n in range(MAX_SLOTS) for m in range(12)}}
-    answer = browser.post(reverse("model_preview", args=[project.slug]), fields)
-    assert answer.status_code == 200
+    assert browser.post(reverse("model_preview", args=[project.slug]), fields).status_code == 200
+    shown = browser.post(reverse("model_new", args=[project.slug]), {"name": "large", **slots}).content
+    assert shown.count(b'.shares"') == MAX_SLOTS
+    assert len(shown) < 10_000 * MAX_SLOTS
+
+
+def test_it_shows_no_more_rows_than_a_model_may_have(browser: Client, project: Project) -> None:
+    slots = {f"slots.{n}.name": "s" for n in range(5000)}
+    answer = browser.post(reverse("model_new", args=[project.slug]), {"name": "large", **slots})
+    assert answer.status_code == 400
+    assert answer.content.count(b'name="slots.') < 20 * (MAX_SLOTS + 2)
+    assert "at most 500 items" in Page(answer.content.decode()).text
