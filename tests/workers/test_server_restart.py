@@ -27,7 +27,8 @@ from workers.leases import LEASE_TTL_S, DatabaseLeases, HeldLease
 
 @pytest.fixture
 def dsn(settings: Any) -> str:
-    return str(urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict["NAME"]}").geturl())
+    name = connection.settings_dict["NAME"]
+    return str(urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl())
 
 
 @pytest.fixture
