@@ -71,6 +71,7 @@ class JoinerProcess:
         self._is_dirty = False
         self.num_suppressed = 0
         self.num_dead = 0
+        self.last_dead = ""
         for topic in (self._events, self._catalog, self._examples, self._dead):
             log.create_topic(topic)
 
@@ -93,7 +94,8 @@ class JoinerProcess:
     def poll(self, timeout_s: float = 0.0) -> int:
         """Join what is there, at most `MAX_RECORDS` events of each partition; answers how many records were read.
 
-        Waits up to `timeout_s` for the first. Raises `LogError`, `LeaseLost`, OSError when a checkpoint cannot be written.
+        Waits up to `timeout_s` for the first. Raises `LogError` (`OffsetOutOfRange`: the log is not the one that was read), `LeaseLost`,
+        OSError when a checkpoint cannot be written.
         """
         try:
             return self._poll(timeout_s)
@@ -187,6 +189,7 @@ class JoinerProcess:
         self._fence()
         self._log.append(self._dead, [Record(record.key, orjson.dumps(buried), record.timestamp_ms)])
         self.num_dead += 1
+        self.last_dead = f"{record.partition}/{record.offset}: {error.message}"
 
     def _follow_catalog(self, joiner: Joiner) -> int:
         num_changes = 0
@@ -244,6 +247,12 @@ class JoinerProcess:
         offsets = self._log.earliest_offsets(topic)
         for partition, offset in (known or {}).items():
             offsets[int(partition)] = offset
+        for partition, end in self._log.end_offsets(topic).items():
+            if offsets[partition] > end:
+                raise OffsetOutOfRange(
+                    f"{topic}/{partition} ends at {end}, before offset {offsets[partition]} where the checkpoint in "
+                    f"{self._directory} stopped; the log was replaced. Move that folder away to join the log from its beginning."
+                )
         return offsets
 
     def _emitted_since(self, offsets: dict[int, int]) -> Iterator[str]:

@@ -33,6 +33,7 @@ CHARTS = [
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
     shown = Paginator(selectors.runs_of(project=project), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {"project": project, "page": "runs", "runs": shown.object_list, "shown": shown}
+    context["joiner"] = selectors.joiner_progress(project=project)
     return render(request, "training/runs.html", context)
 
 

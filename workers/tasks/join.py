@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.errors import LeaseLost
+from engine.errors import LeaseLost, OffsetOutOfRange
 from engine.joining.process import JoinerProcess
 from engine.spec.schema import Schema
 from engine.streams import topics
@@ -45,6 +45,9 @@ def join(project_id: int) -> None:
                 _follow(project, lease, should_end)
             except LeaseLost as error:
                 logger.warning("joiner of %s: %s; its new holder carries on", project.slug, error)
+            except OffsetOutOfRange as error:
+                logger.warning("joiner of %s: %s", project.slug, error)
+                services.joiner_report(project=project, error=error.message[:MAX_ERROR_LENGTH])
             except OUTAGES as error:
                 logger.warning("joiner of %s: a server is away (%s); it will be tried again", project.slug, error)
             except Exception as error:
@@ -99,5 +102,15 @@ def _progress(process: JoinerProcess, project: Project) -> dict[str, Any]:
         "num_duplicates": counters.num_duplicates,
         "num_pending": process.num_pending,
         "lag_records": sum(max(0, end - offsets.get(partition, 0)) for partition, end in ends.items()),
-        "error": "",
+        "error": _about_dead(process, project)[:MAX_ERROR_LENGTH],
     }
+
+
+def _about_dead(process: JoinerProcess, project: Project) -> str:
+    """Of records that others wrote to the topic and that are no events."""
+    if not process.num_dead:
+        return ""
+    return (
+        f"{process.num_dead} records of {topics.events(project.slug)} are no events and were put into "
+        f"{topics.events_dead(project.slug)}; the last is {process.last_dead}"
+    )

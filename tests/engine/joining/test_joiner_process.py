@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from engine.errors import LeaseLost
+from engine.errors import LeaseLost, OffsetOutOfRange
 from engine.joining.process import CONSUMER_GROUP, JoinerProcess
 from engine.joining.state import JoinerSettings
 from engine.spec.event import CatalogChange, Event
@@ -305,3 +305,16 @@ def test_a_joiner_without_its_lease_writes_no_checkpoint(
         process.checkpoint()
     assert list((tmp_path / "joiner").glob("*")) == []
     assert log.committed(CONSUMER_GROUP, EVENTS) == {}
+
+
+def test_a_joiner_beyond_the_end_of_a_log_that_was_replaced_says_so(
+    log: MemoryLog, make_process: Callable[..., JoinerProcess], make_event: MakeEvent, schema: Schema, tmp_path: Path
+) -> None:
+    """A log restored from an old backup ends before the checkpoint: waiting would lose what comes until then."""
+    process = make_process()
+    send(log, make_event("c1", "click", 1, "a"), make_event("c2", "click", 2, "a"))
+    process.poll()
+    process.checkpoint()
+    restored = JoinerProcess(MemoryLog(), "shop", schema, tmp_path / "joiner", Clock())
+    with pytest.raises(OffsetOutOfRange, match="ends at 0, before offset 2"):
+        restored.poll()

@@ -1,0 +1,45 @@
+"""The joiner's job: what goes wrong with it is on the project's page, and the next attempt goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.streams import topics
+from engine.streams.log import EventLog, Record
+from webapp.accounts.models import Project
+from webapp.catalog.services import events_ingest
+from webapp.training.models import JoinerProgress
+from workers.leases import DatabaseLeases, HeldLease
+from workers.tasks import join as job
+
+
+@pytest.fixture
+def follow(project: Project, settings: Any, tmp_path: Path) -> Callable[[], JoinerProgress]:
+    """One look at the log, then a stop."""
+    settings.DATA_DIR = tmp_path
+    token = DatabaseLeases().acquire("joiner:1", "test", 60)
+    assert token is not None
+    lease = HeldLease(DatabaseLeases(), name="joiner:1", holder="test", token=token)
+
+    def once() -> JoinerProgress:
+        answers = iter([False, False, True, True])
+        job._follow(project, lease, lambda: next(answers))
+        return JoinerProgress.objects.get(project=project)
+
+    return once
+
+
+def test_record_that_is_no_event_is_put_aside_and_shown(
+    follow: Callable[[], JoinerProgress], log: EventLog, project: Project
+) -> None:
+    log.append(topics.events("shop"), [Record("u", b'{"type": "click"}', 0)])
+    events_ingest(project=project, rows=[{"type": "click", "user_id": "u", "item_id": "a"}], source="test")
+    progress = follow()
+    assert (progress.num_events, progress.num_examples, progress.lag_records) == (1, 1, 0)
+    assert progress.error.startswith("1 records of shop.events are no events and were put into shop.events.dead")
+    assert "0/0: not an event of the log" in progress.error
+    assert follow().error == ""
