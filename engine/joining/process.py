@@ -247,10 +247,10 @@ class JoinerProcess:
         offsets = self._log.earliest_offsets(topic)
         for partition, offset in (known or {}).items():
             offsets[int(partition)] = offset
-        for partition, end in self._log.end_offsets(topic).items():
-            if offsets[partition] > end:
+        for number, end in self._log.end_offsets(topic).items():
+            if offsets[number] > end:
                 raise OffsetOutOfRange(
-                    f"{topic}/{partition} ends at {end}, before offset {offsets[partition]} where the checkpoint in "
+                    f"{topic}/{number} ends at {end}, before offset {offsets[number]} where the checkpoint in "
                     f"{self._directory} stopped; the log was replaced. Move that folder away to join the log from its beginning."
                 )
         return offsets
