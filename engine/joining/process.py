@@ -245,8 +245,8 @@ class JoinerProcess:
 
     def _offsets(self, topic: str, known: dict[str, int] | None) -> dict[int, int]:
         offsets = self._log.earliest_offsets(topic)
-        for partition, offset in (known or {}).items():
-            offsets[int(partition)] = offset
+        for name, offset in (known or {}).items():
+            offsets[int(name)] = offset
         for number, end in self._log.end_offsets(topic).items():
             if offsets[number] > end:
                 raise OffsetOutOfRange(

@@ -45,7 +45,9 @@ def _engine_answer(error: EngineError) -> Response:
     if isinstance(error, ReplicaUnavailable):
         return _answer(503, error.code, error.message, {})
     if isinstance(error, LogError):
-        return _answer(503, error.code, "The event log does not answer; send the request again, with the same event ids.", {})
+        return _answer(
+            503, error.code, "The event log does not answer; send the request again, with the same event ids.", {}
+        )
     return _answer(500, error.code, "The server failed at this request; its log says why.", {})
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from engine.checkpoint.folder import newest_folder, open_folder, write_folder
 from engine.errors import CorruptRecord
 
 
-def _fill(text: str):
+def _fill(text: str) -> Callable[[Path], None]:
     def fill(path: Path) -> None:
         (path / "deep").mkdir()
         (path / "a.txt").write_text(text)

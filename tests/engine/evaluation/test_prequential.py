@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,7 +117,9 @@ def generated_examples(num_events: int) -> list[Example]:
 
 
 @pytest.mark.parametrize("document", [demo_retriever(), demo_ranker()], ids=["retriever", "ranker"])
-def test_learning_online_beats_the_frozen_copy_where_popularity_drifts(document: dict, tmp_path: Path) -> None:
+def test_learning_online_beats_the_frozen_copy_where_popularity_drifts(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
     training = {"batch_size": 32, "linger_s": 0.0, "evaluate_fraction": 0.2, "checkpoint_every_s": 1e6}
     definition = ModelDefinition.parse({**document, "training": training})
     examples, log, clock = generated_examples(9_000), MemoryLog(), FakeClock()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -121,7 +123,7 @@ ITEM = st.fixed_dictionaries(
     device=st.sampled_from(["tv", None]),
 )
 def test_serving_gives_the_fids_that_training_learned(
-    items: list[dict], history: list[str], device: str | None
+    items: list[dict[str, Any]], history: list[str], device: str | None
 ) -> None:
     """A user beside candidates, encoded by side as a replica does, equals the same rows encoded whole as a trainer could."""
     ids = [f"item-{number}" for number in range(len(items))]

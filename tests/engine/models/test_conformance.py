@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,9 +178,9 @@ def test_one_user_with_many_items_scores_as_row_by_row(kind: str) -> None:
     )
 
 
-def _fields(example: Example) -> dict:
+def _fields(example: Example) -> dict[str, Any]:
     return {name: getattr(example, name) for name in Example.__slots__}
 
 
-def _user_fields(example: Example) -> dict:
+def _user_fields(example: Example) -> dict[str, Any]:
     return {name: getattr(example, name) for name in ("user_id", "user", "event", "history")}

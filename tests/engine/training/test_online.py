@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ class FaultyLog(MemoryLog):
         self.error: type[BaseException] = Killed
         self.after = False
 
-    def append(self, topic: str, records: list[Record]) -> list[Position]:  # type: ignore[override]
+    def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
         if topic.startswith("p.params") and self.num_left is not None:
             self.num_left -= 1
             if self.num_left < 0:

@@ -5,12 +5,13 @@ import pyarrow as pa
 import pytest
 
 from engine.embedding.hashing import hash_ids
+from engine.spec.example import Example
 from engine.training.state import TrainingState
 from engine.training.training_batch import FILL_CANDIDATES, RankingBatch, RetrievalBatch
 from tests.engine.training.made import as_logged, make_definition, make_example, make_examples
 
 
-def ranking_batch(state: TrainingState, examples: list, start: int = 0) -> RankingBatch:
+def ranking_batch(state: TrainingState, examples: list[Example], start: int = 0) -> RankingBatch:
     batch = state.builder.build(as_logged(examples, start))
     assert isinstance(batch, RankingBatch)
     return batch
