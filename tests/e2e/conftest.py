@@ -12,15 +12,15 @@ from tests.e2e.browser import ARGUMENTS, chromium_path
 from tests.e2e.whole_system import WholeSystem, whole_system
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def running_freshet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSystem]:
     with whole_system(tmp_path_factory.mktemp("freshet")) as system:
         yield system
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Ends with these tests: Playwright keeps an event loop running in this thread, where no other could be started meanwhile."""
+    """Ends with its module: Playwright keeps an event loop running in this thread, where no other can be started meanwhile."""
     path = chromium_path()
     with sync_playwright() as playwright:
         # Playwright gives every launch a new, empty profile folder and removes it afterwards.
