@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.urls import reverse
 
 from engine.errors import UnknownTopic
+from engine.spec.schema import EventRole
 from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.catalog import selectors as catalog
@@ -105,7 +106,7 @@ def _steps(project: Project, num_events: int) -> list[Step]:
         ),
         Step(
             "Ask for a recommendation",
-            "Asked, and logged as an impression" if _recommended(project) else "None has been asked for",
+            _about_recommending(project),
             link("try_it"),
             "Try it",
             _recommended(project),
@@ -116,6 +117,15 @@ def _steps(project: Project, num_events: int) -> list[Step]:
 def _in_order(steps: list[Step]) -> list[Step]:
     first = next((step.name for step in steps if not step.done), None)
     return [Step(step.name, step.about, step.url, step.action, step.done, is_next=step.name == first) for step in steps]
+
+
+def _about_recommending(project: Project) -> str:
+    if _recommended(project):
+        return "Asked, and logged as an impression"
+    roles = {declared.role for declared in registry.schema_document(project=project).events.values()}
+    if EventRole.IMPRESSION not in roles:
+        return "Answered requests are not logged: the schema declares no event type of role impression"
+    return "None has been asked for"
 
 
 def _recommended(project: Project) -> bool:

@@ -13,6 +13,7 @@ from webapp.accounts.models import Project
 from webapp.registry.selectors import model_version
 from webapp.training import selectors, services
 from webapp.training.live import ENDED, point_id, run_update
+from webapp.training.models import Run
 
 PAGE_SIZE = 50
 
@@ -26,6 +27,15 @@ CHARTS = [
     ("Table bytes", "bytes", [("table_bytes", "bytes")]),
     ("Examples waiting", "count", [("lag_records", "records")]),
 ]
+
+
+RETRIEVAL_HAS_NONE = {"log_loss"}
+"""A two_tower's scores are no probabilities, so these curves would stay empty for ever."""
+
+
+def _has(run: Run, series: list[tuple[str, str]]) -> bool:
+    is_retrieval = run.model_version.document["architecture"]["kind"] == "two_tower"
+    return not (is_retrieval and {key for key, _ in series} <= RETRIEVAL_HAS_NONE)
 
 
 @require_GET
@@ -49,6 +59,7 @@ def run(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
         "charts": [
             {"title": title, "format": form, "series": [{"key": key, "label": label} for key, label in series]}
             for title, form, series in CHARTS
+            if _has(shown, series)
         ],
     }
     return render(request, "training/run.html", context)
