@@ -5,39 +5,32 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from engine.errors import InvalidDocument, Problem
 from engine.spec.document import Document, Name
+from engine.spec.retention import Retention
 from engine.spec.schema import PropertyType, Schema
+from engine.spec.serving_copy import ServingCopy
+from engine.spec.slot import AdmitAlways, Side, Slot, Source, side_of
+from engine.spec.sparse_optimizer import SparseAdagrad, SparseOptimizer
 
-Source = Annotated[str, StringConstraints(pattern=r"^(user|item|event)\.[a-z][a-z0-9_]{0,62}$")]
-"""Where a value comes from: `user.id`, `user.<property>`, `user.history`, `item.id`, `item.<property>`, `event.<property>`."""
-
-
-class Side(StrEnum):
-    """Which tower a source belongs to: the asker (user and event context) or the item."""
-
-    USER = "user"
-    ITEM = "item"
-
-
-def side_of(source: str) -> Side:
-    return Side.ITEM if source.startswith("item.") else Side.USER
-
-
-class Slot(Document):
-    """One categorical input. Lists (`string_list` properties, `user.history`) are mean-pooled.
-
-    `shares` makes this slot use another slot's rows (its number and dim): a history of items looks up the items' own embeddings.
-    """
-
-    name: Name
-    number: int = Field(ge=1, le=4095, description="fixed for ever: it is part of every FID of the slot")
-    source: Source
-    dim: int = Field(default=16, ge=1, le=512)
-    max_values: int = Field(default=20, ge=1, le=1024, description="of a list, the last so many")
-    shares: Name | None = None
+__all__ = [
+    "Architecture",
+    "DeepFM",
+    "DenseAdam",
+    "DenseInput",
+    "DenseTransform",
+    "ModelDefinition",
+    "Side",
+    "Slot",
+    "SparseAdagrad",
+    "Sync",
+    "Task",
+    "Training",
+    "TwoTower",
+    "side_of",
+]
 
 
 class DenseTransform(StrEnum):
@@ -85,17 +78,6 @@ class DeepFM(Document):
 Architecture = Annotated[TwoTower | DeepFM, Field(discriminator="kind")]
 
 
-class SparseAdagrad(Document):
-    """n += g²; w -= lr·g/√n. The engine's per-row optimizer."""
-
-    kind: Literal["adagrad"] = "adagrad"
-    learning_rate: float = Field(default=0.05, gt=0, le=10)
-    initial_accumulator: float = Field(default=0.1, gt=0)
-    init_scale: float = Field(
-        default=0.01, ge=0, le=1, description="a new row is uniform in ±init_scale, a function of (seed, FID)"
-    )
-
-
 class DenseAdam(Document):
     kind: Literal["adam"] = "adam"
     learning_rate: float = Field(default=0.001, gt=0, le=1)
@@ -130,10 +112,12 @@ class ModelDefinition(Document):
     dense: list[DenseInput] = Field(default_factory=list, max_length=500)
     tasks: list[Task] = Field(default_factory=lambda: [Task()], min_length=1, max_length=1)
     architecture: Architecture
-    sparse_optimizer: SparseAdagrad = Field(default_factory=SparseAdagrad)
+    sparse_optimizer: SparseOptimizer = Field(default_factory=SparseAdagrad)
     dense_optimizer: DenseAdam = Field(default_factory=DenseAdam)
     training: Training = Field(default_factory=Training)
     sync: Sync = Field(default_factory=Sync)
+    retention: Retention = Field(default_factory=Retention)
+    serving: ServingCopy = Field(default_factory=ServingCopy)
 
     @model_validator(mode="after")
     def _coherent(self) -> ModelDefinition:
@@ -153,6 +137,10 @@ class ModelDefinition(Document):
             if owner.dim != slot.dim:
                 raise ValueError(
                     f"slot {slot.name} has dim {slot.dim}, but shares {owner.name}, whose dim is {owner.dim}"
+                )
+            if slot.expiry is not None or not isinstance(slot.admission, AdmitAlways):
+                raise ValueError(
+                    f"slot {slot.name} shares {owner.name}, whose admission and expiry rule the rows; give it none of its own"
                 )
         sides = {side_of(slot.source) for slot in self.slots}
         if isinstance(self.architecture, TwoTower) and sides != {Side.USER, Side.ITEM}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -43,3 +44,12 @@ class Document(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """The document as plain JSON types, every default written out."""
         return self.model_dump(mode="json")
+
+
+def default_kind(kind: str) -> Callable[[Any], Any]:
+    """A validator before a union told apart by `kind`: an object that does not say its kind is of this one."""
+
+    def fill(value: Any) -> Any:
+        return {"kind": kind, **value} if isinstance(value, dict) else value
+
+    return fill

@@ -42,6 +42,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
     wanted = request.GET.get("version", "")
     shown = next((version for version in versions if str(version.version) == wanted), versions[0])
     before = next((version for version in versions if version.version < shown.version), None)
+    document = in_reading_order(ModelDefinition, shown.document)
     context = {
         "project": project,
         "page": "models",
@@ -49,9 +50,9 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "versions": versions,
         "shown": shown,
         "is_retrieval": shown.document.get("architecture", {}).get("kind") == "two_tower",
-        "document": in_reading_order(ModelDefinition, shown.document),
+        "document": document,
         "before": before,
-        "differences": differences(before.document, shown.document) if before else [],
+        "differences": differences(in_reading_order(ModelDefinition, before.document), document) if before else [],
         "runs": training.runs_of(project=project, model=shown_model)[:RUNS_SHOWN],
     }
     return render(request, "registry/model.html", context)

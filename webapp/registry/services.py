@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from pydantic import TypeAdapter, ValidationError
 
+from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition
 from engine.spec.document import Name
 from engine.spec.schema import Schema
@@ -74,7 +75,8 @@ def model_publish(
         definition.check_against(Schema.parse(schema_current(project=project).document, "schema"))
         model, _ = Model.objects.get_or_create(project=project, name=name)
         current = model.versions.order_by("-version").first()
-        if current is not None and current.document == definition.as_json():
+        # Parsed, for a document stored by an older release lacks the fields that have come since, at their defaults.
+        if current is not None and _parsed(current.document) == definition:
             return current
         published = ModelVersion.objects.create(
             model=model,
@@ -101,6 +103,13 @@ def check_name(field: str, name: str) -> None:
     except ValidationError:
         rule = "must be lower case letters, digits and underscores, starting with a letter, at most 63"
         raise Invalid.field(field, rule, repr(name[:80])) from None
+
+
+def _parsed(document: object) -> ModelDefinition | None:
+    try:
+        return ModelDefinition.parse(document)
+    except InvalidDocument:
+        return None
 
 
 def _storable_note(note: str) -> str:

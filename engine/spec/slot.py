@@ -1,0 +1,86 @@
+"""A slot: one categorical input of a model, what earns its ids a row, and what loses it for them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from engine.spec.document import Document, Name, default_kind
+
+Source = Annotated[str, StringConstraints(pattern=r"^(user|item|event)\.[a-z][a-z0-9_]{0,62}$")]
+"""Where a value comes from: `user.id`, `user.<property>`, `user.history`, `item.id`, `item.<property>`, `event.<property>`."""
+
+MAX_COUNT = 2**32 - 1
+MAX_RULE_S = 2**31
+"""68 years: the longest window and time to live, as the table's stamps are 32-bit seconds."""
+
+
+class Side(StrEnum):
+    """Which tower a source belongs to: the asker (user and event context) or the item."""
+
+    USER = "user"
+    ITEM = "item"
+
+
+def side_of(source: str) -> Side:
+    return Side.ITEM if source.startswith("item.") else Side.USER
+
+
+class AdmitAlways(Document):
+    """An id earns its row on its first sighting."""
+
+    kind: Literal["always"] = "always"
+
+
+class AdmitMinCount(Document):
+    """An id earns its row on exactly its `min_count`-th sighting, counted within `window_s` or for ever."""
+
+    kind: Literal["min_count"] = "min_count"
+    min_count: int = Field(
+        default=5, ge=1, le=MAX_COUNT, description="the sighting that gives an id its row: 5 is the fifth"
+    )
+    window_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_RULE_S,
+        description="only sightings within so many seconds count, by event time; none: all of them",
+    )
+
+
+class AdmitProbability(Document):
+    """Each sighting earns the row with one probability: no memory for ids that wait, 1/p sightings on average."""
+
+    kind: Literal["probability"] = "probability"
+    probability: float = Field(default=0.1, gt=0, le=1, description="the chance of each sighting to give its id a row")
+
+
+Admission = Annotated[
+    AdmitAlways | AdmitMinCount | AdmitProbability,
+    Field(discriminator="kind"),
+    BeforeValidator(default_kind("always")),
+]
+
+
+class Expiry(Document):
+    """A row is evicted once its id has not been seen for `ttl_s`, by event time."""
+
+    ttl_s: int = Field(ge=1, le=MAX_RULE_S, description="seconds without a sighting after which an id loses its row")
+
+
+class Slot(Document):
+    """One categorical input. Lists (`string_list` properties, `user.history`) are mean-pooled.
+
+    `shares` makes this slot use another slot's rows (its number and dim): a history of items looks up the items' own embeddings,
+    and is under their admission and expiry.
+    """
+
+    name: Name
+    number: int = Field(ge=1, le=4095, description="fixed for ever: it is part of every FID of the slot")
+    source: Source
+    dim: int = Field(default=16, ge=1, le=512)
+    max_values: int = Field(default=20, ge=1, le=1024, description="of a list, the last so many")
+    shares: Name | None = None
+    admission: Admission = Field(default_factory=AdmitAlways, description="what earns an id of this slot a row")
+    expiry: Expiry | None = Field(default=None, description="what loses it the row; null keeps it")

@@ -1,0 +1,149 @@
+"""The optimizer of embedding rows. Its state lies in the row beside the vector, so each id learns at its own pace.
+
+In the formulas g is the row's summed gradient after clipping and weight decay, w the vector, lr the learning rate of the step.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from engine.spec.document import Document, default_kind
+from engine.spec.initializer import Initializer, Uniform
+
+Rate = Annotated[float, Field(gt=0, le=10)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""A share of a moving average that stays: momentum, beta1, beta2, rho."""
+Positive = Annotated[float, Field(gt=0, le=1e30)]
+Penalty = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class RowOptimizer(Document):
+    """What every optimizer of rows has."""
+
+    kind: str
+    learning_rate: Rate = Field(default=0.05, description="of a row's every update")
+    weight_decay: float = Field(default=0.0, ge=0, le=1, description="this times the vector is added to its gradient")
+    clip_norm: Positive | None = Field(
+        default=None, description="a row's gradient is scaled down to at most this length; none: never"
+    )
+    clip_value: Positive | None = Field(
+        default=None, description="each float of a row's gradient is kept within ± this; none: never"
+    )
+    initializer: Initializer = Field(default_factory=Uniform, description="what a new row's vector is")
+
+
+class SparseSGD(RowOptimizer):
+    """w -= lr·g."""
+
+    kind: Literal["sgd"] = "sgd"
+
+
+class SparseMomentum(RowOptimizer):
+    """v = momentum·v + g; w -= lr·v, or lr·(g + momentum·v) with Nesterov's look ahead (Sutskever et al., ICML 2013)."""
+
+    kind: Literal["momentum"] = "momentum"
+    momentum: Decay = Field(default=0.9, description="the share of the velocity that stays")
+    nesterov: bool = Field(default=False, description="look one step ahead")
+
+
+class SparseAdagrad(RowOptimizer):
+    """n += g²; w -= lr·g/√n (Duchi et al., JMLR 2011)."""
+
+    kind: Literal["adagrad"] = "adagrad"
+    initial_accumulator: Positive = Field(default=0.1, description="n of a new row; larger starts slower")
+
+    @property
+    def init_scale(self) -> float:
+        """The older name of a uniform initializer's scale. Raises ValueError for an initializer of another kind."""
+        if not isinstance(self.initializer, Uniform):
+            raise ValueError(f"the initializer is {self.initializer.kind}, which has no init_scale")
+        return self.initializer.scale
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_spelling(cls, value: Any) -> Any:
+        """Definitions written before there were initializers say `init_scale`."""
+        if not isinstance(value, dict) or "init_scale" not in value or "initializer" in value:
+            return value
+        rest = {name: part for name, part in value.items() if name != "init_scale"}
+        return {**rest, "initializer": {"kind": "uniform", "scale": value["init_scale"]}}
+
+
+class SparseAdam(RowOptimizer):
+    """m, v: moving averages of g, g²; w -= lr·m̂/(√v̂ + ε), corrected for each row's own steps (Kingma & Ba, ICLR 2015)."""
+
+    kind: Literal["adam"] = "adam"
+    beta1: Decay = Field(default=0.9, description="the share of the gradient's average that stays")
+    beta2: Decay = Field(default=0.999, description="the share of the squared gradient's average that stays")
+    epsilon: Positive = Field(default=1e-8, description="keeps the division from zero")
+
+
+class SparseAMSGrad(RowOptimizer):
+    """As Adam, dividing by the largest v that the row has seen (Reddi et al., ICLR 2018)."""
+
+    kind: Literal["amsgrad"] = "amsgrad"
+    beta1: Decay = Field(default=0.9, description="the share of the gradient's average that stays")
+    beta2: Decay = Field(default=0.999, description="the share of the squared gradient's average that stays")
+    epsilon: Positive = Field(default=1e-8, description="keeps the division from zero")
+
+
+class SparseAdaDelta(RowOptimizer):
+    """Steps as long as recent steps were, by moving averages of g² and of squared steps (Zeiler, 2012)."""
+
+    kind: Literal["adadelta"] = "adadelta"
+    rho: Decay = Field(default=0.95, description="the share of both averages that stays")
+    epsilon: Positive = Field(
+        default=1e-6, description="keeps the division from zero and the first steps from being none"
+    )
+
+
+class SparseRMSProp(RowOptimizer):
+    """v: moving average of g²; w -= lr·g/√(v + ε), through a velocity when there is momentum (Hinton, 2012)."""
+
+    kind: Literal["rmsprop"] = "rmsprop"
+    rho: Decay = Field(default=0.9, description="the share of the squared gradient's average that stays")
+    momentum: Decay = Field(default=0.0, description="the share of the velocity that stays; 0: no velocity")
+    epsilon: Positive = Field(default=1e-7, description="keeps the division from zero")
+
+
+class SparseFTRL(RowOptimizer):
+    """FTRL-proximal: L1 makes floats that carry nothing exactly zero (McMahan et al., KDD 2013)."""
+
+    kind: Literal["ftrl"] = "ftrl"
+    l1: Penalty = Field(default=0.0, description="pulls single floats to exactly zero")
+    l2: Penalty = Field(default=0.0, description="shrinks vectors")
+    beta: Penalty = Field(default=0.0, description="added to the root of the accumulator: slower first steps")
+    learning_rate_power: float = Field(
+        default=-0.5, ge=-1, le=0, description="the accumulator's power in the learning rate; -0.5 is Adagrad's"
+    )
+    initial_accumulator: Positive = Field(default=0.1, description="of a new row; larger starts slower")
+
+
+class SparseGroupFTRL(RowOptimizer):
+    """As FTRL, the L1 on the length of the whole row: a row that carries nothing becomes zero at once (Ni et al., 2019)."""
+
+    kind: Literal["group_ftrl"] = "group_ftrl"
+    l1: Penalty = Field(default=0.0, description="pulls whole rows to exactly zero")
+    l2: Penalty = Field(default=0.0, description="shrinks vectors")
+    beta: Penalty = Field(default=0.0, description="added to the root of the accumulator: slower first steps")
+    learning_rate_power: float = Field(
+        default=-0.5, ge=-1, le=0, description="the accumulator's power in the learning rate; -0.5 is Adagrad's"
+    )
+    initial_accumulator: Positive = Field(default=0.1, description="of a new row; larger starts slower")
+
+
+SparseOptimizer = Annotated[
+    SparseSGD
+    | SparseMomentum
+    | SparseAdagrad
+    | SparseAdam
+    | SparseAMSGrad
+    | SparseAdaDelta
+    | SparseRMSProp
+    | SparseFTRL
+    | SparseGroupFTRL,
+    Field(discriminator="kind"),
+    BeforeValidator(default_kind("adagrad")),
+]
