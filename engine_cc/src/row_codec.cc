@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <iterator>
-#include <type_traits>
-
-#include "freshet/dispatch.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -74,11 +70,48 @@ void decode_float16(const std::byte* __restrict in, std::uint32_t dim, float* __
   }
 }
 
+constexpr std::uint32_t kLargestInt8Bits = 0x7F7FFFFEU;
+constexpr std::uint32_t kSmallestInt8Bits = 0x04800000U;  // 2^-118
+
+/// The magnitude an element counts with, as bits: their order as integers is their order as floats.
+std::uint32_t int8_magnitude(float value) noexcept {
+  const std::uint32_t magnitude = bits_of(value) & ~kSign;
+  return magnitude > kInfinity ? 0U : std::min(magnitude, kLargestInt8Bits);
+}
+
+/// The scale of a vector, after its values in `out`; 0, with values of 0, for a vector too small to have one.
+float write_scale(std::uint32_t largest, std::uint32_t dim, std::byte* out) noexcept {
+  const float scale = largest < kSmallestInt8Bits ? 0.0F : float_of(largest) / 127.0F;
+  if (largest < kSmallestInt8Bits) std::memset(out, 0, dim);
+  std::memcpy(out + dim, &scale, sizeof scale);
+  return scale;
+}
+
+void encode_int8(const float* __restrict vector, std::uint32_t dim, std::byte* __restrict out) noexcept {
+  std::uint32_t largest = 0;
+  for (std::uint32_t i = 0; i < dim; ++i) largest = std::max(largest, int8_magnitude(vector[i]));
+  const float scale = write_scale(largest, dim, out);
+  if (!(scale > 0.0F)) return;
+  for (std::uint32_t i = 0; i < dim; ++i) {
+    const float element = float_of(int8_magnitude(vector[i]) | (bits_of(vector[i]) & kSign));
+    // From 2^23 to 2^24 the floats are the integers: adding 1.5 · 2^23 rounds, and leaves the value in the low byte.
+    out[i] = static_cast<std::byte>(bits_of(element / scale + 0x1.8p23F) & 0xFFU);
+  }
+}
+
+void decode_int8(const std::byte* __restrict in, std::uint32_t dim, float* __restrict out) noexcept {
+  float scale;
+  std::memcpy(&scale, in + dim, sizeof scale);
+  for (std::uint32_t i = 0; i < dim; ++i) {
+    out[i] = static_cast<float>(static_cast<std::int8_t>(std::to_integer<std::uint8_t>(in[i]))) * scale;
+  }
+}
+
 #ifdef FRESHET_X86_CODEC
 
-#define FRESHET_F16C __attribute__((target("avx2,f16c")))
+#define FRESHET_AVX2 __attribute__((target("avx2,f16c")))
 
-FRESHET_F16C inline void encode_8_halves(const float* vector, std::byte* out) noexcept {
+FRESHET_AVX2 inline void encode_8_halves(const float* vector, std::byte* out) noexcept {
   const __m256 limit = _mm256_set1_ps(65504.0F);
   // Of a NaN and a number these two give their second argument, so that a NaN passes.
   const __m256 low = _mm256_min_ps(limit, _mm256_loadu_ps(vector));
@@ -87,12 +120,12 @@ FRESHET_F16C inline void encode_8_halves(const float* vector, std::byte* out) no
                    _mm256_cvtps_ph(clamped, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
-FRESHET_F16C inline void decode_8_halves(const std::byte* in, float* out) noexcept {
+FRESHET_AVX2 inline void decode_8_halves(const std::byte* in, float* out) noexcept {
   _mm256_storeu_ps(out, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in))));
 }
 
 /// The last 8 elements are done again where dim is no multiple of 8; below 8 they go through a buffer.
-FRESHET_F16C void encode_float16_f16c(const float* vector, std::uint32_t dim, std::byte* out) noexcept {
+FRESHET_AVX2 void encode_float16_f16c(const float* vector, std::uint32_t dim, std::byte* out) noexcept {
   std::uint32_t i = 0;
   for (; i + 8 <= dim; i += 8) encode_8_halves(vector + i, out + 2 * std::size_t{i});
   if (i == dim) return;
@@ -107,7 +140,7 @@ FRESHET_F16C void encode_float16_f16c(const float* vector, std::uint32_t dim, st
   std::memcpy(out, halves, std::size_t{2} * dim);
 }
 
-FRESHET_F16C void decode_float16_f16c(const std::byte* in, std::uint32_t dim, float* out) noexcept {
+FRESHET_AVX2 void decode_float16_f16c(const std::byte* in, std::uint32_t dim, float* out) noexcept {
   std::uint32_t i = 0;
   for (; i + 8 <= dim; i += 8) decode_8_halves(in + 2 * std::size_t{i}, out + i);
   if (i == dim) return;
@@ -122,63 +155,67 @@ FRESHET_F16C void decode_float16_f16c(const std::byte* in, std::uint32_t dim, fl
   std::memcpy(out, elements, sizeof(float) * dim);
 }
 
-#endif
+alignas(32) constexpr std::int32_t kLanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 
-/// The magnitude an element counts with, as bits: their order as integers is their order as floats.
-std::uint32_t int8_magnitude(float value) noexcept {
-  constexpr std::uint32_t kLargest = 0x7F7FFFFEU;
-  const std::uint32_t magnitude = bits_of(value) & ~kSign;
-  return magnitude > kInfinity ? 0U : std::min(magnitude, kLargest);
+/// Up to 8 elements from `vector`, zeros behind them.
+FRESHET_AVX2 inline __m256 load_elements(const float* vector, std::uint32_t num_elements) noexcept {
+  const std::int32_t* const lanes = kLanes + (8 - std::min(num_elements, 8U));
+  return _mm256_maskload_ps(vector, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes)));
 }
 
-constexpr std::uint32_t kBlock = 16;
-
-/// Calls `block(first element, constant 16)` for whole blocks, then `block(first element, how many are left)`: a loop of
-/// constant length becomes vectors at once, where one of `dim` would be made for rows much longer than they are.
-template <typename Block>
-[[gnu::always_inline]] inline void for_each_block(std::uint32_t dim, Block block) noexcept {
-  std::uint32_t i = 0;
-  for (; i + kBlock <= dim; i += kBlock) block(i, std::integral_constant<std::uint32_t, kBlock>());
-  if (i < dim) block(i, dim - i);
+FRESHET_AVX2 inline __m256i int8_magnitudes(__m256 elements) noexcept {
+  const __m256i all_but_sign = _mm256_set1_epi32(static_cast<int>(~kSign));
+  const __m256i magnitudes = _mm256_and_si256(_mm256_castps_si256(elements), all_but_sign);
+  const __m256i nan = _mm256_cmpgt_epi32(magnitudes, _mm256_set1_epi32(static_cast<int>(kInfinity)));
+  return _mm256_andnot_si256(nan, _mm256_min_epi32(magnitudes, _mm256_set1_epi32(static_cast<int>(kLargestInt8Bits))));
 }
 
-[[gnu::always_inline]] inline std::uint32_t largest_magnitude(const float* vector, std::uint32_t dim) noexcept {
-  std::uint32_t largest[kBlock] = {};
-  for_each_block(dim, [&](std::uint32_t i, auto num_elements) {
-    for (std::uint32_t j = 0; j < num_elements; ++j) largest[j] = std::max(largest[j], int8_magnitude(vector[i + j]));
-  });
-  return *std::max_element(std::begin(largest), std::end(largest));
+FRESHET_AVX2 inline std::uint32_t largest_of(__m256i lanes) noexcept {
+  __m128i most = _mm_max_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+  most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4E));
+  most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xB1));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(most));
 }
 
-FRESHET_CLONES void encode_int8(const float* __restrict vector, std::uint32_t dim, std::byte* __restrict out) noexcept {
-  constexpr std::uint32_t kSmallest = 0x04000000U;  // 2^-119
-  const std::uint32_t largest = largest_magnitude(vector, dim);
-  if (largest < kSmallest) {
-    std::memset(out, 0, dim + sizeof(float));
-    return;
+/// The values of up to 8 elements, one byte each.
+FRESHET_AVX2 inline __m128i int8_values(__m256 elements, float scale) noexcept {
+  const __m256 sign = _mm256_and_ps(elements, _mm256_set1_ps(-0.0F));
+  const __m256 finite = _mm256_or_ps(_mm256_castsi256_ps(int8_magnitudes(elements)), sign);
+  const __m256i values = _mm256_cvtps_epi32(_mm256_div_ps(finite, _mm256_set1_ps(scale)));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
+  return _mm_packs_epi16(words, words);
+}
+
+FRESHET_AVX2 void encode_int8_avx2(const float* vector, std::uint32_t dim, std::byte* out) noexcept {
+  __m256i largest = _mm256_setzero_si256();
+  for (std::uint32_t i = 0; i < dim; i += 8) {
+    largest = _mm256_max_epi32(largest, int8_magnitudes(load_elements(vector + i, dim - i)));
   }
-  const float scale = float_of(largest) / 127.0F;
-  for_each_block(dim, [&](std::uint32_t i, auto num_elements) {
-    std::uint32_t rounded[kBlock];
-    for (std::uint32_t j = 0; j < num_elements; ++j) {
-      const float element = float_of(int8_magnitude(vector[i + j]) | (bits_of(vector[i + j]) & kSign));
-      // From 2^23 to 2^24 the floats are the integers: adding 1.5 · 2^23 rounds, and leaves the value in the low byte.
-      rounded[j] = bits_of(element / scale + 0x1.8p23F);
-    }
-    for (std::uint32_t j = 0; j < num_elements; ++j) out[i + j] = static_cast<std::byte>(rounded[j] & 0xFFU);
-  });
-  std::memcpy(out + dim, &scale, sizeof scale);
+  const float scale = write_scale(largest_of(largest), dim, out);
+  if (!(scale > 0.0F)) return;
+  std::uint32_t i = 0;
+  for (; i + 8 <= dim; i += 8) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + i), int8_values(_mm256_loadu_ps(vector + i), scale));
+  }
+  if (i == dim) return;
+  const std::int64_t rest = _mm_cvtsi128_si64(int8_values(load_elements(vector + i, dim - i), scale));
+  std::memcpy(out + i, &rest, dim - i);
 }
 
-FRESHET_CLONES void decode_int8(const std::byte* __restrict in, std::uint32_t dim, float* __restrict out) noexcept {
+FRESHET_AVX2 void decode_int8_avx2(const std::byte* in, std::uint32_t dim, float* out) noexcept {
   float scale;
   std::memcpy(&scale, in + dim, sizeof scale);
-  for_each_block(dim, [&](std::uint32_t i, auto num_elements) {
-    for (std::uint32_t j = 0; j < num_elements; ++j) {
-      out[i + j] = static_cast<float>(static_cast<std::int8_t>(std::to_integer<std::uint8_t>(in[i + j]))) * scale;
-    }
-  });
+  std::uint32_t i = 0;
+  for (; i + 8 <= dim; i += 8) {
+    const __m128i values = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + i));
+    _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(values)), _mm256_set1_ps(scale)));
+  }
+  for (; i < dim; ++i) {
+    out[i] = static_cast<float>(static_cast<std::int8_t>(std::to_integer<std::uint8_t>(in[i]))) * scale;
+  }
 }
+
+#endif
 
 }  // namespace
 
@@ -196,33 +233,36 @@ std::size_t encoded_bytes(Precision precision, std::uint32_t dim) noexcept {
 
 EncodeFn encoder(Precision precision, [[maybe_unused]] InstructionSet set) noexcept {
   if (precision == Precision::kFloat32) return encode_float32;
-  if (precision == Precision::kInt8) return encode_int8;
 #ifdef FRESHET_X86_CODEC
-  if (set >= InstructionSet::kAvx2) return encode_float16_f16c;
+  if (set >= InstructionSet::kAvx2) return precision == Precision::kInt8 ? encode_int8_avx2 : encode_float16_f16c;
 #endif
-  return encode_float16;
+  return precision == Precision::kInt8 ? encode_int8 : encode_float16;
 }
 
 DecodeFn decoder(Precision precision, [[maybe_unused]] InstructionSet set) noexcept {
   if (precision == Precision::kFloat32) return decode_float32;
-  if (precision == Precision::kInt8) return decode_int8;
 #ifdef FRESHET_X86_CODEC
-  if (set >= InstructionSet::kAvx2) return decode_float16_f16c;
+  if (set >= InstructionSet::kAvx2) return precision == Precision::kInt8 ? decode_int8_avx2 : decode_float16_f16c;
 #endif
-  return decode_float16;
+  return precision == Precision::kInt8 ? decode_int8 : decode_float16;
 }
 
-EncodeFn encoder(Precision precision) noexcept { return encoder(precision, widest_set()); }
-DecodeFn decoder(Precision precision) noexcept { return decoder(precision, widest_set()); }
+EncodeFn encoder(Precision precision) noexcept {
+  static const InstructionSet widest = widest_set();
+  return encoder(precision, widest);
+}
+
+DecodeFn decoder(Precision precision) noexcept {
+  static const InstructionSet widest = widest_set();
+  return decoder(precision, widest);
+}
 
 void encode(Precision precision, const float* vector, std::uint32_t dim, std::byte* out) noexcept {
-  static const EncodeFn to_float16 = encoder(Precision::kFloat16);
-  (precision == Precision::kFloat16 ? to_float16 : encoder(precision, InstructionSet::kBaseline))(vector, dim, out);
+  encoder(precision)(vector, dim, out);
 }
 
 void decode(Precision precision, const std::byte* in, std::uint32_t dim, float* out) noexcept {
-  static const DecodeFn from_float16 = decoder(Precision::kFloat16);
-  (precision == Precision::kFloat16 ? from_float16 : decoder(precision, InstructionSet::kBaseline))(in, dim, out);
+  decoder(precision)(in, dim, out);
 }
 
 }  // namespace freshet

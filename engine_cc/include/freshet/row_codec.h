@@ -16,11 +16,12 @@ namespace freshet {
 /// No padding, little endian, no alignment asked of anything. The same vector gives the same bytes, and the same bytes
 /// the same vector, on every instruction set and whether or not the thread flushes subnormals to zero.
 ///
-/// Non-finite elements are a table's business to refuse; here they are only well defined. float16 saturates: a
-/// magnitude above 65504, infinity included, becomes 65504; a NaN stays a NaN. int8 is symmetric with values in -127
-/// .. 127 and scale = max|element| / 127, ties to even: an element is off by at most half a scale. A vector whose
-/// largest magnitude is below 2^-119 has the scale and values 0 (its scale would not be a normal float), infinity
-/// counts as the float before the largest (whose 127 · scale is still finite), and a NaN becomes 0.
+/// float16 saturates: a magnitude above 65504, infinity included, becomes 65504. int8 is symmetric, its values are -127
+/// .. 127 and its scale is max|element| / 127, ties to even; an element is off by at most half a scale. A vector whose
+/// largest magnitude is below 2^-118 has values and scale 0: with a smaller scale, elements that some threads flush to
+/// zero would count. Elements that are not finite are a table's business to refuse, and well defined here: a NaN stays a
+/// NaN in float16 and becomes 0 in int8, where infinity counts as the float before the largest (127 times its scale is
+/// still finite).
 enum class Precision : std::uint8_t { kFloat32, kFloat16, kInt8 };
 
 /// The bytes of one encoded vector of `dim` elements.
