@@ -35,7 +35,7 @@ class AdmitAlways(Document):
 
 
 class AdmitMinCount(Document):
-    """An id earns its row on exactly its `min_count`-th sighting, counted within `window_s` or for ever."""
+    """An id earns its row on exactly its `min_count`-th sighting; with `window_s`, sightings of long ago count for less."""
 
     kind: Literal["min_count"] = "min_count"
     min_count: int = Field(
@@ -45,7 +45,8 @@ class AdmitMinCount(Document):
         default=None,
         ge=1,
         le=MAX_RULE_S,
-        description="only sightings within so many seconds count, by event time; none: all of them",
+        description="every so many seconds the counts of ids that wait are halved, so that a row is earned within a window; "
+        "null: counts never fade",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from engine.spec.document import Document, default_kind
 from engine.spec.initializer import Initializer, Uniform
@@ -21,6 +21,8 @@ Penalty = Annotated[float, Field(ge=0, le=1e6)]
 
 class RowOptimizer(Document):
     """What every optimizer of rows has."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     kind: str
     learning_rate: Rate = Field(default=0.05, description="of a row's every update")

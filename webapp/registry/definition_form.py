@@ -1,69 +1,40 @@
 """The guided form of a model definition: controls made from the specification's own fields, and back to its JSON document.
 
 The form never validates. It turns what was typed into the document the API takes, and the specification judges that; a
-control's HTML name is the dotted path of its field, so a broken rule finds its control by name.
+control's HTML name is the dotted path of its field, so a broken rule finds its control by name. Where the field is one of
+several kinds of a document, the path goes through the kind, as the specification's errors do.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic.fields import FieldInfo
-
-from engine.spec.definition import (
-    DeepFM,
-    DenseAdam,
-    DenseInput,
-    Slot,
-    SparseAdagrad,
-    Sync,
-    Task,
-    Training,
-    TwoTower,
-)
+from engine.spec.definition import DeepFM, DenseAdam, DenseInput, Slot, Sync, Task, Training, TwoTower
 from engine.spec.document import Document
+from engine.spec.retention import Retention
+from engine.spec.serving_copy import ServingCopy
+from engine.spec.sparse_optimizer import SparseOptimizer
+from webapp.registry.controls import Control, controls
+from webapp.registry.field_shapes import Leaf, Part, Variants, shape_of, variants_of
 
 ARCHITECTURES: dict[str, type[Document]] = {"two_tower": TwoTower, "deepfm": DeepFM}
+SPARSE_OPTIMIZERS = variants_of(SparseOptimizer)
 SECTIONS: dict[str, type[Document]] = {
-    "sparse_optimizer": SparseAdagrad,
     "dense_optimizer": DenseAdam,
     "training": Training,
     "sync": Sync,
+    "retention": Retention,
+    "serving": ServingCopy,
 }
 ROWS: dict[str, type[Document]] = {"slots": Slot, "dense": DenseInput, "tasks": Task}
-LABELS = {"hidden": "Hidden units", "dim": "Dim", "shares": "Shares rows with", "log_q_correction": "Log-Q correction"}
-# A list of the page and not options of each row: with every slot naming every other, a page would grow by their square.
-DATALISTS = {"shares": "slot-names"}
+SLOT_RULES = ("admission", "expiry")
 MAX_ROWS = 500
-UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
 
-Kind = Literal["integer", "float", "boolean", "integers", "choice", "text"]
-
-
-@dataclass(frozen=True)
-class Control:
-    """One field on the page. `path` is its name in the document; `value` is what stands in it; `datalist` suggests others."""
-
-    path: str
-    label: str
-    help: str
-    kind: Kind
-    value: str
-    options: list[str] = field(default_factory=list)
-    problem: str = ""
-    datalist: str = ""
-
-    @property
-    def element_id(self) -> str:
-        return "f-" + self.path.replace(".", "-")
-
-    @property
-    def checked(self) -> bool:
-        return self.value == "true"
+_SHARED_BY_OPTIMIZERS = re.compile(
+    rf"^sparse_optimizer\.(?:{'|'.join(SPARSE_OPTIMIZERS.models)})\.({'|'.join(SPARSE_OPTIMIZERS.shared)})(?=\.|$)"
+)
 
 
 def document_from_form(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +47,7 @@ def document_from_form(data: Mapping[str, Any]) -> dict[str, Any]:
     document["architecture"] = {"kind": kind}
     if architecture:
         document["architecture"] |= _read(architecture, f"architecture.{kind}", data)
+    document["sparse_optimizer"] = _read_variant(SPARSE_OPTIMIZERS, "sparse_optimizer", data)
     for name, section in SECTIONS.items():
         document[name] = _read(section, name, data)
     return document
@@ -83,55 +55,50 @@ def document_from_form(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_editable(document: Any) -> bool:
     """Whether the form can show the document: an object whose parts have the shapes the form has rows and sections for."""
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or not isinstance(document.get("architecture", {}), dict):
         return False
-    rows = all(
-        isinstance(document.get(name, []), list) and all(isinstance(row, dict) for row in document.get(name, []))
-        for name in ROWS
+    for name, model in ROWS.items():
+        rows = document.get(name, [])
+        if not isinstance(rows, list) or not all(_fits(model, row) for row in rows):
+            return False
+    return _fits_variant(SPARSE_OPTIMIZERS, document.get("sparse_optimizer", {})) and all(
+        _fits(section, document.get(name, {})) for name, section in SECTIONS.items()
     )
-    return rows and all(isinstance(document.get(name, {}), dict) for name in ("architecture", *SECTIONS))
+
+
+def _fits(model: type[Document], value: Any) -> bool:
+    """Whether every part of the value that the form shows as a part is one."""
+    if not isinstance(value, dict):
+        return False
+    for name, info in model.model_fields.items():
+        shape, inner = shape_of(info), value.get(name)
+        if isinstance(shape, Part) and inner is not None and not _fits(shape.model, inner):
+            return False
+        if isinstance(shape, Variants) and name in value and not _fits_variant(shape, inner):
+            return False
+    return True
+
+
+def _fits_variant(shape: Variants, value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    model = shape.models.get(str(value.get("kind", "")))
+    return model is None or _fits(model, value)
 
 
 def row_controls(
-    name: str, document: Mapping[str, Any], problems: Mapping[str, str], options: Mapping[str, list[str]]
+    name: str,
+    document: Mapping[str, Any],
+    problems: Mapping[str, str],
+    options: Mapping[str, list[str]] | None = None,
+    only: Sequence[str] | None = None,
 ) -> list[list[Control]]:
     """Controls of each row of `slots`, `dense` or `tasks`."""
     rows = document.get(name) or []
-    return [controls(ROWS[name], f"{name}.{index}", row, problems, options=options) for index, row in enumerate(rows)]
-
-
-def controls(
-    model: type[Document],
-    path: str,
-    values: Mapping[str, Any],
-    problems: Mapping[str, str],
-    *,
-    options: Mapping[str, list[str]] | None = None,
-) -> list[Control]:
-    """A control for every field of `model` but its `kind`, filled from `values` or else with the field's default."""
-    made = []
-    for name, info in model.model_fields.items():
-        if name == "kind":
-            continue
-        inner = f"{path}.{name}"
-        value = values[name] if name in values else _default(info)
-        choices = (options or {}).get(name) or _choices(info)
-        text = _text(value)
-        if choices and text and text not in choices:
-            choices = [*choices, text]
-        made.append(
-            Control(
-                path=inner,
-                label=_label(name),
-                help=info.description or "",
-                kind="choice" if choices else _kind(info),
-                value=text,
-                options=choices,
-                problem=problems.get(inner, ""),
-                datalist=DATALISTS.get(name, ""),
-            )
-        )
-    return made
+    return [
+        controls(ROWS[name], f"{name}.{index}", row, problems, options=options, only=only)
+        for index, row in enumerate(rows)
+    ]
 
 
 def problems_by_path(problems: list[dict[str, str]]) -> dict[str, str]:
@@ -139,24 +106,50 @@ def problems_by_path(problems: list[dict[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for problem in problems:
         path = re.sub(r"(\.hidden)\.\d+$", r"\1", problem["field"])
-        found[path] = problem["rule"]
+        found[_SHARED_BY_OPTIMIZERS.sub(r"sparse_optimizer.\1", path)] = problem["rule"]
     return found
 
 
-def _read(model: type[Document], path: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def _read(
+    model: type[Document], path: str, data: Mapping[str, Any], only: Sequence[str] | None = None
+) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for name, info in model.model_fields.items():
-        if name == "kind":
+        if name == "kind" or (only is not None and name not in only):
             continue
-        raw = str(data.get(f"{path}.{name}", "")).strip()
-        kind = _kind(info)
-        if kind == "boolean":
-            read[name] = raw != ""
-        elif kind == "integers":
-            read[name] = [_number(part.strip(), int) for part in raw.split(",") if part.strip()]
-        elif raw:
-            read[name] = _number(raw, int) if kind == "integer" else _number(raw, float) if kind == "float" else raw
+        inner = f"{path}.{name}"
+        shape = shape_of(info)
+        if isinstance(shape, Leaf):
+            value = _read_leaf(shape, str(data.get(inner, "")).strip())
+        elif isinstance(shape, Part):
+            value = _read(shape.model, inner, data) or None
+        else:
+            value = _read_variant(shape, inner, data) or None
+        if value is not None:
+            read[name] = value
     return read
+
+
+def _read_variant(shape: Variants, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing but the shared fields when no kind was posted; the specification then says which kind it is."""
+    kind = str(data.get(f"{path}.kind", "")).strip()
+    read: dict[str, Any] = {"kind": kind} if kind else {}
+    model = shape.models.get(kind)
+    if model is not None:
+        own = [name for name in model.model_fields if name not in shape.shared]
+        read |= _read(model, f"{path}.{kind}", data, own)
+    return read | _read(next(iter(shape.models.values())), path, data, shape.shared)
+
+
+def _read_leaf(shape: Leaf, raw: str) -> Any:
+    """What was typed as the field's type; None for nothing, text for what is no number."""
+    if shape.kind == "boolean":
+        return raw != ""
+    if shape.kind == "integers":
+        return [_number(part.strip(), int) for part in raw.split(",") if part.strip()]
+    if not raw:
+        return None
+    return _number(raw, int) if shape.kind == "integer" else _number(raw, float) if shape.kind == "float" else raw
 
 
 def _indexes(data: Mapping[str, Any], name: str) -> list[int]:
@@ -170,49 +163,3 @@ def _number(raw: str, make: type[int] | type[float]) -> int | float | str:
         return make(raw)
     except ValueError:
         return raw
-
-
-def _kind(info: FieldInfo) -> Kind:
-    annotation = info.annotation
-    if annotation is bool:
-        return "boolean"
-    if annotation is int:
-        return "integer"
-    if annotation is float:
-        return "float"
-    if get_origin(annotation) is list:
-        return "integers"
-    return "text"
-
-
-def _choices(info: FieldInfo) -> list[str]:
-    annotation = info.annotation
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return [str(member.value) for member in annotation]
-    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
-
-
-def _default(info: FieldInfo) -> Any:
-    return "" if info.is_required() else info.get_default(call_default_factory=True)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ", ".join(str(part) for part in value)
-    if isinstance(value, float) and value.is_integer():
-        return f"{value:.0f}"
-    return str(value)
-
-
-def _label(name: str) -> str:
-    """A field's name for people: `interval_s` is "Interval (seconds)"."""
-    if name in LABELS:
-        return LABELS[name]
-    for suffix, unit in UNITS.items():
-        if name.endswith(suffix):
-            return f"{name.removesuffix(suffix).replace('_', ' ').capitalize()} ({unit})"
-    return name.removeprefix("num_").replace("_", " ").capitalize()

@@ -6,17 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webapp.registry.definition_form import ARCHITECTURES, SECTIONS, Control, controls, problems_by_path, row_controls
+from engine.spec.definition import Slot
+from webapp.registry.controls import Control, controls, variant_controls
+from webapp.registry.definition_form import (
+    ARCHITECTURES,
+    SECTIONS,
+    SLOT_RULES,
+    SPARSE_OPTIMIZERS,
+    problems_by_path,
+    row_controls,
+)
 
 ABOUT = {
     "two_tower": ("Two towers", "Retrieval: finds hundreds of items in the whole catalogue."),
     "deepfm": ("DeepFM", "Ranking: scores the items that retrieval found."),
 }
 SECTION_TITLES = {
-    "sparse_optimizer": "Embedding optimizer",
     "dense_optimizer": "Network optimizer",
     "training": "Training",
     "sync": "Parameter sync",
+    "retention": "Memory of embeddings",
+    "serving": "Serving",
 }
 
 
@@ -26,6 +36,15 @@ class ArchitectureChoice:
     title: str
     about: str
     chosen: bool
+    controls: list[Control]
+
+
+@dataclass(frozen=True)
+class SlotRules:
+    """What earns and loses a slot's ids their rows. A slot that shares has its `owner`'s rules, and no controls while it names none."""
+
+    name: str
+    owner: str
     controls: list[Control]
 
 
@@ -49,15 +68,39 @@ def form_context(
     return {
         "document": document,
         "slot_names": names,
-        "slots": row_controls("slots", document, by_path, {"source": slot_sources}),
+        "slots": row_controls("slots", document, by_path, {"source": slot_sources}, only=_slot_fields()),
+        "slot_rules": _slot_rules(document, by_path),
         "dense": row_controls("dense", document, by_path, {"source": dense_sources}),
         "tasks": row_controls("tasks", document, by_path, {"event_type": label_events}),
         "architectures": _architectures(document.get("architecture", {}), by_path),
         "sections": [
-            Section(SECTION_TITLES[name], controls(section, name, document.get(name, {}), by_path))
-            for name, section in SECTIONS.items()
+            Section("Embedding optimizer", _sparse_optimizer(document.get("sparse_optimizer", {}), by_path)),
+            *(
+                Section(SECTION_TITLES[name], controls(section, name, document.get(name, {}), by_path))
+                for name, section in SECTIONS.items()
+            ),
         ],
     }
+
+
+def _slot_fields() -> list[str]:
+    return [name for name in Slot.model_fields if name not in SLOT_RULES]
+
+
+def _slot_rules(document: Mapping[str, Any], by_path: Mapping[str, str]) -> list[SlotRules]:
+    made = []
+    rows = document.get("slots") or []
+    for slot, own in zip(rows, row_controls("slots", document, by_path, only=SLOT_RULES), strict=True):
+        names_rules = slot.get("expiry") or (slot.get("admission") or {}).get("kind", "always") != "always"
+        owner = str(slot.get("shares") or "")
+        made.append(SlotRules(str(slot.get("name") or ""), owner, own if names_rules or not owner else []))
+    return made
+
+
+def _sparse_optimizer(values: Mapping[str, Any], by_path: Mapping[str, str]) -> list[Control]:
+    """A definition that names no optimizer has the specification's."""
+    named = values if values.get("kind") else {"kind": "adagrad", **values}
+    return variant_controls(SPARSE_OPTIMIZERS, "sparse_optimizer", named, by_path, label="Optimizer")
 
 
 def _architectures(chosen: Mapping[str, Any], by_path: Mapping[str, str]) -> list[ArchitectureChoice]:

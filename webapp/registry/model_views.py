@@ -18,6 +18,7 @@ from webapp.core.strict_json import BrokenJson, read_json
 from webapp.registry import selectors, services
 from webapp.registry.definition_form import ARCHITECTURES, document_from_form, is_editable
 from webapp.registry.definition_page import form_context
+from webapp.registry.definition_words import definition_words
 from webapp.registry.differences import differences
 from webapp.registry.first_definition import dense_sources, first_definition, label_events, slot_sources
 from webapp.registry.reading_order import in_reading_order
@@ -43,6 +44,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
     shown = next((version for version in versions if str(version.version) == wanted), versions[0])
     before = next((version for version in versions if version.version < shown.version), None)
     document = in_reading_order(ModelDefinition, shown.document)
+    words = definition_words(document)
     context = {
         "project": project,
         "page": "models",
@@ -51,6 +53,8 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "shown": shown,
         "is_retrieval": shown.document.get("architecture", {}).get("kind") == "two_tower",
         "document": document,
+        "words": words,
+        "slots": [(slot, words.get("slots", {}).get(slot["name"], "")) for slot in document["slots"]],
         "before": before,
         "differences": differences(in_reading_order(ModelDefinition, before.document), document) if before else [],
         "runs": training.runs_of(project=project, model=shown_model)[:RUNS_SHOWN],
@@ -85,7 +89,11 @@ def model_edit(request: HttpRequest, project: Project, name: str) -> HttpRespons
 def model_preview(request: HttpRequest, project: Project) -> HttpResponse:
     """The document that the form's controls make now, and what is still wrong with it."""
     document = document_from_form(request.POST)
-    context = {"document": document, "problems": _problems(project, document)}
+    context = {
+        "document": document,
+        "problems": _problems(project, document),
+        "words": definition_words(document),
+    }
     return render(request, "registry/model_preview.html", context)
 
 
@@ -111,6 +119,9 @@ def _write(request: HttpRequest, project: Project, name: str, *, is_new: bool) -
         }
         return _text_page(request, project, name, _indented(document), [shape], is_new=is_new)
     _change_rows(document, action, argument)
+    if as_text:
+        # the form knows no older spellings: a definition that is one is shown as the specification writes it
+        document = in_reading_order(ModelDefinition, document)
     return _page(request, project, name, document, is_new=is_new)
 
 
@@ -199,6 +210,7 @@ def _page(
         label_events=label_events(schema),
     )
     context["preview_problems"] = _problems(project, document)
+    context["words"] = definition_words(document)
     return render(request, "registry/model_form.html", context, status=400 if problems else 200)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from django.test import Client
 from django.urls import reverse
 
 from engine.spec.definition import ModelDefinition
+from tests.webapp.console.full_definition import FULL_RANKING, SECTIONS, form_of
 from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
-from webapp.registry.definition_form import SECTIONS, document_from_form
+from webapp.registry.definition_form import document_from_form
 from webapp.registry.differences import differences
 from webapp.registry.first_definition import first_definition
 from webapp.registry.models import ModelVersion
@@ -23,37 +23,6 @@ SCHEMA = {
     "items": {"tags": {"type": "string_list"}, "price": {"type": "float"}},
     "events": {"impression": {"role": "impression"}, "click": {"role": "action"}},
 }
-FULL_RANKING: dict[str, Any] = {
-    "slots": [
-        {"name": "user_id", "number": 7, "source": "user.id", "dim": 8, "max_values": 3, "shares": None},
-        {"name": "item_id", "number": 9, "source": "item.id", "dim": 8, "max_values": 4, "shares": None},
-        {"name": "history", "number": 11, "source": "user.history", "dim": 8, "max_values": 5, "shares": "item_id"},
-    ],
-    "dense": [],
-    "tasks": [{"name": "bought", "event_type": "purchase"}],
-    "architecture": {"kind": "deepfm", "hidden": [48, 24, 12], "num_negatives": 9},
-    "sparse_optimizer": {"kind": "adagrad", "learning_rate": 0.02, "initial_accumulator": 0.3, "init_scale": 0.04},
-    "dense_optimizer": {"kind": "adam", "learning_rate": 0.005},
-    "training": {"batch_size": 64, "linger_s": 0.5, "seed": 3, "checkpoint_every_s": 12.5, "evaluate_fraction": 0.25},
-    "sync": {"interval_s": 2.5, "dense_interval_s": 7.5, "snapshot_every_s": 90.0, "max_delta_bytes": 131072},
-}
-
-
-def form_of(document: dict[str, Any]) -> dict[str, str]:
-    """What a browser posts for a definition, written by hand from the form's naming: the dotted path of each field."""
-    posted: dict[str, str] = {}
-    for part in ("slots", "dense", "tasks"):
-        for index, row in enumerate(document[part]):
-            posted |= {f"{part}.{index}.{name}": str(value) for name, value in row.items() if value is not None}
-    architecture = dict(document["architecture"])
-    kind = posted["architecture.kind"] = architecture.pop("kind")
-    for name, value in architecture.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else "on" if value is True else str(value)
-        if value is not False:
-            posted[f"architecture.{kind}.{name}"] = text
-    for section in SECTIONS:
-        posted |= {f"{section}.{name}": str(value) for name, value in document[section].items() if name != "kind"}
-    return posted
 
 
 def posted_by(page: Page) -> dict[str, str]:
@@ -76,11 +45,10 @@ def test_it_fills_the_form_so_that_posting_it_changes_nothing(browser: Client, p
     page = Page(browser.get(reverse("model_edit", args=[project.slug, "ranker"])).content.decode())
     expected = form_of(FULL_RANKING)
     filled = posted_by(page)
-    selects = ("source", "shares", "event_type", "kind", "transform")
+    selects = ("source", "shares", "event_type", "kind", "transform", "evict", "precision")
     for name, value in expected.items():
         if name.rsplit(".", 1)[-1] not in selects:
-            number_or_text = float(value) if value.replace(".", "").isdigit() else value
-            assert (float(filled[name]) if isinstance(number_or_text, float) else filled[name]) == number_or_text, name
+            assert filled[name] == value or float(filled[name]) == float(value), name
     answer = browser.post(reverse("model_edit", args=[project.slug, "ranker"]), expected)
     assert answer.status_code == 302
     assert ModelVersion.objects.filter(model__name="ranker").count() == 1
@@ -88,8 +56,12 @@ def test_it_fills_the_form_so_that_posting_it_changes_nothing(browser: Client, p
 
 def test_it_keeps_every_field_of_the_specification_through_the_form() -> None:
     """A field that the form forgot would come back as its default: none of these is one."""
-    default = ModelDefinition.parse({**FULL_RANKING, **{name: {} for name in SECTIONS}}).as_json()
-    for section in SECTIONS:
+    sections = (*SECTIONS, "sparse_optimizer")
+    optimizer = {"kind": FULL_RANKING["sparse_optimizer"]["kind"]}
+    default = ModelDefinition.parse(
+        {**FULL_RANKING, **{name: {} for name in SECTIONS}, "sparse_optimizer": optimizer}
+    ).as_json()
+    for section in sections:
         for name, value in FULL_RANKING[section].items():
             assert name == "kind" or value != default[section][name], f"{section}.{name} tests nothing"
     assert ModelDefinition.parse(document_from_form(form_of(FULL_RANKING))).as_json() == FULL_RANKING

@@ -1,0 +1,99 @@
+"""A definition that says every field, none at its default where it can be helped, and the form that a browser posts for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FULL_RANKING: dict[str, Any] = {
+    "slots": [
+        {
+            "name": "user_id",
+            "number": 7,
+            "source": "user.id",
+            "dim": 8,
+            "max_values": 3,
+            "shares": None,
+            "admission": {"kind": "min_count", "min_count": 3, "window_s": 86400},
+            "expiry": {"ttl_s": 2592000},
+        },
+        {
+            "name": "item_id",
+            "number": 9,
+            "source": "item.id",
+            "dim": 8,
+            "max_values": 4,
+            "shares": None,
+            "admission": {"kind": "probability", "probability": 0.25},
+            "expiry": None,
+        },
+        {
+            "name": "history",
+            "number": 11,
+            "source": "user.history",
+            "dim": 8,
+            "max_values": 5,
+            "shares": "item_id",
+            "admission": {"kind": "always"},
+            "expiry": None,
+        },
+    ],
+    "dense": [],
+    "tasks": [{"name": "bought", "event_type": "purchase"}],
+    "architecture": {"kind": "deepfm", "hidden": [48, 24, 12], "num_negatives": 9},
+    "sparse_optimizer": {
+        "kind": "adam",
+        "learning_rate": 0.02,
+        "weight_decay": 0.001,
+        "clip_norm": 5.0,
+        "clip_value": 2.5,
+        "initializer": {"kind": "truncated_normal", "scale": 0.04},
+        "beta1": 0.8,
+        "beta2": 0.99,
+        "epsilon": 1e-6,
+    },
+    "dense_optimizer": {"kind": "adam", "learning_rate": 0.005},
+    "training": {"batch_size": 64, "linger_s": 0.5, "seed": 3, "checkpoint_every_s": 12.5, "evaluate_fraction": 0.25},
+    "sync": {"interval_s": 2.5, "dense_interval_s": 7.5, "snapshot_every_s": 90.0, "max_delta_bytes": 131072},
+    "retention": {"max_table_bytes": 2147483648, "evict": "least_often", "max_candidates": 50000},
+    "serving": {"precision": "float16"},
+}
+SECTIONS = ("dense_optimizer", "training", "sync", "retention", "serving")
+OF_EVERY_OPTIMIZER = ("learning_rate", "weight_decay", "clip_norm", "clip_value", "initializer")
+
+
+def form_of(document: dict[str, Any]) -> dict[str, str]:
+    """What a browser posts for a definition, by the form's naming: the dotted path of each field, through the kind where
+    the field is one kind's own.
+    """
+    posted: dict[str, str] = {}
+    for part in ("slots", "dense", "tasks"):
+        for index, row in enumerate(document[part]):
+            for name, value in row.items():
+                posted |= _posted(f"{part}.{index}.{name}", value)
+    posted |= _posted("architecture", document["architecture"])
+    optimizer = document["sparse_optimizer"]
+    shared = {name: optimizer[name] for name in OF_EVERY_OPTIMIZER}
+    own = {name: value for name, value in optimizer.items() if name not in shared}
+    posted |= _posted("sparse_optimizer", own)
+    for name, value in shared.items():
+        posted |= _posted(f"sparse_optimizer.{name}", value)
+    for section in SECTIONS:
+        for name, value in document[section].items():
+            if name != "kind":
+                posted |= _posted(f"{section}.{name}", value)
+    return posted
+
+
+def _posted(path: str, value: Any) -> dict[str, str]:
+    """What is None or False posts nothing, as an empty control and an unticked box do."""
+    if isinstance(value, dict):
+        kind = value.get("kind")
+        inner = f"{path}.{kind}" if kind else path
+        found = {f"{path}.kind": kind} if kind else {}
+        for name, part in value.items():
+            if name != "kind":
+                found |= _posted(f"{inner}.{name}", part)
+        return found
+    if value is None or value is False:
+        return {}
+    return {path: ", ".join(map(str, value)) if isinstance(value, list) else "on" if value is True else str(value)}

@@ -1,0 +1,139 @@
+"""Controls on the page for the fields of a document, filled with what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from engine.spec.document import Document
+from webapp.registry.field_shapes import Kind, Leaf, Part, Variants, default_of, label_of, shape_of
+
+# A list of the page and not options of each row: with every slot naming every other, a page would grow by their square.
+DATALISTS = {"shares": "slot-names"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The controls that only one kind of a document has."""
+
+    kind: str
+    controls: list[Control]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One field on the page. `path` is its name in the form; `value` is what stands in it; `datalist` suggests others.
+
+    A choice between kinds of a document has a group of controls for each kind that has fields of its own.
+    """
+
+    path: str
+    label: str
+    help: str
+    kind: Kind
+    value: str
+    options: list[str] = field(default_factory=list)
+    problem: str = ""
+    datalist: str = ""
+    groups: list[Group] = field(default_factory=list)
+
+    @property
+    def element_id(self) -> str:
+        return "f-" + self.path.replace(".", "-")
+
+    @property
+    def checked(self) -> bool:
+        return self.value == "true"
+
+
+def controls(
+    model: type[Document],
+    path: str,
+    values: Mapping[str, Any],
+    problems: Mapping[str, str],
+    *,
+    options: Mapping[str, list[str]] | None = None,
+    only: Sequence[str] | None = None,
+) -> list[Control]:
+    """A control for every field of `model` (or those of `only`) but its `kind`, filled from `values` or else with the default."""
+    made: list[Control] = []
+    for name, info in model.model_fields.items():
+        if name == "kind" or (only is not None and name not in only):
+            continue
+        inner = f"{path}.{name}"
+        value = values[name] if name in values else default_of(info)
+        shape = shape_of(info)
+        if isinstance(shape, Variants):
+            # an object that does not say its kind is of the default's
+            usual = _as_mapping(default_of(info)).get("kind", "")
+            given = {"kind": usual, **_as_mapping(value)}
+            made += variant_controls(shape, inner, given, problems, label=label_of(name), help=info.description or "")
+        elif isinstance(shape, Part):
+            made += controls(shape.model, inner, _as_mapping(value), problems)
+        else:
+            offered = (options or {}).get(name) or list(shape.choices)
+            made.append(_leaf(shape, inner, info, _text(value), options=offered, problem=problems.get(inner, "")))
+    return made
+
+
+def variant_controls(
+    shape: Variants, path: str, value: Any, problems: Mapping[str, str], *, label: str, help: str = ""
+) -> list[Control]:
+    """The choice between kinds, with each kind's own controls in a group; and the controls that every kind has."""
+    values = _as_mapping(value)
+    kinds = list(shape.models)
+    kind = str(values.get("kind", ""))
+    groups = []
+    for each, model in shape.models.items():
+        own = [name for name in model.model_fields if name not in shape.shared]
+        inner = controls(model, f"{path}.{each}", values if each == kind else {}, problems, only=own)
+        if inner:
+            groups.append(Group(each, inner))
+    choice = Control(
+        path=f"{path}.kind",
+        label=label,
+        help=help,
+        kind="choice",
+        value=kind,
+        options=kinds if not kind or kind in kinds else [*kinds, kind],
+        problem=problems.get(path, ""),
+        groups=groups,
+    )
+    chosen = shape.models.get(kind) or shape.models[kinds[0]]
+    return [choice, *controls(chosen, path, values, problems, only=shape.shared)]
+
+
+def _leaf(shape: Leaf, path: str, info: FieldInfo, text: str, *, options: list[str], problem: str) -> Control:
+    name = path.rpartition(".")[2]
+    return Control(
+        path=path,
+        label=label_of(name),
+        help=info.description or "",
+        kind="choice" if options else shape.kind,
+        value=text,
+        options=[*options, text] if options and text and text not in options else options,
+        problem=problem,
+        datalist=DATALISTS.get(name, ""),
+    )
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    """A part's values: a default as JSON; nothing for an absent part or one of another shape."""
+    if isinstance(value, Document):
+        return value.as_json()
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    return str(value)

@@ -1,0 +1,127 @@
+"""What a model definition says, in words: what earns and loses an embedding its row, how rows learn, and what memory they take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.errors import InvalidDocument
+from engine.spec.definition import ModelDefinition, Slot
+from engine.spec.initializer import Constant, Initializer, Uniform, Zeros
+from engine.spec.retention import Evict, Retention
+from engine.spec.slot import Admission, AdmitMinCount, AdmitProbability, Expiry
+from engine.spec.sparse_optimizer import SparseOptimizer
+
+OPTIMIZER_TITLES = {
+    "sgd": "SGD",
+    "momentum": "Momentum",
+    "adagrad": "Adagrad",
+    "adam": "Adam",
+    "amsgrad": "AMSGrad",
+    "adadelta": "AdaDelta",
+    "rmsprop": "RMSprop",
+    "ftrl": "FTRL-proximal",
+    "group_ftrl": "FTRL with group lasso",
+}
+EVICTED_FIRST = {
+    Evict.LEAST_RECENT: "rows unseen for longest go first",
+    Evict.LEAST_OFTEN: "rows seen least often go first",
+}
+_PERIODS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+_BINARY_UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def period(seconds: int) -> str:
+    """Whole seconds exactly, in days, hours, minutes and seconds: 5400 is "1 hour 30 minutes"."""
+    words = []
+    for size, unit in _PERIODS:
+        number, seconds = divmod(seconds, size)
+        if number:
+            words.append(f"{number:,} {unit}{'s' if number > 1 else ''}")
+    return " ".join(words) or "0 seconds"
+
+
+def each(seconds: int) -> str:
+    """A period after "every": "day", "7 days"."""
+    words = period(seconds)
+    return words.removeprefix("1 ") if words.count(" ") == 1 else words
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 1,000th."""
+    last = number % 10 if number // 10 % 10 != 1 else 0
+    return f"{number:,}{({1: 'st', 2: 'nd', 3: 'rd'}).get(last, 'th')}"
+
+
+def admission_words(admission: Admission) -> str:
+    if isinstance(admission, AdmitMinCount):
+        fading = "" if admission.window_s is None else f", counts halving every {each(admission.window_s)}"
+        return f"admitted on its {ordinal(admission.min_count)} sighting{fading}"
+    if isinstance(admission, AdmitProbability):
+        return f"admitted with a chance of {admission.probability * 100:.6g}% at each sighting"
+    return "admitted on its 1st sighting"
+
+
+def expiry_words(expiry: Expiry | None) -> str:
+    return "never expires" if expiry is None else f"expires after {period(expiry.ttl_s)} unseen"
+
+
+def slot_words(slot: Slot) -> str:
+    """The slot's rules for its rows; of one that shares, whose rows they are."""
+    if slot.shares is not None:
+        return f"shares the rows of {slot.shares}"
+    return f"{admission_words(slot.admission)}; {expiry_words(slot.expiry)}"
+
+
+def optimizer_words(optimizer: SparseOptimizer) -> str:
+    """Its name, its rate and its own settings: "Adagrad, learning rate 0.05, initial accumulator 0.1"."""
+    words = [OPTIMIZER_TITLES[optimizer.kind], f"learning rate {optimizer.learning_rate:g}"]
+    for name, value in optimizer.as_json().items():
+        if name in ("kind", "learning_rate", "initializer") or value in (None, False, 0):
+            continue
+        title = name.replace("_", " ")
+        words.append(title if value is True else f"{title} {value:g}")
+    return ", ".join(words)
+
+
+def initializer_words(initializer: Initializer) -> str:
+    if isinstance(initializer, Zeros):
+        return "zeros"
+    if isinstance(initializer, Constant):
+        return f"all {initializer.scale:g}"
+    if isinstance(initializer, Uniform):
+        return f"uniform in ±{initializer.scale:g}"
+    cut = ", cut at two of it" if initializer.kind == "truncated_normal" else ""
+    return f"normal with standard deviation {initializer.scale:g}{cut}"
+
+
+def retention_words(retention: Retention) -> str:
+    if retention.max_table_bytes is None:
+        return "no limit"
+    return f"{binary_size(retention.max_table_bytes)}; {EVICTED_FIRST[retention.evict]}"
+
+
+def binary_size(num_bytes: int) -> str:
+    """Exact where a binary unit divides it, as budgets are given: 2147483648 is "2 GiB"; else to four digits."""
+    for size, unit in _BINARY_UNITS:
+        if num_bytes >= size:
+            return f"{num_bytes / size:.4g} {unit}"
+    return f"{num_bytes} B"
+
+
+def definition_words(document: Any) -> dict[str, Any]:
+    """`slots` (words by slot name), `ruled` (those of slots with a rule of their own), `optimizer`, `new_rows`, `memory` and
+    `precision`; empty for what is no definition.
+    """
+    try:
+        definition = ModelDefinition.parse(document)
+    except InvalidDocument:
+        return {}
+    ruled = [slot for slot in definition.slots if slot.expiry is not None or slot.admission.kind != "always"]
+    return {
+        "slots": {slot.name: slot_words(slot) for slot in definition.slots},
+        "ruled": {slot.name: slot_words(slot) for slot in ruled},
+        "optimizer": optimizer_words(definition.sparse_optimizer),
+        "new_rows": initializer_words(definition.sparse_optimizer.initializer),
+        "memory": retention_words(definition.retention),
+        "precision": definition.serving.precision.value,
+    }
