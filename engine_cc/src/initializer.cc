@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "freshet/dispatch.h"
 #include "freshet/mix.h"
 #include "normal_quantile.h"
 
@@ -38,7 +39,7 @@ class Draws {
 };
 
 /// The middle of one of 2^24 equal intervals, so that the distribution is symmetric and exact in a float.
-void fill_uniform(float scale, Draws draws, float* vector, std::uint32_t dim) noexcept {
+FRESHET_CLONES void fill_uniform(float scale, Draws draws, float* vector, std::uint32_t dim) noexcept {
   const float step = scale * 0x1p-24F;
   for (std::uint32_t i = 0; i < dim; ++i) {
     const auto bits = static_cast<std::int32_t>(draws.next() >> 40);
@@ -47,7 +48,8 @@ void fill_uniform(float scale, Draws draws, float* vector, std::uint32_t dim) no
 }
 
 /// `share` is the probability that is kept around the middle.
-void fill_normal(double scale, double share, Draws draws, float* vector, std::uint32_t dim) noexcept {
+FRESHET_CLONES void fill_normal(double scale, double share, Draws draws, float* vector,
+                                std::uint32_t dim) noexcept {
   for (std::uint32_t i = 0; i < dim; ++i) {
     vector[i] = static_cast<float>(normal_quantile(draws.next_centred() * share) * scale);
   }
