@@ -78,8 +78,10 @@ void check_kind(const OptimizerOptions& options) {
       require_fraction("beta1", options.beta1);
       require_fraction("beta2", options.beta2);
       return require_positive("epsilon", options.epsilon);
-    case OptimizerKind::kAdadelta:
     case OptimizerKind::kRmsprop:
+      require_fraction("momentum", options.momentum);
+      [[fallthrough]];
+    case OptimizerKind::kAdadelta:
       require_fraction("rho", options.rho);
       return require_positive("epsilon", options.epsilon);
     case OptimizerKind::kFtrl:

@@ -141,7 +141,8 @@ auto with_family(const OptimizerOptions& options, Take take) noexcept {
     case OptimizerKind::kAdadelta:
       return take(ElementWise<rules::Adadelta>{});
     case OptimizerKind::kRmsprop:
-      return take(ElementWise<rules::Rmsprop>{});
+      return options.momentum > 0 ? take(ElementWise<rules::RmspropWithMomentum>{})
+                                  : take(ElementWise<rules::Rmsprop>{});
     case OptimizerKind::kFtrl:
       return square_root ? take(ElementWise<rules::Ftrl<true>>{}) : take(ElementWise<rules::Ftrl<false>>{});
     case OptimizerKind::kGroupFtrl:

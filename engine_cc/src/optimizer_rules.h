@@ -158,8 +158,23 @@ struct Rmsprop : SquareAverage {
 
   Coordinate<2> step(float g, Coordinate<2> x) const noexcept {
     const float e = average(x[1], g);
-    return {x[0] - decay * x[0] - rate * g / (std::sqrt(e) + epsilon), e};
+    return {x[0] - decay * x[0] - rate * g / std::sqrt(e + epsilon), e};
   }
+};
+
+struct RmspropWithMomentum : SquareAverage {
+  static constexpr std::size_t kVectors = 3;
+
+  RmspropWithMomentum(const OptimizerOptions& options, float learning_rate, const float* scalars) noexcept
+      : SquareAverage(options, learning_rate, scalars), momentum(options.momentum) {}
+
+  Coordinate<3> step(float g, Coordinate<3> x) const noexcept {
+    const float e = average(x[1], g);
+    const float v = momentum * x[2] + g / std::sqrt(e + epsilon);
+    return {x[0] - decay * x[0] - rate * v, e, v};
+  }
+
+  float momentum;
 };
 
 /// What both FTRLs do before they shrink. State: z, n, then 1/r of the row's last step.

@@ -76,7 +76,8 @@ class ReferenceRow {
       }
       case OptimizerKind::kRmsprop:
         a_[i] = rho * a_[i] + (1 - rho) * g * g;
-        return rate * g / (std::sqrt(a_[i]) + epsilon);
+        b_[i] = momentum * b_[i] + g / std::sqrt(a_[i] + epsilon);
+        return rate * b_[i];
       default:
         return rate * g;
     }

@@ -96,8 +96,9 @@ void test_each_optimizer_follows_its_paper_over_many_steps() {
   }
 }
 
-void test_nesterov_momentum_follows_its_paper() {
+void test_nesterov_and_rmsprop_without_velocity_follow_their_papers() {
   for (const std::size_t dim : {1, 16, 17}) {
+    check_against_reference({.kind = OptimizerKind::kRmsprop, .momentum = 0}, dim, 2e-5);
     check_against_reference({.kind = OptimizerKind::kMomentum, .momentum = 0.8F, .nesterov = true}, dim,
                             2e-5);
   }
@@ -133,9 +134,15 @@ void test_first_steps_by_hand() {
   // n: 7 + 9 = 16; w: 1 - 0.5·3/4.
   CHECK((after({.kind = OptimizerKind::kAdagrad, .initial_accumulator = 7}, {3}, 1, 0.5F) ==
          Floats{0.625F, 16}));
-  // Average square: 0.75·0 + 0.25·16 = 4; w: 1 - 0.5·4/(2 + 2).
-  CHECK((after({.kind = OptimizerKind::kRmsprop, .epsilon = 2, .rho = 0.75F}, {4}, 1, 0.5F) ==
-         Floats{0.5F, 4}));
+  // E: 0.25·16 = 4, to which epsilon makes 16; w: 1 - 0.5·4/4. With a velocity, which is 4/4 at first: the same;
+  // then E: 0.75·4 + 0.25·g² with g = 6 is 12, with epsilon 24.
+  OptimizerOptions rmsprop{.kind = OptimizerKind::kRmsprop, .momentum = 0, .epsilon = 12, .rho = 0.75F};
+  CHECK((after(rmsprop, {4}, 1, 0.5F) == Floats{0.5F, 4}));
+  rmsprop.momentum = 0.5F;
+  CHECK((after(rmsprop, {4}, 1, 0.5F) == Floats{0.5F, 4, 1}));
+  const Floats twice = after(rmsprop, {4, 6}, 1, 0.5F);
+  CHECK(twice[1] == 12 && std::fabs(twice[2] - (0.5F + 6 / std::sqrt(24.0F))) < 1e-6F);
+  CHECK(std::fabs(twice[0] - (0.5F - 0.5F * twice[2])) < 1e-6F);
   // E: 0.25·7.5² = 14.0625, to which epsilon makes 16; d: 7.5·√epsilon/√16.
   const Floats adadelta =
       after({.kind = OptimizerKind::kAdadelta, .epsilon = 1.9375F, .rho = 0.75F}, {7.5F}, 1, 1);
@@ -298,7 +305,7 @@ void test_the_state_of_a_row_has_the_size_and_start_it_says() {
   CHECK(start(OptimizerKind::kAdam) == Floats(6, 0.0F));
   CHECK(start(OptimizerKind::kAmsgrad) == Floats(8, 0.0F));
   CHECK(start(OptimizerKind::kAdadelta) == Floats(4, 0.0F));
-  CHECK((start(OptimizerKind::kRmsprop) == Floats{0, 0}));
+  CHECK(start(OptimizerKind::kRmsprop) == Floats(4, 0.0F));
   CHECK((start(OptimizerKind::kFtrl) == Floats{0, 0, 0.5F, 0.5F, 0}));
   CHECK((start(OptimizerKind::kGroupFtrl) == Floats{0, 0, 0.5F, 0.5F, 0}));
 }
@@ -323,6 +330,8 @@ void test_wrong_options_are_refused_by_name_rule_and_value() {
         "initial_accumulator must be finite and positive, received nan");
   CHECK(refusal({.kind = K::kMomentum, .momentum = 1}) ==
         "momentum must be at least 0 and below 1, received 1");
+  CHECK(refusal({.kind = K::kRmsprop, .momentum = -1}) ==
+        "momentum must be at least 0 and below 1, received -1");
   CHECK(refusal({.kind = K::kAdam, .beta1 = -0.1F}) == "beta1 must be at least 0 and below 1, received -0.1");
   CHECK(refusal({.kind = K::kAmsgrad, .beta2 = 1.5F}) ==
         "beta2 must be at least 0 and below 1, received 1.5");
@@ -377,7 +386,8 @@ void test_the_bits_of_every_optimizer_never_change() {
       {{.kind = K::kAdam, .weight_decay = 0.1F}, 0xA2E4D944AF88BB7CULL},
       {{.kind = K::kAmsgrad}, 0x792505BC8E04F87FULL},
       {{.kind = K::kAdadelta}, 0xD4D2F9D9DE534607ULL},
-      {{.kind = K::kRmsprop}, 0xDA48E12FD97EBA40ULL},
+      {{.kind = K::kRmsprop}, 0x1E8A012A35E42B4FULL},
+      {{.kind = K::kRmsprop, .momentum = 0}, 0xAE69B6A3846F7CA6ULL},
       {{.kind = K::kFtrl, .l1 = 0.5F, .l2 = 0.1F}, 0xB716A4AE4B39DC59ULL},
       {{.kind = K::kFtrl, .l1 = 0.5F, .learning_rate_power = -0.4F}, 0xE2CA8266DE456BA3ULL},
       {{.kind = K::kGroupFtrl, .l1 = 0.5F, .beta = 1.0F}, 0xBBAFAC04C202EAC9ULL},
@@ -398,7 +408,7 @@ void test_the_bits_of_every_optimizer_never_change() {
 
 int main() {
   test_each_optimizer_follows_its_paper_over_many_steps();
-  test_nesterov_momentum_follows_its_paper();
+  test_nesterov_and_rmsprop_without_velocity_follow_their_papers();
   test_both_ftrls_follow_their_paper_with_l1_l2_beta_and_another_power();
   test_first_steps_by_hand();
   test_a_rows_first_adam_step_is_its_rate_however_large_the_gradient();

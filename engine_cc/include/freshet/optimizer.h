@@ -16,7 +16,8 @@ namespace freshet {
 ///   kAmsgrad    as Adam with the greatest v so far in place of v                          (Reddi, Kale, Kumar, 2018)
 ///   kAdadelta   E = rho·E + (1-rho)·g²;  d = g·√(D + epsilon)/√(E + epsilon);
 ///               D = rho·D + (1-rho)·d²;  w -= r·d                                         (Zeiler, 2012)
-///   kRmsprop    E = rho·E + (1-rho)·g²;  w -= r·g/(√E + epsilon), no momentum             (Tieleman and Hinton, 2012)
+///   kRmsprop    E = rho·E + (1-rho)·g²;  d = g/√(E + epsilon);  w -= r·d, or with
+///               momentum > 0 v = momentum·v + d;  w -= r·v                                (Tieleman and Hinton, 2012)
 ///   kFtrl       FTRL-proximal, L1 for each coordinate                                     (McMahan et al., 2013)
 ///   kGroupFtrl  the same with a group lasso: L1 of the row's norm                         (Yuan and Lin, 2006)
 ///
@@ -56,7 +57,7 @@ OptimizerKind optimizer_kind_of(std::string_view name);
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::kAdagrad;
   float initial_accumulator = 0.1F;   // n of a new row: Adagrad > 0; FTRL >= 0, and > 0 unless beta is
-  float momentum = 0.9F;              // momentum: [0, 1)
+  float momentum = 0.9F;              // momentum, RMSprop: [0, 1); at 0 RMSprop keeps no velocity
   bool nesterov = false;              // momentum only
   float beta1 = 0.9F;                 // Adam, AMSGrad: [0, 1)
   float beta2 = 0.999F;               // Adam, AMSGrad: [0, 1)
@@ -85,7 +86,8 @@ class Optimizer {
   static constexpr std::uint32_t kMaxDim = 4096;
 
   /// For rows of `dim` floats, 1 to kMaxDim. Throws std::invalid_argument naming the field, its rule and what was
-  /// received; a field that the kind would ignore is refused unless it has its default or the default is not 0.
+  /// received. l1, l2, beta and nesterov are refused where the kind would ignore them, lest they be thought to work;
+  /// the other fields that a kind ignores, which are never 0, are not looked at.
   Optimizer(const OptimizerOptions& options, std::uint32_t dim);
 
   const OptimizerOptions& options() const noexcept { return options_; }
@@ -99,7 +101,7 @@ class Optimizer {
 
   /// One step. `row` is vector[dim] and its state; `gradient` has `dim` floats, the sum over the row's positions, and
   /// does not overlap the row. `learning_rate` is finite and positive. False, with the row as it was, when the gradient
-  /// is not finite or the vector or the state would cease to be. O(dim), no allocation; at most 80 KiB of stack.
+  /// is not finite or the vector or the state would cease to be. O(dim), no allocation; at most 96 KiB of stack.
   bool update(float* row, const float* gradient, float learning_rate) const noexcept {
     return clips_ ? update_clipped(row, gradient, learning_rate)
                   : kernel_(options_, dim_, row, gradient, learning_rate);
