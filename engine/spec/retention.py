@@ -23,7 +23,7 @@ class Retention(Document):
         default=None,
         ge=2**20,
         le=2**46,
-        description="memory of all the model's tables while training; when it is reached, rows are evicted. None: no limit",
+        description="memory of all the model's tables while training; when it is reached, rows go. Without it: no limit",
     )
     evict: Evict = Field(
         default=Evict.LEAST_RECENT,
@@ -33,5 +33,5 @@ class Retention(Document):
         default=2**22,
         ge=2**10,
         le=2**32,
-        description="ids that may wait for admission at once, 16 bytes each; beyond it the stalest lose their counts",
+        description="ids counted at once that wait for admission; beyond it ids with the lowest counts are forgotten and begin anew",
     )

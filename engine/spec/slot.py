@@ -46,7 +46,7 @@ class AdmitMinCount(Document):
         ge=1,
         le=MAX_RULE_S,
         description="every so many seconds the counts of ids that wait are halved, so that a row is earned within a window; "
-        "null: counts never fade",
+        "without it counts never fade",
     )
 
 

@@ -81,7 +81,8 @@ class TrainStep:
         return StepResult(float(loss), scores.numpy(), labels.numpy(), finite)
 
     def _apply(self, sparse: SparseBatch, gradients: dict[str, Any]) -> None:
-        learning_rate = self._definition.sparse_optimizer.learning_rate
+        # Adam's count includes this step, and travels with the checkpoint
+        learning_rate = self._definition.sparse_optimizer.learning_rate.at(self._adam.num_steps - 1)
         for table, each in sparse.unique.items():
             self._store.tables[table].apply_gradients(each.fids, gradients[table].numpy(), learning_rate)
 

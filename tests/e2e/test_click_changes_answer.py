@@ -108,7 +108,7 @@ def create_model(page: Page) -> None:
     page.goto("/p/tea-shop/models/new")
     page.get_by_label("Name", exact=True).fill("finder")
     page.locator('[name="training.batch_size"]').fill("32")
-    page.locator('[name="sparse_optimizer.learning_rate"]').fill("0.2")
+    page.locator('[name="sparse_optimizer.learning_rate.value"]').fill("0.2")
     page.locator('[name="sync.interval_s"]').fill("0.5")
     page.locator('[name="training.batch_size"]').press("Tab")
     expect(page.locator("#preview")).to_contain_text('"batch_size": 32')

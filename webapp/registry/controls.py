@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from engine.spec.document import Document
 from webapp.registry.field_shapes import Kind, Leaf, Part, Variants, default_of, label_of, shape_of
+from webapp.registry.kind_titles import title_of
 
 # A list of the page and not options of each row: with every slot naming every other, a page would grow by their square.
 DATALISTS = {"shares": "slot-names"}
@@ -45,6 +46,11 @@ class Control:
         return "f-" + self.path.replace(".", "-")
 
     @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Each option and what the page calls it."""
+        return [(option, title_of(option)) for option in self.options]
+
+    @property
     def checked(self) -> bool:
         return self.value == "true"
 
@@ -57,39 +63,51 @@ def controls(
     *,
     options: Mapping[str, list[str]] | None = None,
     only: Sequence[str] | None = None,
+    at: str | None = None,
 ) -> list[Control]:
-    """A control for every field of `model` (or those of `only`) but its `kind`, filled from `values` or else with the default."""
+    """A control for every field of `model` (or those of `only`) but its `kind`, filled from `values` or else with the default.
+
+    `at` is the path by which the specification's `problems` name `model`, where it differs from the form's own.
+    """
     made: list[Control] = []
     for name, info in model.model_fields.items():
         if name == "kind" or (only is not None and name not in only):
             continue
-        inner = f"{path}.{name}"
+        inner, inner_at = f"{path}.{name}", f"{at or path}.{name}"
         value = values[name] if name in values else default_of(info)
         shape = shape_of(info)
         if isinstance(shape, Variants):
             # an object that does not say its kind is of the default's
-            usual = _as_mapping(default_of(info)).get("kind", "")
-            given = {"kind": usual, **_as_mapping(value)}
-            made += variant_controls(shape, inner, given, problems, label=label_of(name), help=info.description or "")
+            given = {"kind": as_mapping(default_of(info)).get("kind", ""), **as_mapping(value)}
+            text = {"label": label_of(name), "help": info.description or ""}
+            made += variant_controls(shape, inner, given, problems, at=inner_at, **text)
         elif isinstance(shape, Part):
-            made += controls(shape.model, inner, _as_mapping(value), problems)
+            made += controls(shape.model, inner, as_mapping(value), problems, at=inner_at)
         else:
             offered = (options or {}).get(name) or list(shape.choices)
-            made.append(_leaf(shape, inner, info, _text(value), options=offered, problem=problems.get(inner, "")))
+            made.append(_leaf(shape, inner, info, _text(value), options=offered, problem=problems.get(inner_at, "")))
     return made
 
 
 def variant_controls(
-    shape: Variants, path: str, value: Any, problems: Mapping[str, str], *, label: str, help: str = ""
+    shape: Variants,
+    path: str,
+    values: Mapping[str, Any],
+    problems: Mapping[str, str],
+    *,
+    label: str,
+    help: str = "",
+    at: str | None = None,
 ) -> list[Control]:
     """The choice between kinds, with each kind's own controls in a group; and the controls that every kind has."""
-    values = _as_mapping(value)
+    at = at or path
     kinds = list(shape.models)
     kind = str(values.get("kind", ""))
     groups = []
     for each, model in shape.models.items():
         own = [name for name in model.model_fields if name not in shape.shared]
-        inner = controls(model, f"{path}.{each}", values if each == kind else {}, problems, only=own)
+        given = values if each == kind else {}
+        inner = controls(model, f"{path}.{each}", given, problems, only=own, at=f"{at}.{each}")
         if inner:
             groups.append(Group(each, inner))
     choice = Control(
@@ -99,11 +117,20 @@ def variant_controls(
         kind="choice",
         value=kind,
         options=kinds if not kind or kind in kinds else [*kinds, kind],
-        problem=problems.get(path, ""),
+        problem=problems.get(at, "") or problems.get(f"{at}.{kind}", ""),
         groups=groups,
     )
     chosen = shape.models.get(kind) or shape.models[kinds[0]]
-    return [choice, *controls(chosen, path, values, problems, only=shape.shared)]
+    return [choice, *controls(chosen, path, values, problems, only=shape.shared, at=f"{at}.{kind}")]
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """A part's values: a default as JSON, a bare number as the constant it stands for; nothing for what is absent."""
+    if isinstance(value, Document):
+        return value.as_json()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"kind": "constant", "value": value}
+    return value if isinstance(value, Mapping) else {}
 
 
 def _leaf(shape: Leaf, path: str, info: FieldInfo, text: str, *, options: list[str], problem: str) -> Control:
@@ -118,13 +145,6 @@ def _leaf(shape: Leaf, path: str, info: FieldInfo, text: str, *, options: list[s
         problem=problem,
         datalist=DATALISTS.get(name, ""),
     )
-
-
-def _as_mapping(value: Any) -> Mapping[str, Any]:
-    """A part's values: a default as JSON; nothing for an absent part or one of another shape."""
-    if isinstance(value, Document):
-        return value.as_json()
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: Any) -> str:

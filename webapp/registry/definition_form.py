@@ -1,8 +1,8 @@
 """The guided form of a model definition: controls made from the specification's own fields, and back to its JSON document.
 
 The form never validates. It turns what was typed into the document the API takes, and the specification judges that; a
-control's HTML name is the dotted path of its field, so a broken rule finds its control by name. Where the field is one of
-several kinds of a document, the path goes through the kind, as the specification's errors do.
+control's HTML name is the dotted path of its field. Where a document has one of several kinds, the path of a field that only
+this kind has goes through the kind.
 """
 
 from __future__ import annotations
@@ -31,10 +31,6 @@ SECTIONS: dict[str, type[Document]] = {
 ROWS: dict[str, type[Document]] = {"slots": Slot, "dense": DenseInput, "tasks": Task}
 SLOT_RULES = ("admission", "expiry")
 MAX_ROWS = 500
-
-_SHARED_BY_OPTIMIZERS = re.compile(
-    rf"^sparse_optimizer\.(?:{'|'.join(SPARSE_OPTIMIZERS.models)})\.({'|'.join(SPARSE_OPTIMIZERS.shared)})(?=\.|$)"
-)
 
 
 def document_from_form(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,6 +76,8 @@ def _fits(model: type[Document], value: Any) -> bool:
 
 
 def _fits_variant(shape: Variants, value: Any) -> bool:
+    if isinstance(value, int | float) and "constant" in shape.models:
+        return True
     if not isinstance(value, dict):
         return False
     model = shape.models.get(str(value.get("kind", "")))
@@ -106,7 +104,7 @@ def problems_by_path(problems: list[dict[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for problem in problems:
         path = re.sub(r"(\.hidden)\.\d+$", r"\1", problem["field"])
-        found[_SHARED_BY_OPTIMIZERS.sub(r"sparse_optimizer.\1", path)] = problem["rule"]
+        found[path] = problem["rule"]
     return found
 
 

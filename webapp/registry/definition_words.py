@@ -7,21 +7,12 @@ from typing import Any
 from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition, Slot
 from engine.spec.initializer import Constant, Initializer, Uniform, Zeros
+from engine.spec.learning_rate import ConstantRate, LearningRate
 from engine.spec.retention import Evict, Retention
 from engine.spec.slot import Admission, AdmitMinCount, AdmitProbability, Expiry
 from engine.spec.sparse_optimizer import SparseOptimizer
+from webapp.registry.kind_titles import title_of
 
-OPTIMIZER_TITLES = {
-    "sgd": "SGD",
-    "momentum": "Momentum",
-    "adagrad": "Adagrad",
-    "adam": "Adam",
-    "amsgrad": "AMSGrad",
-    "adadelta": "AdaDelta",
-    "rmsprop": "RMSprop",
-    "ftrl": "FTRL-proximal",
-    "group_ftrl": "FTRL with group lasso",
-}
 EVICTED_FIRST = {
     Evict.LEAST_RECENT: "rows unseen for longest go first",
     Evict.LEAST_OFTEN: "rows seen least often go first",
@@ -74,13 +65,23 @@ def slot_words(slot: Slot) -> str:
 
 def optimizer_words(optimizer: SparseOptimizer) -> str:
     """Its name, its rate and its own settings: "Adagrad, learning rate 0.05, initial accumulator 0.1"."""
-    words = [OPTIMIZER_TITLES[optimizer.kind], f"learning rate {optimizer.learning_rate:g}"]
+    words = [title_of(optimizer.kind), f"learning rate {rate_words(optimizer.learning_rate)}"]
     for name, value in optimizer.as_json().items():
         if name in ("kind", "learning_rate", "initializer") or value in (None, False, 0):
             continue
         title = name.replace("_", " ")
         words.append(title if value is True else f"{title} {value:g}")
     return ", ".join(words)
+
+
+def rate_words(rate: LearningRate) -> str:
+    """As "0.05 after rising over 100 steps, falling to 0.001 in 10,000 steps (cosine)"."""
+    words = f"{rate.value:g}"
+    if rate.warmup_steps:
+        words += f" after rising over {rate.warmup_steps:,} steps"
+    if not isinstance(rate, ConstantRate):
+        words += f", falling to {rate.final:g} in {rate.decay_steps:,} steps ({rate.kind})"
+    return words
 
 
 def initializer_words(initializer: Initializer) -> str:

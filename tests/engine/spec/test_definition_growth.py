@@ -45,9 +45,13 @@ def test_what_an_older_definition_leaves_out_is_todays_behaviour() -> None:
     for slot in definition.slots:
         assert (slot.admission, slot.expiry) == (AdmitAlways(), None)
     assert definition.sparse_optimizer == SparseAdagrad(
-        learning_rate=0.05, initial_accumulator=0.1, initializer=Uniform(scale=0.01)
+        learning_rate=0.05,
+        initial_accumulator=0.1,
+        initializer=Uniform(scale=0.01),
+        weight_decay=0.0,
+        clip_norm=None,
+        clip_value=None,
     )
-    assert (definition.sparse_optimizer.weight_decay, definition.sparse_optimizer.clip_norm) == (0.0, None)
     assert definition.retention.max_table_bytes is None
     assert definition.serving.precision == "float32"
 

@@ -12,17 +12,17 @@ from engine.spec.definition import ModelDefinition
 from engine.spec.sparse_optimizer import SparseOptimizer
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "sgd": {},
-    "momentum": {"momentum": 0.5, "nesterov": True},
-    "adagrad": {"initial_accumulator": 0.3},
-    "adam": {"beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
-    "amsgrad": {"beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
-    "adadelta": {"rho": 0.8, "epsilon": 1e-3},
-    "rmsprop": {"rho": 0.8, "momentum": 0.1, "epsilon": 1e-3},
+    "sgd": {"weight_decay": 0.01},
+    "momentum": {"weight_decay": 0.01, "momentum": 0.5, "nesterov": True},
+    "adagrad": {"weight_decay": 0.01, "initial_accumulator": 0.3},
+    "adam": {"weight_decay": 0.01, "beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
+    "amsgrad": {"weight_decay": 0.01, "beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
+    "adadelta": {"weight_decay": 0.01, "rho": 0.8, "epsilon": 1e-3},
+    "rmsprop": {"weight_decay": 0.01, "rho": 0.8, "epsilon": 1e-3},
     "ftrl": {"l1": 0.5, "l2": 0.1, "beta": 1.0, "learning_rate_power": -0.25, "initial_accumulator": 0.2},
     "group_ftrl": {"l1": 0.5, "l2": 0.1, "beta": 1.0, "learning_rate_power": -0.25, "initial_accumulator": 0.2},
 }
-SHARED = {"learning_rate": 0.2, "weight_decay": 0.01, "clip_norm": 3.0, "clip_value": 0.5}
+SHARED: dict[str, Any] = {"learning_rate": 0.2, "clip_norm": 3.0, "clip_value": 0.5}
 INITIALIZERS: list[dict[str, Any]] = [
     {"kind": "zeros"},
     {"kind": "constant", "scale": -0.5},
@@ -76,6 +76,20 @@ def test_an_optimizer_comes_back_as_it_was_given(kind: str, initializer: dict[st
     assert ModelDefinition.parse(document(sparse_optimizer=given)).as_json()["sparse_optimizer"] == given
 
 
+def test_a_learning_rate_may_be_a_schedule() -> None:
+    schedule = {"kind": "polynomial", "value": 0.1, "warmup_steps": 10, "final": 0.01, "decay_steps": 90, "power": 2.0}
+    optimizer = ModelDefinition.parse(
+        document(sparse_optimizer={"kind": "sgd", "learning_rate": schedule})
+    ).sparse_optimizer
+    assert optimizer.as_json()["learning_rate"] == schedule
+    assert [optimizer.learning_rate.at(step) for step in (0, 9, 100)] == pytest.approx([0.01, 0.1, 0.01])
+
+
+def test_ftrl_may_start_from_nothing_when_beta_is_positive() -> None:
+    given = {"kind": "ftrl", "initial_accumulator": 0.0, "beta": 1.0}
+    assert ModelDefinition.parse(document(sparse_optimizer=given)).sparse_optimizer.kind == "ftrl"
+
+
 def test_every_optimizer_of_the_specification_is_tested_here() -> None:
     mapping = TypeAdapter[Any](SparseOptimizer).json_schema()["discriminator"]["mapping"]
     assert set(mapping) == set(OPTIMIZERS)
@@ -85,7 +99,7 @@ def test_every_optimizer_of_the_specification_is_tested_here() -> None:
 def test_an_optimizer_that_says_only_its_kind_has_usable_defaults(kind: str) -> None:
     optimizer = ModelDefinition.parse(document(sparse_optimizer={"kind": kind})).sparse_optimizer
     assert optimizer.kind == kind
-    assert optimizer.learning_rate == 0.05
+    assert optimizer.learning_rate.at(0) == optimizer.learning_rate.at(10**6) == 0.05
 
 
 @pytest.mark.parametrize(
@@ -151,21 +165,29 @@ def test_a_slots_rule_out_of_range_is_refused(slot: dict[str, Any], field: str, 
 @pytest.mark.parametrize(
     ("optimizer", "field", "rule"),
     [
-        ({"kind": "adam", "learning_rate": 0}, "adam.learning_rate", "Input should be greater than 0"),
-        ({"kind": "adam", "beta1": 1}, "adam.beta1", "Input should be less than 1"),
+        ({"kind": "adam", "learning_rate": 0}, "adam.learning_rate.constant.value", "equal to 0.000000001"),
+        (
+            {"kind": "adam", "learning_rate": {"kind": "cosine", "value": 0.1, "final": 0.2, "decay_steps": 9}},
+            "adam.learning_rate.cosine",
+            "final must be at most value (0.1), received 0.2",
+        ),
+        ({"kind": "adam", "beta1": 1}, "adam.beta1", "Input should be less than or equal to 0.999999"),
         ({"kind": "adam", "beta2": -0.1}, "adam.beta2", "Input should be greater than or equal to 0"),
-        ({"kind": "adam", "epsilon": 0}, "adam.epsilon", "Input should be greater than 0"),
+        ({"kind": "adam", "epsilon": 0}, "adam.epsilon", "greater than or equal to 0.000000000001"),
         ({"kind": "sgd", "momentum": 0.9}, "sgd.momentum", "Extra inputs are not permitted"),
         ({"kind": "momentum", "nesterov": "often"}, "momentum.nesterov", "Input should be a valid boolean"),
-        ({"kind": "adadelta", "rho": 1}, "adadelta.rho", "Input should be less than 1"),
+        ({"kind": "adadelta", "rho": 1}, "adadelta.rho", "Input should be less than or equal to 0.999999"),
+        ({"kind": "rmsprop", "momentum": 0.9}, "rmsprop.momentum", "Extra inputs are not permitted"),
+        ({"kind": "ftrl", "weight_decay": 0.1}, "ftrl.weight_decay", "Extra inputs are not permitted"),
+        ({"kind": "ftrl", "initial_accumulator": 0}, "ftrl", "initial_accumulator must be positive where beta is not"),
         ({"kind": "ftrl", "l1": -1}, "ftrl.l1", "Input should be greater than or equal to 0"),
         ({"kind": "ftrl", "learning_rate_power": 0.5}, "ftrl.learning_rate_power", "less than or equal to 0"),
         ({"kind": "group_ftrl", "l2": float("nan")}, "group_ftrl.l2", "Input should be a finite number"),
-        ({"kind": "adagrad", "initial_accumulator": 0}, "adagrad.initial_accumulator", "greater than 0"),
+        ({"kind": "adagrad", "initial_accumulator": 0}, "adagrad.initial_accumulator", "equal to 0.000000000001"),
         ({"kind": "adagrad", "initial_accumulator": float("inf")}, "adagrad.initial_accumulator", "a finite number"),
         ({"kind": "sgd", "weight_decay": 2}, "sgd.weight_decay", "Input should be less than or equal to 1"),
-        ({"kind": "sgd", "clip_norm": 0}, "sgd.clip_norm", "Input should be greater than 0"),
-        ({"kind": "sgd", "clip_value": -1}, "sgd.clip_value", "Input should be greater than 0"),
+        ({"kind": "sgd", "clip_norm": 0}, "sgd.clip_norm", "greater than or equal to 0.000000000001"),
+        ({"kind": "sgd", "clip_value": -1}, "sgd.clip_value", "greater than or equal to 0.000000000001"),
         (
             {"kind": "sgd", "initializer": {"kind": "uniform", "scale": 2}},
             "sgd.initializer.uniform.scale",
@@ -217,11 +239,13 @@ def test_the_json_schema_explains_every_rule() -> None:
         "Normal",
         "TruncatedNormal",
         "Constant",
+        "PolynomialDecay",
+        "CosineDecay",
         "Retention",
         "ServingCopy",
     )
     explained = [name for name in definitions if name.startswith(rooms)]
-    assert len(explained) == 3 + 1 + len(OPTIMIZERS) + 4 + 2
+    assert len(explained) == 3 + 1 + len(OPTIMIZERS) + 4 + 3 + 2
     for name in explained:
         assert definitions[name]["description"], name
         for field, schema in definitions[name]["properties"].items():

@@ -42,7 +42,14 @@ FULL_RANKING: dict[str, Any] = {
     "architecture": {"kind": "deepfm", "hidden": [48, 24, 12], "num_negatives": 9},
     "sparse_optimizer": {
         "kind": "adam",
-        "learning_rate": 0.02,
+        "learning_rate": {
+            "kind": "polynomial",
+            "value": 0.02,
+            "warmup_steps": 100,
+            "final": 0.001,
+            "decay_steps": 5000,
+            "power": 2.0,
+        },
         "weight_decay": 0.001,
         "clip_norm": 5.0,
         "clip_value": 2.5,
@@ -58,7 +65,11 @@ FULL_RANKING: dict[str, Any] = {
     "serving": {"precision": "float16"},
 }
 SECTIONS = ("dense_optimizer", "training", "sync", "retention", "serving")
-OF_EVERY_OPTIMIZER = ("learning_rate", "weight_decay", "clip_norm", "clip_value", "initializer")
+SHARED_BY_KINDS = {
+    "sparse_optimizer": ("learning_rate", "clip_norm", "clip_value", "initializer"),
+    "sparse_optimizer.learning_rate": ("value", "warmup_steps"),
+}
+"""Fields that every kind of a document has keep their control when another kind is chosen: their path leaves the kind out."""
 
 
 def form_of(document: dict[str, Any]) -> dict[str, str]:
@@ -71,12 +82,7 @@ def form_of(document: dict[str, Any]) -> dict[str, str]:
             for name, value in row.items():
                 posted |= _posted(f"{part}.{index}.{name}", value)
     posted |= _posted("architecture", document["architecture"])
-    optimizer = document["sparse_optimizer"]
-    shared = {name: optimizer[name] for name in OF_EVERY_OPTIMIZER}
-    own = {name: value for name, value in optimizer.items() if name not in shared}
-    posted |= _posted("sparse_optimizer", own)
-    for name, value in shared.items():
-        posted |= _posted(f"sparse_optimizer.{name}", value)
+    posted |= _posted("sparse_optimizer", document["sparse_optimizer"])
     for section in SECTIONS:
         for name, value in document[section].items():
             if name != "kind":
@@ -88,11 +94,11 @@ def _posted(path: str, value: Any) -> dict[str, str]:
     """What is None or False posts nothing, as an empty control and an unticked box do."""
     if isinstance(value, dict):
         kind = value.get("kind")
-        inner = f"{path}.{kind}" if kind else path
+        own = f"{path}.{kind}" if kind else path
         found = {f"{path}.kind": kind} if kind else {}
         for name, part in value.items():
             if name != "kind":
-                found |= _posted(f"{inner}.{name}", part)
+                found |= _posted(f"{path if name in SHARED_BY_KINDS.get(path, ()) else own}.{name}", part)
         return found
     if value is None or value is False:
         return {}
