@@ -11,8 +11,8 @@
 namespace freshet {
 namespace {
 
-/// A row of floats is worked on in columns: as many at a time as the widest register holds, then fewer. The compiler
-/// makes narrower steps of them where registers are narrower.
+/// A row of floats is worked on in columns: as many at a time as the widest register holds, then fewer. The
+/// compiler makes narrower steps of them where registers are narrower.
 using Columns16 [[gnu::vector_size(64)]] = float;
 using Columns4 [[gnu::vector_size(16)]] = float;
 
@@ -50,7 +50,8 @@ void check_splits(std::span<const std::int64_t> splits, std::size_t num_position
   if (splits.front() != 0) refuse(element(0), "must be 0", std::to_string(splits.front()));
   for (std::size_t i = 1; i < splits.size(); ++i) {
     if (splits[i] >= splits[i - 1]) continue;
-    refuse(element(i), "must not be below the one before, " + std::to_string(splits[i - 1]), std::to_string(splits[i]));
+    refuse(element(i), "must not be below the one before, " + std::to_string(splits[i - 1]),
+           std::to_string(splits[i]));
   }
   if (static_cast<std::uint64_t>(splits.back()) == num_positions) return;
   refuse(element(splits.size() - 1), "must be the number of members, " + std::to_string(num_positions),
@@ -58,8 +59,10 @@ void check_splits(std::span<const std::int64_t> splits, std::size_t num_position
 }
 
 void check_members(std::span<const std::int32_t> members, std::size_t num_rows) {
-  // A member of -1 becomes 0 and num_rows - 1 becomes num_rows; below and above are too large.
-  const auto is_wrong = [=](std::int32_t member) { return static_cast<std::uint32_t>(member) + 1U > num_rows; };
+  // A member of -1 becomes 0 and num_rows - 1 becomes num_rows; what is below or above is too large.
+  const auto is_wrong = [=](std::int32_t member) {
+    return static_cast<std::uint32_t>(member) + 1U > num_rows;
+  };
   const auto wrong = std::find_if(members.begin(), members.end(), is_wrong);
   if (wrong == members.end()) return;
   refuse("members[" + std::to_string(wrong - members.begin()) + "]",
@@ -72,7 +75,8 @@ void check(const Bags& bags, std::size_t num_rows) {
   check_splits(bags.splits, bags.members.size());
   check_members(bags.members, num_rows);
   if (bags.weights.empty() || bags.weights.size() == bags.members.size()) return;
-  refuse("weights", "must have one element for each of " + std::to_string(bags.members.size()) + " members, or none",
+  refuse("weights",
+         "must have one element for each of " + std::to_string(bags.members.size()) + " members, or none",
          std::to_string(bags.weights.size()));
 }
 
@@ -84,14 +88,15 @@ float divisor_of(const Bags& bags, std::size_t begin, std::size_t end) noexcept 
   if (bags.weights.empty()) {
     total = static_cast<float>(end - begin);
   } else {
-    for (std::size_t p = begin; p < end; ++p) total += mean ? bags.weights[p] : bags.weights[p] * bags.weights[p];
+    for (const float weight : bags.weights.subspan(begin, end - begin)) {
+      total += mean ? weight : weight * weight;
+    }
   }
   return mean ? total : std::sqrt(total);
 }
 
-bool is_zero(float value) noexcept { return !(value < 0.0F) && !(value > 0.0F) && !std::isnan(value); }
-
-/// Sums `Columns` columns at a time from `column` on, as long as there are as many; gives the first column left over.
+/// Sums `Columns` columns at a time from `column` on, as long as there are as many; gives the first column
+/// left over.
 template <typename Columns, bool kWeighted>
 [[gnu::always_inline]] inline std::size_t sum_columns(const Bags& bags, const float* rows, std::size_t begin,
                                                       std::size_t end, float divisor, std::size_t column,
@@ -122,7 +127,7 @@ template <bool kWeighted>
     const std::size_t begin = bags.begin_of(bag);
     const std::size_t end = bags.end_of(bag);
     const float divisor = divisor_of(bags, begin, end);
-    if (is_zero(divisor)) {
+    if (divisor == 0.0F) {
       std::fill_n(out, bags.dim, 0.0F);
       continue;
     }
@@ -159,9 +164,9 @@ FRESHET_CLONES void lay_out_first_n(const Bags& bags, const float* rows, float* 
 
 /// Adds a bag's gradient to those of its rows, `Columns` columns at a time.
 template <typename Columns, bool kWeighted>
-[[gnu::always_inline]] inline std::size_t spread_columns(const Bags& bags, const float* gradient, std::size_t begin,
-                                                         std::size_t end, float divisor, std::size_t column,
-                                                         float* row_gradients) noexcept {
+[[gnu::always_inline]] inline std::size_t spread_columns(const Bags& bags, const float* gradient,
+                                                         std::size_t begin, std::size_t end, float divisor,
+                                                         std::size_t column, float* row_gradients) noexcept {
   constexpr std::size_t kNumColumns = sizeof(Columns) / sizeof(float);
   for (; column + kNumColumns <= bags.dim; column += kNumColumns) {
     Columns share;
@@ -185,23 +190,27 @@ template <typename Columns, bool kWeighted>
 }
 
 template <bool kWeighted>
-[[gnu::always_inline]] inline void spread_bags(const Bags& bags, const float* gradient, float* row_gradients) noexcept {
+[[gnu::always_inline]] inline void spread_bags(const Bags& bags, const float* gradient,
+                                               float* row_gradients) noexcept {
   for (std::size_t bag = 0; bag < bags.size(); ++bag, gradient += bags.dim) {
     const std::size_t begin = bags.begin_of(bag);
     const std::size_t end = bags.end_of(bag);
     const float divisor = divisor_of(bags, begin, end);
-    if (is_zero(divisor)) continue;
-    std::size_t column = spread_columns<Columns16, kWeighted>(bags, gradient, begin, end, divisor, 0, row_gradients);
+    if (divisor == 0.0F) continue;
+    std::size_t column =
+        spread_columns<Columns16, kWeighted>(bags, gradient, begin, end, divisor, 0, row_gradients);
     column = spread_columns<Columns4, kWeighted>(bags, gradient, begin, end, divisor, column, row_gradients);
     spread_columns<float, kWeighted>(bags, gradient, begin, end, divisor, column, row_gradients);
   }
 }
 
-FRESHET_CLONES void spread_plain_bags(const Bags& bags, const float* gradient, float* row_gradients) noexcept {
+FRESHET_CLONES void spread_plain_bags(const Bags& bags, const float* gradient,
+                                      float* row_gradients) noexcept {
   spread_bags<false>(bags, gradient, row_gradients);
 }
 
-FRESHET_CLONES void spread_weighted_bags(const Bags& bags, const float* gradient, float* row_gradients) noexcept {
+FRESHET_CLONES void spread_weighted_bags(const Bags& bags, const float* gradient,
+                                         float* row_gradients) noexcept {
   spread_bags<true>(bags, gradient, row_gradients);
 }
 
@@ -223,8 +232,8 @@ FRESHET_CLONES void collect_first_n(const Bags& bags, const float* gradient, flo
 }  // namespace
 
 void pool(Pooling pooling, std::uint32_t first_n, const float* rows, std::size_t num_rows, std::uint32_t dim,
-          std::span<const std::int32_t> members, std::span<const std::int64_t> splits, std::span<const float> weights,
-          float* out) {
+          std::span<const std::int32_t> members, std::span<const std::int64_t> splits,
+          std::span<const float> weights, float* out) {
   const Bags bags{pooling, first_n, dim, members, splits, weights};
   check(bags, num_rows);
   if (pooling == Pooling::kFirstN) return lay_out_first_n(bags, rows, out);

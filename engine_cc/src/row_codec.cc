@@ -36,7 +36,8 @@ std::uint16_t half_of(float value) noexcept {
   const std::uint32_t magnitude = bits & ~kSign;
   const std::uint32_t nan = 0x7E00U | ((magnitude >> 13) & 0x3FFU);
   const std::uint32_t finite = std::min(magnitude, kLargestHalf);
-  // A half's subnormals are the multiples of 2^-24, and so are the floats from 0.5 to 1: adding 0.5 rounds to them.
+  // A half's subnormals are the multiples of 2^-24, and so are the floats from 0.5 to 1: adding 0.5 rounds to
+  // them.
   const std::uint32_t subnormal = bits_of(float_of(finite) + 0.5F) - bits_of(0.5F);
   const std::uint32_t to_even = 0xFFFU + ((finite >> 13) & 1U);
   const std::uint32_t normal = ((finite + to_even) >> 13) - (112U << 10);
@@ -49,7 +50,8 @@ float float_of_half(std::uint16_t half) noexcept {
   const std::uint32_t magnitude = half & 0x7FFFU;
   const std::uint32_t quiet = magnitude > 0x7C00U ? 0x400000U : 0U;
   const std::uint32_t not_finite = kInfinity | quiet | (magnitude << 13);
-  const std::uint32_t subnormal = bits_of(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24F);
+  const std::uint32_t subnormal =
+      bits_of(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24F);
   const std::uint32_t normal = (magnitude << 13) + (112U << 23);
   const std::uint32_t finite = magnitude < 0x400U ? subnormal : normal;
   return float_of(sign | (magnitude >= 0x7C00U ? not_finite : finite));
@@ -94,7 +96,8 @@ void encode_int8(const float* __restrict vector, std::uint32_t dim, std::byte* _
   if (!(scale > 0.0F)) return;
   for (std::uint32_t i = 0; i < dim; ++i) {
     const float element = float_of(int8_magnitude(vector[i]) | (bits_of(vector[i]) & kSign));
-    // From 2^23 to 2^24 the floats are the integers: adding 1.5 · 2^23 rounds, and leaves the value in the low byte.
+    // From 2^23 to 2^24 the floats are the integers: adding 1.5 · 2^23 rounds, and leaves the value in the
+    // low byte.
     out[i] = static_cast<std::byte>(bits_of(element / scale + 0x1.8p23F) & 0xFFU);
   }
 }
@@ -167,7 +170,8 @@ FRESHET_AVX2 inline __m256i int8_magnitudes(__m256 elements) noexcept {
   const __m256i all_but_sign = _mm256_set1_epi32(static_cast<int>(~kSign));
   const __m256i magnitudes = _mm256_and_si256(_mm256_castps_si256(elements), all_but_sign);
   const __m256i nan = _mm256_cmpgt_epi32(magnitudes, _mm256_set1_epi32(static_cast<int>(kInfinity)));
-  return _mm256_andnot_si256(nan, _mm256_min_epi32(magnitudes, _mm256_set1_epi32(static_cast<int>(kLargestInt8Bits))));
+  return _mm256_andnot_si256(
+      nan, _mm256_min_epi32(magnitudes, _mm256_set1_epi32(static_cast<int>(kLargestInt8Bits))));
 }
 
 FRESHET_AVX2 inline std::uint32_t largest_of(__m256i lanes) noexcept {
@@ -208,7 +212,8 @@ FRESHET_AVX2 void decode_int8_avx2(const std::byte* in, std::uint32_t dim, float
   std::uint32_t i = 0;
   for (; i + 8 <= dim; i += 8) {
     const __m128i values = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + i));
-    _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(values)), _mm256_set1_ps(scale)));
+    _mm256_storeu_ps(out + i,
+                     _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(values)), _mm256_set1_ps(scale)));
   }
   for (; i < dim; ++i) {
     out[i] = static_cast<float>(static_cast<std::int8_t>(std::to_integer<std::uint8_t>(in[i]))) * scale;
@@ -234,7 +239,9 @@ std::size_t encoded_bytes(Precision precision, std::uint32_t dim) noexcept {
 EncodeFn encoder(Precision precision, [[maybe_unused]] InstructionSet set) noexcept {
   if (precision == Precision::kFloat32) return encode_float32;
 #ifdef FRESHET_X86_CODEC
-  if (set >= InstructionSet::kAvx2) return precision == Precision::kInt8 ? encode_int8_avx2 : encode_float16_f16c;
+  if (set >= InstructionSet::kAvx2) {
+    return precision == Precision::kInt8 ? encode_int8_avx2 : encode_float16_f16c;
+  }
 #endif
   return precision == Precision::kInt8 ? encode_int8 : encode_float16;
 }
@@ -242,7 +249,9 @@ EncodeFn encoder(Precision precision, [[maybe_unused]] InstructionSet set) noexc
 DecodeFn decoder(Precision precision, [[maybe_unused]] InstructionSet set) noexcept {
   if (precision == Precision::kFloat32) return decode_float32;
 #ifdef FRESHET_X86_CODEC
-  if (set >= InstructionSet::kAvx2) return precision == Precision::kInt8 ? decode_int8_avx2 : decode_float16_f16c;
+  if (set >= InstructionSet::kAvx2) {
+    return precision == Precision::kInt8 ? decode_int8_avx2 : decode_float16_f16c;
+  }
 #endif
   return precision == Precision::kInt8 ? decode_int8 : decode_float16;
 }

@@ -36,7 +36,19 @@ constexpr Keys keys_of_sequence() noexcept {
 }
 
 alignas(64) constexpr Keys kKeys = keys_of_sequence();
-constexpr std::uint64_t kFidMask = 0x13198A2E03707344ULL;  // pi's next 64 fractional bits: FID 0 is not mix64's zero
+
+/// A product whose other factor is 0 hides its half of a word; no half is hidden twice if its two keys differ.
+constexpr bool every_key_differs_from_its_shift() noexcept {
+  for (std::size_t word = 0; word < kChunkWords; ++word) {
+    const std::uint64_t difference = kKeys[word] ^ kKeys[word + kShiftWords];
+    if ((difference >> 32) == 0 || (difference & 0xFFFFFFFFU) == 0) return false;
+  }
+  return true;
+}
+static_assert(every_key_differs_from_its_shift());
+
+/// pi's next 64 fractional bits: FID 0 is not mix64's zero.
+constexpr std::uint64_t kFidMask = 0x13198A2E03707344ULL;
 
 struct Nh {
   std::uint64_t first = 0;
@@ -88,9 +100,11 @@ std::uint64_t fold(std::uint64_t term, const Nh& nh, std::size_t num_bytes) noex
   return mix64(static_cast<std::uint64_t>(wide) ^ static_cast<std::uint64_t>(wide >> 64));
 }
 
+using NhFn = Nh (*)(const std::byte* chunk, std::size_t num_bytes) noexcept;
+
 /// A row of more than one chunk: apart, so that the usual row pays nothing for it.
-[[gnu::noinline]] std::uint64_t digest_of_long_row(std::uint64_t fid, const std::byte* encoded, std::size_t num_bytes,
-                                                   Nh (*nh_of_chunk)(const std::byte*, std::size_t) noexcept) noexcept {
+[[gnu::noinline]] std::uint64_t digest_of_long_row(std::uint64_t fid, const std::byte* encoded,
+                                                   std::size_t num_bytes, NhFn nh_of_chunk) noexcept {
   std::uint64_t term = first_term(fid);
   for (std::size_t at = 0; at < num_bytes; at += kChunkBytes) {
     term = fold(term, nh_of_chunk(encoded + at, std::min(num_bytes - at, kChunkBytes)), num_bytes);
@@ -104,7 +118,8 @@ inline Nh nh_of_chunk_baseline(const std::byte* chunk, std::size_t num_bytes) no
   return nh;
 }
 
-std::uint64_t row_digest_baseline(std::uint64_t fid, const std::byte* encoded, std::size_t num_bytes) noexcept {
+std::uint64_t row_digest_baseline(std::uint64_t fid, const std::byte* encoded,
+                                  std::size_t num_bytes) noexcept {
   if (num_bytes > kChunkBytes) return digest_of_long_row(fid, encoded, num_bytes, nh_of_chunk_baseline);
   return fold(first_term(fid), nh_of_chunk_baseline(encoded, num_bytes), num_bytes);
 }
@@ -117,7 +132,8 @@ std::uint64_t row_digest_baseline(std::uint64_t fid, const std::byte* encoded, s
 /// A vector of sums, added up: even lanes of the pairs belong to the first NH, odd ones to the second.
 FRESHET_AVX2 inline Nh pair_of(__m256i sums) noexcept {
   const __m128i pair = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-  return {static_cast<std::uint64_t>(_mm_cvtsi128_si64(pair)), static_cast<std::uint64_t>(_mm_extract_epi64(pair, 1))};
+  return {static_cast<std::uint64_t>(_mm_cvtsi128_si64(pair)),
+          static_cast<std::uint64_t>(_mm_extract_epi64(pair, 1))};
 }
 
 FRESHET_AVX2 inline __m256i products_4(__m256i words, std::size_t key) noexcept {
@@ -135,7 +151,8 @@ FRESHET_AVX2 inline Nh nh_of_chunk_avx2(const std::byte* chunk, std::size_t num_
     first = _mm256_add_epi64(first, products_4(words, word));
     second = _mm256_add_epi64(second, products_4(words, word + kShiftWords));
   }
-  Nh nh = pair_of(_mm256_add_epi64(_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second)));
+  Nh nh =
+      pair_of(_mm256_add_epi64(_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second)));
   add_words(chunk, num_bytes, word, nh);
   return nh;
 }
@@ -146,8 +163,8 @@ FRESHET_AVX2 std::uint64_t row_digest_avx2(std::uint64_t fid, const std::byte* e
   return fold(first_term(fid), nh_of_chunk_avx2(encoded, num_bytes), num_bytes);
 }
 
-// The masked forms with every lane on: they cost nothing, and g++ 12 takes the plain ones for uses of uninitialised
-// vectors.
+// The masked forms with every lane on: they cost nothing, and g++ 12 takes the plain ones for uses of
+// uninitialised vectors.
 constexpr __mmask8 kEvery = 0xFF;
 
 FRESHET_AVX512 inline __m512i products_8(__m512i words, std::size_t key, __mmask8 whole) noexcept {

@@ -1,10 +1,10 @@
-// Bags are pooled as TensorFlow pools them, gradients flow back to the rows, and bad bags are refused by name.
-
-#include "freshet/pooling.h"
+// Bags are pooled as TensorFlow pools them, gradients flow back to the rows, and bad bags are refused by
+// name.
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "check.h"
+#include "freshet/mix.h"
+#include "freshet/pooling.h"
+#include "freshet/row_digest.h"
 
 using namespace freshet;
 
@@ -146,7 +149,8 @@ double value_at(const Case& c, std::int64_t p, std::uint32_t column) {
 }
 
 /// The definition, one output element at a time, in doubles.
-double pooled_element(Pooling pooling, const Case& c, std::size_t bag, std::uint32_t place, std::uint32_t column) {
+double pooled_element(Pooling pooling, const Case& c, std::size_t bag, std::uint32_t place,
+                      std::uint32_t column) {
   const std::int64_t begin = c.splits[bag];
   const std::int64_t end = c.splits[bag + 1];
   if (pooling == Pooling::kFirstN) return begin + place < end ? value_at(c, begin + place, column) : 0.0;
@@ -190,7 +194,8 @@ void test_every_dim_matches_the_definition() {
 double loss(Pooling pooling, const Case& c, const Floats& out_gradient) {
   double sum = 0;
   const Floats out = pooled(pooling, c);
-  for (std::size_t i = 0; i < out.size(); ++i) sum += static_cast<double>(out[i]) * static_cast<double>(out_gradient[i]);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    sum += static_cast<double>(out[i]) * static_cast<double>(out_gradient[i]);
   return sum;
 }
 
@@ -230,9 +235,11 @@ void test_sums_are_taken_in_position_order() {
     c.weights = Floats(6, 1.0F);
     CHECK(pooled(Pooling::kSum, c) == expected);
 
-    Case back{.dim = dim, .rows = Floats(2 * dim), .members = {0, 1, 0, 1, 0, 1}, .splits = {0, 1, 2, 3, 4, 5, 6}};
+    Case back{
+        .dim = dim, .rows = Floats(2 * dim), .members = {0, 1, 0, 1, 0, 1}, .splits = {0, 1, 2, 3, 4, 5, 6}};
     Floats out_gradient;
-    for (const float value : {1e8F, 1e8F, 1.0F, -1e8F, -1e8F, 1.0F}) out_gradient.insert(out_gradient.end(), dim, value);
+    for (const float value : {1e8F, 1e8F, 1.0F, -1e8F, -1e8F, 1.0F})
+      out_gradient.insert(out_gradient.end(), dim, value);
     CHECK(gradient(Pooling::kSum, back, out_gradient) == expected);
     CHECK(gradient(Pooling::kMean, back, out_gradient) == expected);
     back.first_n = 1;
@@ -253,6 +260,40 @@ void test_weights_of_one_change_no_bit() {
   }
 }
 
+/// The bits of everything that both directions make of many bags. The same in builds for the baseline alone
+/// (with sanitizers) as where the widest registers are chosen.
+std::uint64_t digest_of_all(bool weighted) {
+  std::uint64_t digest = 0;
+  std::uint64_t state = 1;
+  const auto next = [&state] { return mix64(state += kGolden64); };
+  const auto next_float = [&next] { return static_cast<float>(next() >> 40) * 0x1p-20F - 8.0F; };
+  for (std::uint32_t dim = 1; dim <= 70; ++dim) {
+    Case c{.dim = dim, .rows = Floats(std::size_t{50} * dim), .members = {}, .first_n = 3};
+    for (float& value : c.rows) value = next_float();
+    for (int bag = 0; bag < 12; ++bag) {
+      for (std::uint64_t left = next() % 20; left > 0; --left) {
+        c.members.push_back(static_cast<std::int32_t>(next() % 51) - 1);
+        if (weighted) c.weights.push_back(next_float());
+      }
+      c.splits.push_back(static_cast<std::int64_t>(c.members.size()));
+    }
+    for (const Pooling pooling : kPoolings) {
+      const Floats out = pooled(pooling, c);
+      const Floats rows = gradient(pooling, c, out);
+      for (const Floats& floats : {out, rows}) {
+        digest +=
+            row_digest(dim, reinterpret_cast<const std::byte*>(floats.data()), sizeof(float) * floats.size());
+      }
+    }
+  }
+  return digest;
+}
+
+void test_the_same_bits_on_every_instruction_set() {
+  CHECK(digest_of_all(false) == 0xA8A4340881B40EABULL);
+  CHECK(digest_of_all(true) == 0x11BAA6C2520A0987ULL);
+}
+
 /// What both directions say of a case, before they write anything.
 std::string refusal(Pooling pooling, const Case& c) {
   std::string messages[2];
@@ -263,7 +304,8 @@ std::string refusal(Pooling pooling, const Case& c) {
     messages[0] = error.what();
   }
   try {
-    pool_gradient(pooling, c.first_n, c.rows.data(), c.dim, c.members, c.splits, c.weights, c.num_rows(), untouched);
+    pool_gradient(pooling, c.first_n, c.rows.data(), c.dim, c.members, c.splits, c.weights, c.num_rows(),
+                  untouched);
   } catch (const std::invalid_argument& error) {
     messages[1] = error.what();
   }
@@ -281,12 +323,18 @@ void test_bad_bags_are_refused_by_name() {
   CHECK(refused([](Case& c) { c.splits = {}; }) ==
         "splits must have one element more than there are bags, received none");
   CHECK(refused([](Case& c) { c.splits[0] = 1; }) == "splits[0] must be 0, received 1");
-  CHECK(refused([](Case& c) { c.splits = {0, 2, 1, 3}; }) == "splits[2] must not be below the one before, 2, received 1");
-  CHECK(refused([](Case& c) { c.splits = {0, -1, 3}; }) == "splits[1] must not be below the one before, 0, received -1");
-  CHECK(refused([](Case& c) { c.splits[2] = 4; }) == "splits[2] must be the number of members, 3, received 4");
-  CHECK(refused([](Case& c) { c.splits[2] = 2; }) == "splits[2] must be the number of members, 3, received 2");
-  CHECK(refused([](Case& c) { c.members[1] = 2; }) == "members[1] must be -1 or a row number below 2, received 2");
-  CHECK(refused([](Case& c) { c.members[2] = -2; }) == "members[2] must be -1 or a row number below 2, received -2");
+  CHECK(refused([](Case& c) { c.splits = {0, 2, 1, 3}; }) ==
+        "splits[2] must not be below the one before, 2, received 1");
+  CHECK(refused([](Case& c) { c.splits = {0, -1, 3}; }) ==
+        "splits[1] must not be below the one before, 0, received -1");
+  CHECK(refused([](Case& c) { c.splits[2] = 4; }) ==
+        "splits[2] must be the number of members, 3, received 4");
+  CHECK(refused([](Case& c) { c.splits[2] = 2; }) ==
+        "splits[2] must be the number of members, 3, received 2");
+  CHECK(refused([](Case& c) { c.members[1] = 2; }) ==
+        "members[1] must be -1 or a row number below 2, received 2");
+  CHECK(refused([](Case& c) { c.members[2] = -2; }) ==
+        "members[2] must be -1 or a row number below 2, received -2");
   CHECK(refused([](Case& c) { c.weights = {1, 2}; }) ==
         "weights must have one element for each of 3 members, or none, received 2");
 }
@@ -297,7 +345,8 @@ void test_a_bad_shape_is_refused_by_name() {
   CHECK(refusal(Pooling::kFirstN, c) == "first_n must be at least 1, received 0");
   CHECK((pooled(Pooling::kSum, c) == Floats{1}));
   float out[1];
-  CHECK_THROWS(pool(Pooling::kSum, 0, c.rows.data(), 2, 0, c.members, c.splits, {}, out), std::invalid_argument);
+  CHECK_THROWS(pool(Pooling::kSum, 0, c.rows.data(), 2, 0, c.members, c.splits, {}, out),
+               std::invalid_argument);
 }
 
 }  // namespace
@@ -312,6 +361,7 @@ int main() {
   test_gradients_match_finite_differences();
   test_sums_are_taken_in_position_order();
   test_weights_of_one_change_no_bit();
+  test_the_same_bits_on_every_instruction_set();
   test_bad_bags_are_refused_by_name();
   test_a_bad_shape_is_refused_by_name();
 }

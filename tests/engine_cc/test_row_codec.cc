@@ -1,7 +1,5 @@
 // A row's bytes follow the definition in row_codec.h, and are the same on every instruction set.
 
-#include "freshet/row_codec.h"
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -10,6 +8,8 @@
 #include <limits>
 #include <random>
 #include <vector>
+
+#include "freshet/row_codec.h"
 
 #ifdef __SSE2__
 #include <xmmintrin.h>
@@ -31,7 +31,8 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 std::vector<InstructionSet> sets_here() {
   std::vector<InstructionSet> sets;
-  for (const InstructionSet set : {InstructionSet::kBaseline, InstructionSet::kAvx2, InstructionSet::kAvx512}) {
+  for (const InstructionSet set :
+       {InstructionSet::kBaseline, InstructionSet::kAvx2, InstructionSet::kAvx512}) {
     if (runs_here(set)) sets.push_back(set);
   }
   return sets;
@@ -80,7 +81,8 @@ void test_float32_is_the_vector_itself() {
 double value_of_half(std::uint32_t half) {
   const int exponent = static_cast<int>(half >> 10 & 31U);
   const double fraction = half & 0x3FFU;
-  const double magnitude = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024.0 + fraction, exponent - 25);
+  const double magnitude =
+      exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024.0 + fraction, exponent - 25);
   return (half & 0x8000U) != 0 ? -magnitude : magnitude;
 }
 
@@ -123,14 +125,16 @@ void test_every_half_decodes_to_its_value_and_back() {
   }
 }
 
-/// Around each half: itself, the tie above it, and the floats beside both, which is where rounding goes wrong.
+/// Around each half: itself, the tie above it, and the floats beside both, which is where rounding goes
+/// wrong.
 Floats floats_around_halves() {
   Floats floats;
   for (std::uint32_t half = 0; half < 0x7C00U; ++half) {
     const auto value = static_cast<float>(value_of_half(half));
     const auto tie = static_cast<float>((value_of_half(half) + value_of_half(half + 1)) / 2.0);
     for (const float centre : {value, tie}) {
-      for (const float beside : {std::nextafter(centre, -kInfinity), centre, std::nextafter(centre, kInfinity)}) {
+      for (const float beside :
+           {std::nextafter(centre, -kInfinity), centre, std::nextafter(centre, kInfinity)}) {
         floats.push_back(beside);
         floats.push_back(-beside);
       }
@@ -164,14 +168,17 @@ void test_float16_rounds_to_nearest_even_on_every_set() {
 }
 
 void test_float16_saturates() {
-  const Floats vector = {65504.0F, 65519.0F, 65520.0F, 1e9F, kLargest, kInfinity, -kInfinity, -65520.0F, kNan};
-  const Bytes largest = bytes_of_halves({0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0xFBFF, 0xFBFF, 0x7E00});
+  const Floats vector = {65504.0F,  65519.0F,   65520.0F,  1e9F, kLargest,
+                         kInfinity, -kInfinity, -65520.0F, kNan};
+  const Bytes largest =
+      bytes_of_halves({0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0xFBFF, 0xFBFF, 0x7E00});
   for (const InstructionSet set : sets_here()) CHECK(encoded(Precision::kFloat16, vector, set) == largest);
 }
 
 void test_float16_by_hand() {
   const Floats vector = {1.0F, -2.0F, 0.1F, 0x1p-24F, 0x1p-25F, 0x1.8p-25F, -0.0F, 2049.0F, 2051.0F};
-  const Bytes bytes = bytes_of_halves({0x3C00, 0xC000, 0x2E66, 0x0001, 0x0000, 0x0001, 0x8000, 0x6800, 0x6802});
+  const Bytes bytes =
+      bytes_of_halves({0x3C00, 0xC000, 0x2E66, 0x0001, 0x0000, 0x0001, 0x8000, 0x6800, 0x6802});
   for (const InstructionSet set : sets_here()) CHECK(encoded(Precision::kFloat16, vector, set) == bytes);
 }
 
@@ -236,7 +243,8 @@ void test_every_set_writes_the_same_rows_wherever_they_lie() {
         for (std::size_t offset = 0; offset < 3; ++offset) {
           Bytes bytes(offset + expected.size() + 1, std::byte{0x5A});
           encoder(precision, set)(vector.data(), dim, bytes.data() + offset);
-          CHECK(std::equal(expected.begin(), expected.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset)));
+          CHECK(std::equal(expected.begin(), expected.end(),
+                           bytes.begin() + static_cast<std::ptrdiff_t>(offset)));
           CHECK(bytes.back() == std::byte{0x5A} && (offset == 0 || bytes[offset - 1] == std::byte{0x5A}));
           Floats out(dim + 1, 7.0F);
           decoder(precision, set)(bytes.data() + offset, dim, out.data());
@@ -268,7 +276,8 @@ void test_flushing_subnormals_changes_nothing() {
   constexpr unsigned kFlushToZeroAndDenormalsAreZero = 0x8040U;
   Floats vector = any_floats(4096, 6);
   for (std::size_t i = 0; i < vector.size(); i += 2) vector[i] = std::ldexp(static_cast<float>(i), -142);
-  // An int8 row whose scale is as small as a scale can be, with elements on both sides of the smallest normal float.
+  // An int8 row whose scale is as small as a scale can be, with elements on both sides of the smallest normal
+  // float.
   const Floats small = {0x1p-118F, 0x1p-126F, 0x1.FFFFFCp-127F, -0x1.8p-126F, 0x1p-149F};
   for (const Precision precision : kPrecisions) {
     for (const InstructionSet set : sets_here()) {

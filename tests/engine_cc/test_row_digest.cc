@@ -1,6 +1,5 @@
-// A row's digest term is what row_digest.h defines, on every instruction set, and changes with anything in the row.
-
-#include "freshet/row_digest.h"
+// A row's digest term is what row_digest.h defines, on every instruction set, and changes with anything in
+// the row.
 
 #include <algorithm>
 #include <bit>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "check.h"
+#include "freshet/row_digest.h"
 
 using namespace freshet;
 
@@ -18,7 +18,8 @@ using Bytes = std::vector<std::byte>;
 
 std::vector<InstructionSet> sets_here() {
   std::vector<InstructionSet> sets;
-  for (const InstructionSet set : {InstructionSet::kBaseline, InstructionSet::kAvx2, InstructionSet::kAvx512}) {
+  for (const InstructionSet set :
+       {InstructionSet::kBaseline, InstructionSet::kAvx2, InstructionSet::kAvx512}) {
     if (runs_here(set)) sets.push_back(set);
   }
   return sets;
@@ -37,7 +38,9 @@ Bytes random_bytes(std::size_t num_bytes, std::uint64_t seed) {
   return bytes;
 }
 
-std::uint64_t digest(std::uint64_t fid, const Bytes& bytes) { return row_digest(fid, bytes.data(), bytes.size()); }
+std::uint64_t digest(std::uint64_t fid, const Bytes& bytes) {
+  return row_digest(fid, bytes.data(), bytes.size());
+}
 
 /// Computed by a program of its own, in integers of any size, from the definition in row_digest.h.
 struct Golden {
@@ -69,7 +72,8 @@ void test_golden_values_on_every_set() {
   }
 }
 
-/// Each row is copied to the end of an allocation of its own, so that the address sanitizer sees a read too far.
+/// Each row is copied to the end of an allocation of its own, so that the address sanitizer sees a read too
+/// far.
 void test_every_size_and_alignment_agrees_on_every_set() {
   for (std::size_t num_bytes = 0; num_bytes <= 300; ++num_bytes) {
     const Bytes bytes = random_bytes(num_bytes, num_bytes);
@@ -182,7 +186,8 @@ void test_a_million_structured_rows_have_a_million_terms() {
   std::vector<std::uint64_t> digests;
   float row[16] = {};
   const auto* bytes = reinterpret_cast<const std::byte*>(row);
-  for (std::uint64_t fid = 0; fid < 400'000; ++fid) digests.push_back(row_digest(fid << 20, bytes, sizeof row));
+  for (std::uint64_t fid = 0; fid < 400'000; ++fid)
+    digests.push_back(row_digest(fid << 20, bytes, sizeof row));
   for (int i = 0; i < 600'000; ++i) {  // counting upwards in three elements of one row
     row[3] = static_cast<float>(1 + i % 100);
     row[4] = static_cast<float>(i / 100 % 100);

@@ -4,8 +4,9 @@
 
 namespace freshet {
 
-/// What a function written with intrinsics is written for. Each set holds the ones before it. Results never depend on
-/// the set; a function that takes one exists so that tests and measurements can name each implementation.
+/// What a function written with intrinsics is written for. Each set holds the ones before it. Results never
+/// depend on the set; a function that takes one exists so that tests and measurements can name each
+/// implementation.
 enum class InstructionSet : std::uint8_t {
   kBaseline,  // what every processor of the architecture has
   kAvx2,      // x86-64-v3 as far as used here: AVX2 and F16C
@@ -16,8 +17,9 @@ enum class InstructionSet : std::uint8_t {
 inline bool runs_here([[maybe_unused]] InstructionSet set) noexcept {
 #if defined(__x86_64__) && defined(__GNUC__)
   const bool avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-                      __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") != 0 &&
+                      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+                      __builtin_cpu_supports("avx512vl") != 0;
   switch (set) {
     case InstructionSet::kAvx512:
       return avx512;
