@@ -1,4 +1,4 @@
-// A FID earns its row on exactly its N-th sighting, within a window; a full ledger says how often it forgot.
+// A FID earns its row on exactly its N-th sighting, within a window; a probability is met and repeats.
 
 #include <algorithm>
 #include <cmath>
@@ -10,95 +10,18 @@
 #include <unordered_map>
 #include <vector>
 
+#include "admission_streams.h"
 #include "check.h"
 #include "freshet/admission.h"
 #include "freshet/mix.h"
 #include "freshet/slot_rules.h"
 
 using namespace freshet;
+using namespace freshet::testing;
 
 namespace {
 
 constexpr std::uint32_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
-constexpr std::size_t kRoomy = 1'000'000;
-
-SlotRule counting(std::uint32_t min_count, std::uint32_t window_s = 0) {
-  SlotRule rule;
-  rule.admission = AdmissionKind::kMinCount;
-  rule.min_count = min_count;
-  rule.window_s = window_s;
-  return rule;
-}
-
-SlotRule drawing(double probability) {
-  SlotRule rule;
-  rule.admission = AdmissionKind::kProbability;
-  rule.probability = probability;
-  return rule;
-}
-
-/// Rules in which slot 1 has the given one.
-SlotRules one_rule(const SlotRule& rule) {
-  SlotRules rules;
-  rules.set(1, rule);
-  return rules;
-}
-
-Candidates exported(const AdmissionLedger& ledger) {
-  Candidates candidates;
-  ledger.export_to(candidates);
-  return candidates;
-}
-
-bool same(const Candidates& one, const Candidates& other) {
-  return one.fids == other.fids && one.slots == other.slots && one.counts == other.counts &&
-         one.since_s == other.since_s;
-}
-
-void restore_backwards(AdmissionLedger& ledger, const AdmissionLedger& from, const SlotRules& rules) {
-  const Candidates all = exported(from);
-  for (std::size_t i = all.fids.size(); i-- > 0;) {
-    ledger.restore(all.fids[i], all.slots[i], all.counts[i], all.since_s[i], rules);
-  }
-  ledger.restore_progress(from.progress());
-}
-
-std::string refusal_of(const SlotRule& rule) {
-  SlotRules rules;
-  try {
-    rules.set(3, rule);
-  } catch (const std::invalid_argument& refused) {
-    CHECK(rules.of(3) == SlotRule{} && rules.all_always());
-    return refused.what();
-  }
-  return "";
-}
-
-void test_slots_without_a_rule_admit_always_and_never_expire() {
-  SlotRules rules;
-  CHECK(rules.all_always() && !rules.any_expires());
-  SlotRule rule = counting(5, 60);
-  rule.ttl_s = 100;
-  rules.set(7, rule);
-  CHECK(rules.of(7) == rule && rules.of(6) == SlotRule{} && rules.of(65535) == SlotRule{});
-  CHECK(!rules.all_always() && rules.any_expires());
-  rules.set(65535, drawing(0.5));
-  rules.set(7, SlotRule{});
-  CHECK(!rules.all_always() && !rules.any_expires());
-  rules.set(65535, SlotRule{});
-  CHECK(rules.all_always());
-}
-
-void test_rules_out_of_range_are_refused_with_field_rule_and_what_was_received() {
-  CHECK(refusal_of(counting(0)) == "min_count: must be at least 1 (received 0)");
-  CHECK(refusal_of(drawing(0)) == "probability: must be above 0 and at most 1 (received 0.000000)");
-  CHECK(refusal_of(drawing(1.5)) == "probability: must be above 0 and at most 1 (received 1.500000)");
-  CHECK(!refusal_of(drawing(std::nan(""))).empty());
-  SlotRule unknown;
-  unknown.admission = static_cast<AdmissionKind>(3);
-  CHECK(refusal_of(unknown).find("(received 3)") != std::string::npos);
-  CHECK_THROWS(AdmissionLedger(1, 0, 1), std::invalid_argument);
-}
 
 void test_an_id_is_admitted_on_exactly_its_nth_sighting() {
   for (const std::uint32_t threshold : {1U, 2U, 15U, 16U, 17U, 1'000'000U}) {
@@ -332,40 +255,6 @@ class ReferenceLedger {
   std::unordered_map<std::uint64_t, Entry> entries_;
 };
 
-SlotRules mixed_rules() {
-  SlotRules rules;
-  rules.set(1, counting(2));
-  rules.set(2, counting(5, 7));
-  rules.set(3, counting(16, 300));
-  rules.set(4, counting(1, 5));
-  rules.set(5, counting(40, 1000));
-  return rules;  // slot 0 and 6: always
-}
-
-/// A stream of sightings whose time wanders forward, with events that come late.
-class Stream {
- public:
-  explicit Stream(std::uint64_t seed) : state_(seed) {}
-
-  std::uint64_t next() { return mix64(state_ += kGolden64); }
-
-  template <typename See>
-  void run(std::size_t num_steps, std::uint64_t num_fids, See see) {
-    for (std::size_t i = 0; i < num_steps; ++i) {
-      const std::uint64_t word = next();
-      const std::uint64_t fid = std::min(word % num_fids, (word >> 20) % num_fids);  // small numbers more often
-      if (word >> 62 == 0) ++now_s_;
-      const std::uint64_t late_s = next() % 8 == 0 ? next() % 500 : 0;
-      const auto event_s = static_cast<std::uint32_t>(now_s_ > late_s ? now_s_ - late_s : 0);
-      see(fid, static_cast<std::uint16_t>(fid % 7), static_cast<std::uint32_t>(1 + next() % 3), event_s);
-    }
-  }
-
- private:
-  std::uint64_t state_;
-  std::uint64_t now_s_ = 100;
-};
-
 void test_long_random_sequences_decide_as_the_reference() {
   const SlotRules rules = mixed_rules();
   for (const std::uint64_t num_fids : {40ULL, 3000ULL, 200'000ULL}) {
@@ -406,120 +295,6 @@ void test_counts_survive_a_checkpoint_under_another_salt() {
   reference.check_same(restored);
 }
 
-void test_a_full_ledger_drops_the_lowest_count_and_of_several_the_oldest() {
-  SlotRules rules = one_rule(counting(100));
-  rules.set(2, counting(100, 10));
-  AdmissionLedger ledger(1, 4, 2);  // all four are looked at
-  ledger.sight(1, 1, rules, 5, 10, 0);
-  ledger.sight(2, 1, rules, 2, 30, 0);
-  ledger.sight(3, 1, rules, 2, 20, 0);
-  ledger.sight(4, 2, rules, 3, 25, 0);
-  CHECK(!ledger.sight(5, 1, rules, 1, 30, 0));  // 3 goes: lowest count, oldest
-  CHECK(!ledger.forget(3) && ledger.num_candidates() == 4 && ledger.num_dropped() == 1);
-  CHECK(!ledger.sight(6, 1, rules, 9, 30, 0));  // 5 goes, with a count of 1
-  CHECK(!ledger.forget(5) && ledger.num_dropped() == 2);
-  CHECK(!ledger.sight(7, 1, rules, 9, 35, 0));  // 4 goes: its 3 are worth 1 by now
-  CHECK(!ledger.forget(4) && ledger.num_dropped() == 3);
-  CHECK(!ledger.sight(2, 1, rules, 1, 35, 0));  // a candidate needs no room
-  CHECK(ledger.num_dropped() == 3 && ledger.num_candidates() == 4);
-}
-
-void test_a_full_ledger_first_forgets_what_has_decayed() {
-  SlotRules rules = one_rule(counting(100));
-  rules.set(2, counting(100, 10));
-  AdmissionLedger ledger(1, 3, 2);
-  ledger.sight(1, 1, rules, 1, 0, 0);
-  ledger.sight(2, 2, rules, 3, 10, 0);
-  ledger.sight(3, 2, rules, 3, 10, 0);
-  CHECK(!ledger.sight(4, 1, rules, 1, 30, 0));  // two windows: nothing is left of 2 and 3
-  CHECK(ledger.num_dropped() == 0 && ledger.num_decayed() == 2 && ledger.num_candidates() == 2);
-  CHECK(ledger.forget(1) && ledger.forget(4));
-}
-
-void test_what_is_dropped_is_bounded_and_accounted_for() {
-  const SlotRules rules = mixed_rules();
-  AdmissionLedger ledger(1, 500, 2);
-  Stream stream(5);
-  std::uint64_t num_begun = 0;
-  std::uint64_t num_ended = 0;
-  stream.run(
-      300'000, 20'000, [&](std::uint64_t fid, std::uint16_t slot, std::uint32_t num, std::uint32_t now_s) {
-        const std::uint64_t held = ledger.num_candidates() + ledger.num_dropped() + ledger.num_decayed();
-        const bool admitted = ledger.sight(fid, slot, rules, num, now_s, 0);
-        const std::uint64_t holds = ledger.num_candidates() + ledger.num_dropped() + ledger.num_decayed();
-        num_begun += holds > held ? 1 : 0;
-        num_ended += holds < held ? 1 : 0;
-        CHECK(admitted || holds >= held);
-        CHECK(ledger.num_candidates() <= 500);
-      });
-  CHECK(ledger.num_dropped() > 1000);
-  CHECK(num_begun - num_ended == ledger.num_candidates() + ledger.num_dropped() + ledger.num_decayed());
-  CHECK(ledger.memory_bytes() < 500 * 60);
-}
-
-void test_an_id_that_keeps_coming_gets_through_a_flood() {
-  const SlotRules rules = one_rule(counting(50));
-  AdmissionLedger ledger(1, 1000, 2);
-  std::uint64_t stranger = 1000;
-  int num_sightings = 0;
-  for (bool admitted = false; !admitted; ++num_sightings) {
-    admitted = ledger.sight(7, 1, rules, 1, 0, 0);
-    for (int i = 0; i < 20; ++i) ledger.sight(++stranger, 1, rules, 1, 0, 0);
-  }
-  CHECK(num_sightings == 50);
-  CHECK(ledger.num_dropped() == 0);  // 50 * 20 strangers and it fill the ledger just now
-  for (int i = 0; i < 5000; ++i) ledger.sight(++stranger, 1, rules, 1, 0, 0);
-  for (bool admitted = false; !admitted; ++num_sightings) {
-    admitted = ledger.sight(7, 1, rules, 1, 0, 0);
-    for (int i = 0; i < 20; ++i) ledger.sight(++stranger, 1, rules, 1, 0, 0);
-  }
-  CHECK(num_sightings == 100);
-  CHECK(ledger.num_dropped() > 5000);
-}
-
-void test_a_full_ledger_goes_on_after_a_checkpoint_as_if_there_had_been_none() {
-  const SlotRules rules = mixed_rules();
-  AdmissionLedger ledger(1, 300, 2);
-  Stream stream(6);
-  const auto see = [&](std::uint64_t fid, std::uint16_t slot, std::uint32_t num, std::uint32_t now_s) {
-    ledger.sight(fid, slot, rules, num, now_s, 0);
-  };
-  stream.run(50'000, 5000, see);
-  CHECK(ledger.num_dropped() > 0);
-  AdmissionLedger restored(1, 300, 2);
-  restore_backwards(restored, ledger, rules);
-  CHECK(same(exported(restored), exported(ledger)) && restored.progress() == ledger.progress());
-  std::size_t num_seen = 0;
-  stream.run(50'000, 5000,
-             [&](std::uint64_t fid, std::uint16_t slot, std::uint32_t num, std::uint32_t now_s) {
-               CHECK(restored.sight(fid, slot, rules, num, now_s, 0) ==
-                     ledger.sight(fid, slot, rules, num, now_s, 0));
-               if (++num_seen % 100 == 0)
-                 CHECK(restored.sweep(rules, now_s, 17) == ledger.sweep(rules, now_s, 17));
-             });
-  CHECK(same(exported(restored), exported(ledger)) && restored.progress() == ledger.progress());
-}
-
-void test_a_smaller_ledger_takes_what_it_can_and_counts_the_rest() {
-  const SlotRules rules = one_rule(counting(100));
-  AdmissionLedger ledger(1, 1000, 2);
-  for (std::uint64_t fid = 0; fid < 1000; ++fid) ledger.sight(fid, 1, rules, 1 + fid % 50, 0, 0);
-  AdmissionLedger smaller(1, 100, 2);
-  restore_backwards(smaller, ledger, rules);
-  CHECK(smaller.num_candidates() == 100);
-  const AdmissionLedger untouched(1, 100, 2);
-  AdmissionLedger counted(1, 100, 2);
-  const Candidates all = exported(ledger);
-  for (std::size_t i = 0; i < all.fids.size(); ++i) {
-    counted.restore(all.fids[i], all.slots[i], all.counts[i], all.since_s[i], rules);
-  }
-  CHECK(counted.num_candidates() == 100 && counted.num_dropped() == 900);
-  counted.restore(all.fids[0], 1, 0, 0, rules);  // a count of 0 is no candidate
-  CHECK(counted.num_dropped() == 900);
-  counted.clear();
-  CHECK(counted.num_candidates() == 0 && counted.memory_bytes() == untouched.memory_bytes());
-}
-
 void test_exports_of_several_stripes_follow_each_other() {
   const SlotRules rules = one_rule(counting(100));
   AdmissionLedger one(1, kRoomy, 2);
@@ -537,8 +312,6 @@ void test_exports_of_several_stripes_follow_each_other() {
 }  // namespace
 
 int main() {
-  test_slots_without_a_rule_admit_always_and_never_expire();
-  test_rules_out_of_range_are_refused_with_field_rule_and_what_was_received();
   test_an_id_is_admitted_on_exactly_its_nth_sighting();
   test_sightings_of_one_call_are_added_up();
   test_the_greatest_threshold_neither_saturates_nor_wraps();
@@ -555,11 +328,5 @@ int main() {
   test_a_draw_is_a_fixed_function_of_seed_fid_and_place();
   test_long_random_sequences_decide_as_the_reference();
   test_counts_survive_a_checkpoint_under_another_salt();
-  test_a_full_ledger_drops_the_lowest_count_and_of_several_the_oldest();
-  test_a_full_ledger_first_forgets_what_has_decayed();
-  test_what_is_dropped_is_bounded_and_accounted_for();
-  test_an_id_that_keeps_coming_gets_through_a_flood();
-  test_a_full_ledger_goes_on_after_a_checkpoint_as_if_there_had_been_none();
-  test_a_smaller_ledger_takes_what_it_can_and_counts_the_rest();
   test_exports_of_several_stripes_follow_each_other();
 }

@@ -3,40 +3,37 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include "freshet/fid_run.h"
 #include "freshet/mix.h"
 
 namespace freshet {
 
-/// A map from any FID (0 and 2^64-1 included) to a trivially copyable value: a sorted array with gaps.
+/// A map from any FID (0 and 2^64-1 included) to a trivially copyable value: runs of hashes, in order.
 ///
-/// A cell holds the FID's hash, a salted bijection, so that the FID is had back from it. The top bits of the
-/// hash are the home of a cell in an array of a power of two; a cell lies at its home or to the right of it, and
-/// the cells lie in ascending order of hash over the whole array. This is linear probing with an order: a
-/// search, whether it finds or not, ends at the first cell that is not smaller.
+/// What is kept is the FID's hash, a salted bijection, so that the FID is had back from it. The hashes lie in order in
+/// runs (see FidRun) of some 500 to 2,000, told apart by their top bits. Growth is linear hashing (Litwin, 1980): when
+/// there are more than `kRunEntries` FIDs a run in the mean, the next run in turn splits in two; when there are less
+/// than a quarter, the run that was split last is joined again. So runs 0 .. 2 * num_split_ - 1 stand for the values of
+/// the top `depth_` + 1 bits, those behind them for the values of `depth_` bits that were not split yet. The one FID
+/// whose hash means an empty cell is kept beside them.
 ///
-/// Invariants:
-///  - the hashes of occupied cells ascend; between the home of a cell and the cell there is no empty one;
-///  - an empty cell holds the greatest hash, 2^64-1; the last cell is always empty, so that searches end. The one FID
-///    with that hash is kept beside the array;
-///  - capacity is 0, or a power of two with at least 1/8 of it occupied (or the least, or as left by a shrink that
-///    found no memory), at most 3/4 to 7/8. Which, depends on the salt, so that maps with different salts do not all
-///    grow at the same size.
-/// An erase moves what lies behind it back: there are no tombstones, and where a cell lies depends on the
-/// contents and the capacity, not on the history. What the order of hashes gives beyond speed is `visit`.
+/// There is no rehash of everything: the worst insert splits one run and rebuilds another, each of some 2,000 cells,
+/// and at times doubles the list of runs (32 bytes each). With 12-byte values that took 50 to 140 us, at any size up
+/// to 3 million FIDs. Growing holds one run twice, never the map.
 ///
-/// Cost: find, insert and erase O(1) expected at any contents chosen without knowledge of the salt (some 4 cells
-/// read at the highest load); O(size) for FIDs chosen to share a home. A rehash (doubling, or shrinking to a quarter
-/// when less than 1/8 is occupied) is one pass over both arrays in order. It is what one insert may cost at worst, and
-/// holds both arrays for that time; a table has one map in each of its 16 lock stripes, so it is a sixteenth of the
-/// whole. Measured with 12-byte values: 25 ns for each entry moved, most of it the first touch of new pages; 15 ms when
-/// a table has 10 M entries, 40 ms at 27 M.
+/// Cost: find, insert and erase O(1) expected for FIDs chosen without knowledge of the salt; for FIDs chosen to share a
+/// home O(size), with no more memory.
 ///
-/// Memory: (8 + sizeof(Value)) bytes a cell. Freed to the allocator by shrinking and by `clear`.
+/// Memory: (8 + sizeof(Value)) bytes a cell; 0.7 to 0.875 of the cells are occupied while the map grows, at least 3/8
+/// while it shrinks: measured 26 bytes a FID with 12-byte values. Runs that shrink or join give memory back to the
+/// allocator, and so does `clear`.
+///
+/// Where a FID stands in the order depends on the salt alone. What that gives beyond speed is `visit`.
 ///
 /// Not thread safe: const methods may run together, others need exclusion. Pointers to values are good until the
 /// next insert or erase.
@@ -64,216 +61,200 @@ class FidMap {
 
   /// Asks for the home of a FID ahead of `find`.
   void prefetch(std::uint64_t fid) const noexcept {
-    if (capacity_ != 0) __builtin_prefetch(&cells_[hash(fid) >> shift_]);
+    if (runs_.empty()) return;
+    const std::uint64_t wanted = hash(fid);
+    const std::size_t number = run_of(wanted);
+    runs_[number].prefetch(wanted, depth_of(number));
   }
 
   /// The FID's value, or nullptr.
   const Value* find(std::uint64_t fid) const noexcept {
     const std::uint64_t wanted = hash(fid);
-    if (wanted == kEmpty) return has_last_ ? &last_ : nullptr;
-    if (capacity_ == 0) return nullptr;
-    const Cell& cell = cells_[place_of(wanted)];
-    return cell.hash() == wanted ? &cell.value : nullptr;
+    if (wanted == kLast) return has_last_ ? &last_ : nullptr;
+    if (runs_.empty()) return nullptr;
+    const std::size_t number = run_of(wanted);
+    const std::size_t place = runs_[number].place_of(wanted, depth_of(number));
+    return runs_[number].holds(place, wanted) ? &runs_[number].at(place).value : nullptr;
   }
   Value* find(std::uint64_t fid) noexcept { return const_cast<Value*>(std::as_const(*this).find(fid)); }
 
   /// The FID's value, which is `value` if it had none. Strong guarantee: std::bad_alloc changes nothing.
   Insertion insert(std::uint64_t fid, const Value& value) {
+    if (Value* const known = find(fid); known != nullptr) return {known, false};
+    const Value copy = value;  // it may lie in a run that moves
     const std::uint64_t wanted = hash(fid);
-    if (wanted == kEmpty) {
-      const bool is_new = !has_last_;
-      if (is_new) last_ = value;
+    if (wanted == kLast) {
+      last_ = copy;
       has_last_ = true;
-      return {&last_, is_new};
+      return {&last_, true};
     }
-    if (capacity_ != 0) {
-      Cell& cell = cells_[place_of(wanted)];
-      if (cell.hash() == wanted) return {&cell.value, false};
-    }
-    const Value copy = value;  // it may lie in the array that moves
-    Cell& cell = make_place(wanted);
-    cell = Cell(wanted, copy);
-    ++num_cells_used_;
+    if (runs_.empty()) runs_.emplace_back();
+    if (num_in_runs_ + 1 > kRunEntries * runs_.size()) split();
+    const std::size_t number = run_of(wanted);
+    auto& cell = runs_[number].insert(wanted, depth_of(number), copy);
+    ++num_in_runs_;
     return {&cell.value, true};
   }
 
   /// Removes the FID; whether it was there.
   bool erase(std::uint64_t fid) noexcept {
     const std::uint64_t wanted = hash(fid);
-    if (wanted == kEmpty) return std::exchange(has_last_, false);
-    if (capacity_ == 0) return false;
-    const std::size_t place = place_of(wanted);
-    if (cells_[place].hash() != wanted) return false;
-    remove(place);
-    shrink();
+    if (wanted == kLast) return std::exchange(has_last_, false);
+    if (runs_.empty()) return false;
+    const std::size_t number = run_of(wanted);
+    Run& run = runs_[number];
+    const std::size_t place = run.place_of(wanted, depth_of(number));
+    if (!run.holds(place, wanted)) return false;
+    run.remove(place, depth_of(number));
+    --num_in_runs_;
+    run.shrink(depth_of(number));
+    join_runs();
     return true;
   }
 
-  std::size_t size() const noexcept { return num_cells_used_ + (has_last_ ? 1 : 0); }
+  std::size_t size() const noexcept { return num_in_runs_ + (has_last_ ? 1 : 0); }
   bool empty() const noexcept { return size() == 0; }
-  std::size_t capacity() const noexcept { return capacity_; }
-  std::size_t memory_bytes() const noexcept { return sizeof(*this) + num_cells() * sizeof(Cell); }
+
+  /// O(number of runs).
+  std::size_t memory_bytes() const noexcept {
+    std::size_t bytes = sizeof(*this) + runs_.capacity() * sizeof(Run);
+    for (const Run& run : runs_) bytes += run.memory_bytes();
+    return bytes;
+  }
 
   /// Forgets everything and frees the memory.
   void clear() noexcept {
-    cells_.reset();
-    capacity_ = tail_ = num_cells_used_ = 0;
+    std::vector<Run>().swap(runs_);
+    num_in_runs_ = num_split_ = 0;
+    depth_ = 0;
     has_last_ = false;
   }
 
   /// Calls `see(fid, value)` for each FID, in ascending order of hash.
   template <typename See>
   void for_each(See&& see) const {
-    for (std::size_t i = 0; i < num_cells(); ++i) {
-      if (!cells_[i].is_empty()) see(fid_of(cells_[i].hash()), cells_[i].value);
+    for (const Run& run : runs_) {
+      for (const auto& cell : run.cells()) {
+        if (!cell.is_empty()) see(fid_of(cell.hash()), cell.value);
+      }
     }
-    if (has_last_) see(fid_of(kEmpty), last_);
+    if (has_last_) see(fid_of(kLast), last_);
   }
 
   /// Calls `keep(fid, value)` for the next `max_entries` FIDs in ascending order of hash from hash `from` on, and
-  /// erases those for which it answers false. Answers where to go on, 0 when the end was reached. The order does not
-  /// depend on the capacity: a FID that is in the map throughout a lap from 0 to 0 is seen once in it, whatever is
-  /// inserted and erased between the calls. `keep` must not throw, nor touch the map.
+  /// erases those for which it answers false. Answers where to go on, 0 when the end was reached. A FID that is in the
+  /// map throughout a lap from 0 to 0 is seen once in it, whatever is inserted and erased between the calls. `keep`
+  /// must not throw, nor touch the map.
   template <typename Keep>
   std::uint64_t visit(std::uint64_t from, std::size_t max_entries, Keep&& keep) noexcept {
-    std::size_t place = capacity_ == 0 || from == kEmpty ? num_cells() : place_of(from);
     std::uint64_t next = from;
-    for (; max_entries != 0; --max_entries) {
-      while (place < num_cells() && cells_[place].is_empty()) ++place;
-      if (place >= num_cells()) break;
-      const std::uint64_t seen = cells_[place].hash();
-      next = seen + 1;
-      if (keep(fid_of(seen), cells_[place].value)) {
-        ++place;
-      } else {
-        remove(place);
-      }
+    std::size_t num_left = max_entries;
+    const std::size_t first = runs_.empty() || from == kLast ? runs_.size() : run_of(from);
+    for (std::size_t number = first; number < runs_.size() && num_left != 0; ++number) {
+      const std::size_t start = number == first ? runs_[number].place_of(from, depth_of(number)) : 0;
+      visit_run(number, start, num_left, next, keep);
     }
-    if (max_entries != 0) {
-      if (has_last_ && !keep(fid_of(kEmpty), last_)) has_last_ = false;
+    if (num_left != 0) {
+      if (has_last_ && !keep(fid_of(kLast), last_)) has_last_ = false;
       next = 0;
     }
-    shrink();
+    join_runs();
     return next;
   }
 
  private:
-  static constexpr std::uint64_t kEmpty = UINT64_MAX;
-  static constexpr std::size_t kLeastCapacity = 16;
-  static constexpr std::size_t kTail =
-      64;  // behind the homes; a longer one was never needed at random contents
+  using Run = FidRun<Value>;
+  static constexpr std::uint64_t kLast = Run::kEmpty;
+  static constexpr std::size_t kRunEntries = 1024;
 
-  /// The hash lies in halves so that a cell is no more aligned than its value: 20 bytes with a 12-byte value.
-  class Cell {
-   public:
-    Cell() noexcept = default;
-    Cell(std::uint64_t hash, const Value& of_hash) noexcept
-        : value(of_hash),
-          low_(static_cast<std::uint32_t>(hash)),
-          high_(static_cast<std::uint32_t>(hash >> 32)) {}
-    std::uint64_t hash() const noexcept { return std::uint64_t{high_} << 32 | low_; }
-    bool is_empty() const noexcept { return hash() == kEmpty; }
-
-    [[no_unique_address]] Value value{};
-
-   private:
-    std::uint32_t low_ = UINT32_MAX;
-    std::uint32_t high_ = UINT32_MAX;
-  };
-  static_assert(std::is_trivially_copyable_v<Cell>);
-
-  std::size_t num_cells() const noexcept { return capacity_ + tail_; }
-  std::size_t num_cells_allowed(std::size_t capacity) const noexcept {
-    return capacity * (24 + salt_ % 5) / 32;
+  std::size_t run_of(std::uint64_t hash) const noexcept {
+    const std::size_t unsplit = hash >> 1 >> (63 - depth_);  // in two shifts, as a shift by 64 has no meaning
+    return unsplit < num_split_ ? hash >> (63 - depth_) : unsplit + num_split_;
   }
+  unsigned depth_of(std::size_t run) const noexcept { return run < 2 * num_split_ ? depth_ + 1 : depth_; }
 
-  /// The first cell from the home on whose hash is not smaller. Precondition: capacity is not 0.
-  std::size_t place_of(std::uint64_t wanted) const noexcept {
-    std::size_t place = wanted >> shift_;
-    while (cells_[place].hash() < wanted) ++place;
-    return place;
-  }
-
-  /// A cell in the right place for an absent hash, what was there moved to the right.
-  Cell& make_place(std::uint64_t wanted) {
-    if (num_cells_used_ + 1 > num_cells_allowed(capacity_)) {
-      rehash(std::max(kLeastCapacity, 2 * capacity_), kTail);
+  template <typename Keep>
+  void visit_run(std::size_t number, std::size_t place, std::size_t& num_left, std::uint64_t& next,
+                 Keep& keep) noexcept {
+    Run& run = runs_[number];
+    const std::size_t num_before = run.size();
+    place = run.occupied_from(place);
+    for (; num_left != 0 && place < run.cells().size(); place = run.occupied_from(place)) {
+      const std::uint64_t seen = run.at(place).hash();
+      next = seen + 1;
+      --num_left;
+      if (keep(fid_of(seen), run.at(place).value)) {
+        ++place;
+      } else {
+        run.remove(place, depth_of(number));
+      }
     }
-    for (;; rehash(capacity_, 2 * tail_)) {
-      const std::size_t place = place_of(wanted);
-      std::size_t end = place;
-      while (!cells_[end].is_empty()) ++end;
-      if (end + 1 == num_cells()) continue;  // the last cell stays empty
-      std::move_backward(&cells_[place], &cells_[end], &cells_[end] + 1);
-      return cells_[place];
+    num_in_runs_ -= num_before - run.size();
+    if (run.size() != num_before) run.shrink(depth_of(number));
+  }
+
+  /// Splits the next run in turn. Strong guarantee.
+  void split() {
+    if (runs_.size() == runs_.capacity()) runs_.reserve(2 * runs_.size());
+    const std::size_t number = 2 * num_split_;
+    const Run& whole = runs_[number];
+    const std::uint64_t middle = ((std::uint64_t{num_split_} << 1) | 1) << (63 - depth_);
+    const auto below = whole.cells().first(whole.place_of(middle, depth_));
+    const auto above = whole.cells().subspan(below.size());
+    const auto num_below = static_cast<std::size_t>(
+        std::count_if(below.begin(), below.end(), [](const auto& cell) { return !cell.is_empty(); }));
+    Run lower(depth_ + 1, num_below, {below});
+    Run upper(depth_ + 1, whole.size() - num_below, {above});
+    runs_[number] = std::move(lower);
+    runs_.insert(runs_.begin() + static_cast<std::ptrdiff_t>(number) + 1, std::move(upper));
+    if (++num_split_ == std::size_t{1} << depth_) {
+      num_split_ = 0;
+      ++depth_;
     }
   }
 
-  /// Empties a cell; those behind it that are not at home move up.
-  void remove(std::size_t place) noexcept {
-    std::size_t last = place;
-    while (!cells_[last + 1].is_empty() && cells_[last + 1].hash() >> shift_ <= last) ++last;
-    std::move(&cells_[place] + 1, &cells_[last] + 1, &cells_[place]);
-    cells_[last] = Cell();
-    --num_cells_used_;
-  }
-
-  void shrink() noexcept {
-    if (capacity_ <= kLeastCapacity || num_cells_used_ >= capacity_ / 8) return;
-    if (num_cells_used_ == 0) {
-      cells_.reset();
-      capacity_ = tail_ = 0;
-      return;
+  /// Undoes splits while the runs are too many; stops without memory to do so.
+  void join_runs() noexcept {
+    if (num_in_runs_ == 0 && !runs_.empty()) {
+      std::vector<Run>().swap(runs_);
+      num_split_ = 0;
+      depth_ = 0;
     }
     try {
-      rehash(std::max(kLeastCapacity, capacity_ / 4), kTail);
+      while (runs_.size() > 1 && num_in_runs_ < kRunEntries / 4 * runs_.size()) join();
     } catch (const std::bad_alloc&) {
-      // the array stays larger than it need be; the next erase tries again
+      return;  // the next erase tries again
     }
   }
 
-  void rehash(std::size_t capacity, std::size_t tail) {
-    const auto shift = static_cast<unsigned>(__builtin_clzll(capacity)) + 1;
-    auto cells = std::make_unique<Cell[]>(capacity + tail);
-    while (!copy_to(cells.get(), shift, capacity + tail)) {
-      tail *= 2;
-      cells = std::make_unique<Cell[]>(capacity + tail);
-    }
-    cells_ = std::move(cells);
-    shift_ = shift;
-    capacity_ = capacity;
-    tail_ = tail;
-  }
-
-  bool copy_to(Cell* target, unsigned shift, std::size_t num_target_cells) const noexcept {
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < num_cells(); ++i) {
-      if (cells_[i].is_empty()) continue;
-      const std::size_t place = std::max<std::size_t>(cells_[i].hash() >> shift, next);
-      if (place + 1 >= num_target_cells) return false;
-      target[place] = cells_[i];
-      next = place + 1;
-    }
-    return true;
+  /// Joins the two runs that were split last. Strong guarantee.
+  void join() {
+    const bool ends_round = num_split_ == 0;
+    const unsigned depth = ends_round ? depth_ - 1 : depth_;
+    const std::size_t num_split = (ends_round ? std::size_t{1} << depth : num_split_) - 1;
+    const auto lower = runs_.begin() + static_cast<std::ptrdiff_t>(2 * num_split);
+    const auto upper = lower + 1;
+    *lower = Run(depth, lower->size() + upper->size(), {lower->cells(), upper->cells()});
+    runs_.erase(upper);
+    depth_ = depth;
+    num_split_ = num_split;
   }
 
   void swap(FidMap& other) noexcept {
     std::swap(salt_, other.salt_);
-    std::swap(cells_, other.cells_);
-    std::swap(capacity_, other.capacity_);
-    std::swap(tail_, other.tail_);
-    std::swap(num_cells_used_, other.num_cells_used_);
-    std::swap(shift_, other.shift_);
+    std::swap(runs_, other.runs_);
+    std::swap(num_in_runs_, other.num_in_runs_);
+    std::swap(num_split_, other.num_split_);
+    std::swap(depth_, other.depth_);
     std::swap(has_last_, other.has_last_);
     std::swap(last_, other.last_);
   }
 
   std::uint64_t salt_;
-  std::unique_ptr<Cell[]> cells_;
-  std::size_t capacity_ = 0;        // homes: a power of two
-  std::size_t tail_ = 0;            // cells behind the last home
-  std::size_t num_cells_used_ = 0;  // without the FID kept in `last_`
-  unsigned shift_ = 0;              // 64 - log2(capacity)
+  std::vector<Run> runs_;
+  std::size_t num_in_runs_ = 0;
+  std::size_t num_split_ = 0;  // of the 2^depth_ values of the top bits, how many have two runs; < 2^depth_
+  unsigned depth_ = 0;
   bool has_last_ = false;
   Value last_{};
 };
