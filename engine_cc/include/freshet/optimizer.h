@@ -34,8 +34,10 @@ namespace freshet {
 ///
 /// A new row has z = 0 and 1/η_before = 0, which is the paper's sum with its first term centred on the initial vector
 /// instead of on zero. Thus with l1 = l2 = 0 a step is exactly w -= η·g from the initial vector on, and a learning rate
-/// that changes scales the step; it does not rescale what was learned. The group's zero is that of the true minimum;
-/// its shrinkage otherwise is exact when the row's coordinates share one η, and the customary closed form when not.
+/// that changes scales the step; it does not rescale what was learned. Whoever replaces the vector of a row from outside
+/// must initialise its state anew, or the next step returns to the old one. √dim gives l1 the same weight at every dim,
+/// and kFtrl's at dim 1. The group's zero is that of the true minimum; its shrinkage otherwise is exact when the row's
+/// coordinates share one η, and the customary closed form when not.
 enum class OptimizerKind : std::uint8_t {
   kSgd,
   kMomentum,
@@ -87,7 +89,7 @@ class Optimizer {
 
   /// For rows of `dim` floats, 1 to kMaxDim. Throws std::invalid_argument naming the field, its rule and what was
   /// received. l1, l2, beta and nesterov are refused where the kind would ignore them, lest they be thought to work;
-  /// the other fields that a kind ignores, which are never 0, are not looked at.
+  /// other fields that the kind ignores, whose defaults are not 0, are not looked at.
   Optimizer(const OptimizerOptions& options, std::uint32_t dim);
 
   const OptimizerOptions& options() const noexcept { return options_; }
