@@ -115,10 +115,11 @@ class SparseAdaDelta(DecayingOptimizer):
 
 
 class SparseRMSProp(DecayingOptimizer):
-    """v: moving average of g²; w -= lr·g/(√v + ε) (Tieleman & Hinton, 2012)."""
+    """v: moving average of g²; d = g/√(v + ε); w -= lr·d, or lr times a velocity of d (Tieleman & Hinton, 2012)."""
 
     kind: Literal["rmsprop"] = "rmsprop"
     rho: Decay = Field(default=0.9, description="the share of the squared gradient's average that stays")
+    momentum: Decay = Field(default=0.0, description="the share of the velocity that stays; 0: no velocity")
     epsilon: Positive = Field(default=1e-7, description="keeps the division from zero")
 
 

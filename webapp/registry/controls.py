@@ -28,7 +28,8 @@ class Group:
 class Control:
     """One field on the page. `path` is its name in the form; `value` is what stands in it; `datalist` suggests others.
 
-    A choice between kinds of a document has a group of controls for each kind that has fields of its own.
+    A choice between kinds of a document carries the controls of the fields that every kind has, and a group of controls
+    for each kind that has fields of its own.
     """
 
     path: str
@@ -39,7 +40,12 @@ class Control:
     options: list[str] = field(default_factory=list)
     problem: str = ""
     datalist: str = ""
+    shared: list[Control] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
+
+    @property
+    def is_variant(self) -> bool:
+        return bool(self.shared or self.groups)
 
     @property
     def element_id(self) -> str:
@@ -80,7 +86,7 @@ def controls(
             # an object that does not say its kind is of the default's
             given = {"kind": as_mapping(default_of(info)).get("kind", ""), **as_mapping(value)}
             text = {"label": label_of(name), "help": info.description or ""}
-            made += variant_controls(shape, inner, given, problems, at=inner_at, **text)
+            made.append(variant_control(shape, inner, given, problems, at=inner_at, **text))
         elif isinstance(shape, Part):
             made += controls(shape.model, inner, as_mapping(value), problems, at=inner_at)
         else:
@@ -89,7 +95,7 @@ def controls(
     return made
 
 
-def variant_controls(
+def variant_control(
     shape: Variants,
     path: str,
     values: Mapping[str, Any],
@@ -98,8 +104,8 @@ def variant_controls(
     label: str,
     help: str = "",
     at: str | None = None,
-) -> list[Control]:
-    """The choice between kinds, with each kind's own controls in a group; and the controls that every kind has."""
+) -> Control:
+    """The choice between kinds, with what every kind has and, in groups, what only one has."""
     at = at or path
     kinds = list(shape.models)
     kind = str(values.get("kind", ""))
@@ -110,7 +116,8 @@ def variant_controls(
         inner = controls(model, f"{path}.{each}", given, problems, only=own, at=f"{at}.{each}")
         if inner:
             groups.append(Group(each, inner))
-    choice = Control(
+    chosen = shape.models.get(kind) or shape.models[kinds[0]]
+    return Control(
         path=f"{path}.kind",
         label=label,
         help=help,
@@ -118,10 +125,9 @@ def variant_controls(
         value=kind,
         options=kinds if not kind or kind in kinds else [*kinds, kind],
         problem=problems.get(at, "") or problems.get(f"{at}.{kind}", ""),
+        shared=controls(chosen, path, values, problems, only=shape.shared, at=f"{at}.{kind}"),
         groups=groups,
     )
-    chosen = shape.models.get(kind) or shape.models[kinds[0]]
-    return [choice, *controls(chosen, path, values, problems, only=shape.shared, at=f"{at}.{kind}")]
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

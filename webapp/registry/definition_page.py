@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.spec.definition import Slot
-from webapp.registry.controls import Control, controls, variant_controls
+from webapp.registry.controls import Control, controls, variant_control
 from webapp.registry.definition_form import (
     ARCHITECTURES,
     SECTIONS,
@@ -74,7 +74,7 @@ def form_context(
         "tasks": row_controls("tasks", document, by_path, {"event_type": label_events}),
         "architectures": _architectures(document.get("architecture", {}), by_path),
         "sections": [
-            Section("Embedding optimizer", _sparse_optimizer(document.get("sparse_optimizer", {}), by_path)),
+            Section("Embedding optimizer", [_sparse_optimizer(document.get("sparse_optimizer", {}), by_path)]),
             *(
                 Section(SECTION_TITLES[name], controls(section, name, document.get(name, {}), by_path))
                 for name, section in SECTIONS.items()
@@ -97,10 +97,10 @@ def _slot_rules(document: Mapping[str, Any], by_path: Mapping[str, str]) -> list
     return made
 
 
-def _sparse_optimizer(values: Mapping[str, Any], by_path: Mapping[str, str]) -> list[Control]:
+def _sparse_optimizer(values: Mapping[str, Any], by_path: Mapping[str, str]) -> Control:
     """A definition that names no optimizer has the specification's."""
     named = values if values.get("kind") else {"kind": "adagrad", **values}
-    return variant_controls(SPARSE_OPTIMIZERS, "sparse_optimizer", named, by_path, label="Optimizer")
+    return variant_control(SPARSE_OPTIMIZERS, "sparse_optimizer", named, by_path, label="Optimizer")
 
 
 def _architectures(chosen: Mapping[str, Any], by_path: Mapping[str, str]) -> list[ArchitectureChoice]:
