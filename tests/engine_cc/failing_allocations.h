@@ -11,6 +11,7 @@ namespace freshet::testing {
 inline constexpr long kNever = -1;
 inline long allocations_until_failure = kNever;
 inline std::size_t num_bytes_held = 0;
+inline std::size_t num_bytes_allocated = 0;  // since the program began
 inline constexpr std::size_t kSizeHeader = alignof(std::max_align_t);
 
 /// While one lives, no allocation fails.
@@ -36,6 +37,7 @@ __attribute__((noinline)) void* operator new(std::size_t size) {
   if (memory == nullptr) throw std::bad_alloc();
   *reinterpret_cast<std::size_t*>(memory) = size;
   num_bytes_held += size;
+  num_bytes_allocated += size;
   return memory + kSizeHeader;
 }
 __attribute__((noinline)) void operator delete(void* memory) noexcept {
@@ -45,4 +47,8 @@ __attribute__((noinline)) void operator delete(void* memory) noexcept {
   num_bytes_held -= *reinterpret_cast<std::size_t*>(start);
   std::free(start);
 }
+// The other forms by name, for the sanitizers bring their own, which do not come by here.
+void* operator new[](std::size_t size) { return operator new(size); }
 void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
+void operator delete[](void* memory) noexcept { operator delete(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { operator delete(memory); }

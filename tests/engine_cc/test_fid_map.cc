@@ -156,6 +156,19 @@ void test_where_a_fid_lies_does_not_depend_on_the_history() {
   CHECK(orders[0] == orders[1]);
 }
 
+void test_no_insert_or_erase_rebuilds_more_than_a_few_runs() {
+  constexpr std::size_t kRunBytes = 2100 * 20;  // a run before it splits, at its fullest
+  Map map(6);
+  const auto within = [](auto change) {
+    const std::size_t before = num_bytes_allocated;
+    change();
+    CHECK(num_bytes_allocated - before < 4 * kRunBytes);
+  };
+  for (std::uint64_t fid = 0; fid < 300'000; ++fid) within([&] { map.insert(fid, Tally{}); });
+  for (std::uint64_t fid = 0; fid < 300'000; ++fid) within([&] { map.erase(fid); });
+  CHECK(map.empty());
+}
+
 void test_a_lap_sees_each_fid_once_whatever_happens_between_its_calls() {
   Map map(11);
   Words words(11);
@@ -275,6 +288,7 @@ int main() {
   test_every_fid_has_a_place();
   test_memory_is_given_back();
   test_where_a_fid_lies_does_not_depend_on_the_history();
+  test_no_insert_or_erase_rebuilds_more_than_a_few_runs();
   test_a_lap_sees_each_fid_once_whatever_happens_between_its_calls();
   test_a_moved_map_takes_its_contents_along();
   test_whichever_allocation_fails_nothing_is_lost();
