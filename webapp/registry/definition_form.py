@@ -63,8 +63,8 @@ def is_editable(document: Any) -> bool:
 
 
 def _fits(model: type[Document], value: Any) -> bool:
-    """Whether every part of the value that the form shows as a part is one."""
-    if not isinstance(value, dict):
+    """Whether every part of the value that the form shows as a part is one, and the form would lose nothing of it."""
+    if not isinstance(value, dict) or not value.keys() <= model.model_fields.keys():
         return False
     for name, info in model.model_fields.items():
         shape, inner = shape_of(info), value.get(name)

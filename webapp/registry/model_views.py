@@ -111,6 +111,9 @@ def _write(request: HttpRequest, project: Project, name: str, *, is_new: bool) -
         return _publish(request, project, name, document, is_new=is_new, as_text=as_text)
     if action == "as_text":
         return _text_page(request, project, name, _indented(document), [], is_new=is_new)
+    if as_text:
+        # the form knows no older spellings: a definition that is one is shown as the specification writes it
+        document = in_reading_order(ModelDefinition, document)
     if not is_editable(document):
         shape = {
             "field": "(document)",
@@ -119,9 +122,6 @@ def _write(request: HttpRequest, project: Project, name: str, *, is_new: bool) -
         }
         return _text_page(request, project, name, _indented(document), [shape], is_new=is_new)
     _change_rows(document, action, argument)
-    if as_text:
-        # the form knows no older spellings: a definition that is one is shown as the specification writes it
-        document = in_reading_order(ModelDefinition, document)
     return _page(request, project, name, document, is_new=is_new)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.embedding.store import EmbeddingStore
 from engine.spec.definition import DeepFM, ModelDefinition, Slot, SparseAdagrad, Training, TwoTower
+from engine.spec.initializer import Uniform
 
 DEFINITION = ModelDefinition(
     slots=[
@@ -14,7 +15,7 @@ DEFINITION = ModelDefinition(
         Slot(name="history", number=3, source="user.history", dim=16, shares="item"),
     ],
     architecture=TwoTower(),
-    sparse_optimizer=SparseAdagrad(init_scale=0.5, initial_accumulator=0.25),
+    sparse_optimizer=SparseAdagrad(initializer=Uniform(scale=0.5), initial_accumulator=0.25),
     training=Training(seed=5),
 )
 

@@ -191,8 +191,13 @@ def test_it_previews_the_rules_in_words(browser: Client, project: Project) -> No
     assert "2 GiB" in text
 
 
-@pytest.mark.parametrize("rules", [{"admission": 3}, {"expiry": "soon"}, {"admission": ["always"]}])
-def test_it_shows_rules_of_another_shape_as_text(browser: Client, project: Project, rules: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "rules",
+    [{"admission": 3}, {"expiry": "soon"}, {"admission": ["always"]}, {"admission": {"kind": "always", "count": 3}}],
+)
+def test_it_shows_rules_that_the_form_would_lose_as_text(
+    browser: Client, project: Project, rules: dict[str, Any]
+) -> None:
     document = {**FULL_RANKING, "slots": [{**FULL_RANKING["slots"][0], **rules}]}
     posted = {"document": json.dumps(document), "action": "as_form"}
     answer = browser.post(reverse("model_new", args=[project.slug]), posted)
