@@ -15,10 +15,11 @@ using namespace freshet::testing;
 
 namespace {
 
-void test_a_full_ledger_drops_the_lowest_count_and_of_several_the_oldest() {
+/// Whatever the order of the hashes, in which four are all looked at.
+void check_what_a_full_ledger_drops(std::uint64_t salt) {
   SlotRules rules = one_rule(counting(100));
   rules.set(2, counting(100, 10));
-  AdmissionLedger ledger(1, 4, 2);  // all four are looked at
+  AdmissionLedger ledger(1, 4, salt);
   ledger.sight(1, 1, rules, 5, 10, 0);
   ledger.sight(2, 1, rules, 2, 30, 0);
   ledger.sight(3, 1, rules, 2, 20, 0);
@@ -33,6 +34,10 @@ void test_a_full_ledger_drops_the_lowest_count_and_of_several_the_oldest() {
   CHECK(ledger.num_dropped() == 3 && ledger.num_candidates() == 4);
 }
 
+void test_a_full_ledger_drops_the_lowest_count_and_of_several_the_oldest() {
+  for (std::uint64_t salt = 0; salt < 20; ++salt) check_what_a_full_ledger_drops(salt);
+}
+
 void test_a_full_ledger_first_forgets_what_has_decayed() {
   SlotRules rules = one_rule(counting(100));
   rules.set(2, counting(100, 10));
@@ -43,6 +48,22 @@ void test_a_full_ledger_first_forgets_what_has_decayed() {
   CHECK(!ledger.sight(4, 1, rules, 1, 30, 0));  // two windows: nothing is left of 2 and 3
   CHECK(ledger.num_dropped() == 0 && ledger.num_decayed() == 2 && ledger.num_candidates() == 2);
   CHECK(ledger.forget(1) && ledger.forget(4));
+}
+
+void test_each_look_begins_where_the_last_one_ended() {
+  const SlotRules rules = one_rule(counting(100));
+  AdmissionLedger ledger(1, 320, 2);
+  for (std::uint64_t fid = 0; fid < 320; ++fid) ledger.sight(fid, 1, rules, 1, 0, 0);
+  const Candidates before = exported(ledger);
+  for (std::uint64_t fid = 1000; fid < 1018; ++fid) ledger.sight(fid, 1, rules, 50, 0, 0);
+  CHECK(ledger.num_dropped() == 18);
+  // All are worth the same, so that each look drops the first of its 16, among which a few of the new ones are.
+  std::size_t num_kept = AdmissionLedger::kExamined;
+  for (const std::uint64_t fid : before.fids) {
+    const bool kept = ledger.forget(fid);
+    CHECK(kept || num_kept > AdmissionLedger::kExamined / 2);
+    num_kept = kept ? num_kept + 1 : 0;
+  }
 }
 
 void test_what_is_dropped_is_bounded_and_accounted_for() {
@@ -185,6 +206,7 @@ void test_an_export_that_finds_no_memory_appends_nothing() {
 int main() {
   test_a_full_ledger_drops_the_lowest_count_and_of_several_the_oldest();
   test_a_full_ledger_first_forgets_what_has_decayed();
+  test_each_look_begins_where_the_last_one_ended();
   test_what_is_dropped_is_bounded_and_accounted_for();
   test_an_id_that_keeps_coming_gets_through_a_flood();
   test_a_full_ledger_goes_on_after_a_checkpoint_as_if_there_had_been_none();
