@@ -1,48 +1,72 @@
-"""Tables that a batch of FIDs can be looked up in and learned into, each over the same rows."""
+"""Tables of the benchmark that are called from Python, each over the same rows."""
 
 from __future__ import annotations
 
+import importlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.embedding.table import EmbeddingTable, Fids, Floats
+from tests.bench.engine_reference import DIM, Fids, Floats, Rows
 
 LEARNING_RATE = 0.05
 INITIAL_ACCUMULATOR = 0.1
-PIECE = 2**20
-
-RowNumbers = NDArray[np.int64]
 
 
 class Contestant(Protocol):
-    """Holds `vectors` float32[n, dim] under `fids` uint64[n]. A batch comes with its row numbers, for who needs no lookup."""
+    """A batch comes with its row numbers, for who needs no lookup. Two FIDs of one `insert` differ."""
 
-    def lookup(self, fids: Fids, rows: RowNumbers) -> Floats: ...
+    is_called_from_threads: bool
+    """Whether its two-thread figure is two Python threads; otherwise its own thread pool is what runs on two cores."""
 
-    def learn(self, fids: Fids, rows: RowNumbers, grads: Floats) -> None:
+    def insert(self, fids: Fids, vectors: Floats) -> None: ...
+
+    def start_learning(self) -> None:
+        """Makes room for accumulators, if it keeps them apart."""
+
+    def lookup(self, fids: Fids, rows: Rows) -> Any:
+        """What its users get: an array or a framework's tensor."""
+
+    def learn(self, fids: Fids, rows: Rows, grads: Floats) -> None:
         """Sparse Adagrad, the gradients of a repeated FID summed first."""
 
 
-class Gather:
-    """The floor: rows whose places are known, taken by NumPy into an array that is there already."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`environment`: the name of its requirements file, "" for the project's own. `can_grow`: it maps keys itself."""
 
-    def __init__(self, fids: Fids, vectors: Floats) -> None:
-        del fids  # known rows need none
-        self._vectors = vectors.copy()
-        self._accumulators = np.full_like(vectors, INITIAL_ACCUMULATOR)
-        self._out = np.empty((0, vectors.shape[1]), np.float32)
+    title: str
+    environment: str
+    make: Callable[[int], Contestant]
+    can_grow: bool = True
 
-    def lookup(self, fids: Fids, rows: RowNumbers) -> Floats:
-        del fids
-        if len(self._out) != len(rows):
-            self._out = np.empty((len(rows), self._vectors.shape[1]), np.float32)
+
+class KnownRows:
+    """NumPy rows whose numbers are known, taken into an array that is there already."""
+
+    is_called_from_threads = True
+
+    def __init__(self, num_rows: int) -> None:
+        self._vectors = np.empty((num_rows, DIM), np.float32)
+        self._accumulators = np.empty((0, DIM), np.float32)
+        self._num = 0
+        self._outputs = Outputs()
+
+    def insert(self, fids: Fids, vectors: Floats) -> None:
+        self._vectors[self._num : self._num + len(fids)] = vectors
+        self._num += len(fids)
+
+    def start_learning(self) -> None:
+        self._accumulators = np.full_like(self._vectors, INITIAL_ACCUMULATOR)
+
+    def lookup(self, fids: Fids, rows: Rows) -> Floats:
         # mode "raise" would go through a second buffer
-        return np.take(self._vectors, rows, axis=0, out=self._out, mode="clip")
+        return np.take(self._vectors, rows, axis=0, out=self._outputs.of(len(rows)), mode="clip")
 
-    def learn(self, fids: Fids, rows: RowNumbers, grads: Floats) -> None:
-        del fids
+    def learn(self, fids: Fids, rows: Rows, grads: Floats) -> None:
         distinct, inverse = np.unique(rows, return_inverse=True)
         order = np.argsort(inverse, kind="stable")
         starts = np.searchsorted(inverse[order], np.arange(len(distinct)))
@@ -52,94 +76,66 @@ class Gather:
         self._vectors[distinct] -= np.float32(LEARNING_RATE) * summed / np.sqrt(accumulators)
 
 
-class DictTable(Gather):
-    """A Python dict from FID to row number, over NumPy rows."""
+class Outputs:
+    """One array a thread and batch size, used again: a fresh one costs more than the lookup that fills it."""
 
-    def __init__(self, fids: Fids, vectors: Floats) -> None:
-        super().__init__(fids, vectors)
-        self._row_of = dict(zip(fids.tolist(), range(len(fids)), strict=True))
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[int, int], Floats] = {}
 
-    def lookup(self, fids: Fids, rows: RowNumbers) -> Floats:
-        del rows
-        return super().lookup(fids, self._rows(fids))
-
-    def learn(self, fids: Fids, rows: RowNumbers, grads: Floats) -> None:
-        del rows
-        super().learn(fids, self._rows(fids), grads)
-
-    def _rows(self, fids: Fids) -> RowNumbers:
-        row_of = self._row_of
-        return np.fromiter((row_of[fid] for fid in fids.tolist()), np.int64, len(fids))
+    def of(self, num: int) -> Floats:
+        key = (threading.get_ident(), num)
+        if key not in self._arrays:
+            self._arrays[key] = np.empty((num, DIM), np.float32)
+        return self._arrays[key]
 
 
-class Engine:
+class Freshet:
     """`EmbeddingTable`, as the trainer uses it."""
 
-    def __init__(self, fids: Fids, vectors: Floats) -> None:
-        self.table = EmbeddingTable(vectors.shape[1], seed=17, init_scale=0.01, initial_accumulator=INITIAL_ACCUMULATOR)
-        self._out = np.empty((0, vectors.shape[1]), np.float32)
-        for start in range(0, len(fids), PIECE):
-            piece = slice(start, start + PIECE)
-            self.table.assign(fids[piece], np.ones(len(fids[piece]), np.uint16), vectors[piece])
+    is_called_from_threads = True
+
+    def __init__(self, num_rows: int) -> None:
+        from engine.embedding.table import EmbeddingTable
+
+        self.table = EmbeddingTable(DIM, seed=17, init_scale=0.01, initial_accumulator=INITIAL_ACCUMULATOR)
+        self._outputs = Outputs()
+
+    def insert(self, fids: Fids, vectors: Floats) -> None:
+        self.table.assign(fids, np.ones(len(fids), np.uint16), vectors)
+
+    def start_learning(self) -> None:
         self.table.forget_touched()
 
-    def lookup(self, fids: Fids, rows: RowNumbers) -> Floats:
-        del rows
-        if len(self._out) != len(fids):
-            self._out = np.empty((len(fids), self.table.dim), np.float32)
-        return self.table.lookup(fids, self._out)
+    def lookup(self, fids: Fids, rows: Rows) -> Floats:
+        return self.table.lookup(fids, self._outputs.of(len(fids)))
 
-    def learn(self, fids: Fids, rows: RowNumbers, grads: Floats) -> None:
-        del rows
+    def learn(self, fids: Fids, rows: Rows, grads: Floats) -> None:
         self.table.apply_gradients(fids, grads, LEARNING_RATE)
 
 
-class TensorFlowTable:
-    """A `tf.lookup.experimental` table of vectors and one of accumulators: its values have no second field."""
+def _later(module: str, name: str) -> Callable[[int], Contestant]:
+    """A class of a module that only its own environment can import."""
 
-    def __init__(self, fids: Fids, vectors: Floats, *, dense: bool) -> None:
-        import tensorflow as tf
+    def make(num_rows: int) -> Contestant:
+        contestant: Contestant = getattr(importlib.import_module(f"tests.bench.{module}"), name)(num_rows)
+        return contestant
 
-        def table(value: float) -> Any:
-            default = tf.constant([value] * vectors.shape[1], tf.float32)
-            if not dense:
-                return tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, default)
-            return tf.lookup.experimental.DenseHashTable(
-                tf.int64, tf.float32, default, empty_key=-1, deleted_key=-2, initial_num_buckets=_buckets(len(fids))
-            )
-
-        self._vectors, self._accumulators = table(0.0), table(INITIAL_ACCUMULATOR)
-        full = np.full((PIECE, vectors.shape[1]), INITIAL_ACCUMULATOR, np.float32)
-        for start in range(0, len(fids), PIECE):
-            keys = tf.constant(fids[start : start + PIECE].view(np.int64))
-            self._vectors.insert(keys, tf.constant(vectors[start : start + PIECE]))
-            self._accumulators.insert(keys, tf.constant(full[: len(keys)]))
-        keys_like, rows_like = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, vectors.shape[1]], tf.float32)
-        self._lookup = tf.function(self._vectors.lookup, input_signature=[keys_like], autograph=False)
-        self._step = tf.function(self._learned, input_signature=[keys_like, rows_like], autograph=False)
-
-    def _learned(self, keys: Any, grads: Any) -> Any:
-        import tensorflow as tf
-
-        distinct, inverse = tf.unique(keys, out_idx=tf.int64)
-        summed = tf.math.unsorted_segment_sum(grads, inverse, tf.size(distinct))
-        accumulators = self._accumulators.lookup(distinct) + summed * summed
-        vectors = self._vectors.lookup(distinct) - LEARNING_RATE * summed / tf.sqrt(accumulators)
-        with tf.control_dependencies(
-            [self._accumulators.insert(distinct, accumulators), self._vectors.insert(distinct, vectors)]
-        ):
-            return tf.size(distinct)
-
-    def lookup(self, fids: Fids, rows: RowNumbers) -> Floats:
-        del rows
-        found: Floats = self._lookup(fids.view(np.int64)).numpy()
-        return found
-
-    def learn(self, fids: Fids, rows: RowNumbers, grads: Floats) -> None:
-        del rows
-        self._step(fids.view(np.int64), grads)
+    return make
 
 
-def _buckets(num_rows: int) -> int:
-    """A power of two with room for all rows at the table's own load limit of 0.8, so that it never grows while measured."""
-    return 1 << int(num_rows / 0.8).bit_length()
+CONTESTANTS = {
+    "freshet": Listed("Freshet EmbeddingTable", "", Freshet),
+    "numpy_take": Listed("np.take, row numbers given", "", KnownRows, can_grow=False),
+    "dense_hash_table": Listed("tf DenseHashTable", "", _later("contestants_tensorflow", "DenseHashTable")),
+    "mutable_hash_table": Listed("tf MutableHashTable", "", _later("contestants_tensorflow", "MutableHashTable")),
+    "tfra": Listed("TFRA 0.8.1 CuckooHashTable", "tfra", _later("contestants_tensorflow", "RecommendersAddons")),
+    "torch_embedding_bag": Listed(
+        "torch EmbeddingBag, row numbers given", "torch", _later("contestants_torch", "EmbeddingBag"), can_grow=False
+    ),
+    "fbgemm": Listed(
+        "FBGEMM CPU TBE, row numbers given",
+        "torch",
+        _later("contestants_torch", "TableBatchedEmbedding"),
+        can_grow=False,
+    ),
+}

@@ -1,152 +1,156 @@
-"""`make bench-engine`: lookup and sparse Adagrad of the C++ table, as shares of a gather whose row numbers are known.
+"""`make bench-engine`: Freshet's table beside other tables and beside what the machine's memory allows.
 
-Uniform ids, batches of 65,536, dim 16, one thread (the process is held on one core). Each contestant takes turns with the
-gather in the same process, and its share is the median of the turns' ratios. `bytes_over_payload` is reserved bytes by the
-bytes of vectors and accumulators.
+Each contestant runs in a process of its own, over the same keys and rows (dim 16), and checks a checksum of what it answers
+before anything is timed. In each process the contestant takes turns with a bare gather of rows whose places are known (for
+updates: with a bare gather-and-write), and its share is the median of the turns' ratios. 10 M rows, some at 50 M, unless
+`quick`: 1 M.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
+import json
 import os
-import statistics
-from collections.abc import Callable
-from functools import partial
+import subprocess
+import sys
+import time
 from pathlib import Path
 
-import numpy as np
-
-from engine.embedding.table import Fids, Floats
-from tests.bench.contestants import Contestant, DictTable, Engine, Gather, RowNumbers, TensorFlowTable
-from tests.bench.measuring import Slice, interleaved, median_share
+from deploy.launcher.environment import ROOT
+from tests.bench import engine_results as results
+from tests.bench.contestants import CONTESTANTS as IN_PYTHON
+from tests.bench.engine_build import Built, build
+from tests.bench.engine_peers import Headers, Missing, environment, headers
+from tests.bench.engine_plan import IN_CPP, Run, main_rows, runs
+from tests.bench.engine_plot import PLOT, plotted
 from tests.bench.report import Report, say, say_table
 
-DIM = 16
-BATCH = 65_536
-NUM_BATCHES = 8
-Make = Callable[[Fids, Floats], Contestant]
-CONTESTANTS: dict[str, tuple[str, Make]] = {
-    "engine": ("Freshet EmbeddingTable", Engine),
-    "dict": ("Python dict + NumPy", DictTable),
-    "dense_hash_table": ("tf DenseHashTable", partial(TensorFlowTable, dense=True)),
-    "mutable_hash_table": ("tf MutableHashTable", partial(TensorFlowTable, dense=False)),
+PATIENCE_S = 900
+ENVIRONMENT = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # every table's memory in huge pages, as Freshet asks for its own
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "PYTHONWARNINGS": "ignore",
 }
-NOT_MEASURED = ("TFRA CuckooHashTable", "FBGEMM table-batched embedding", "torch EmbeddingBag")
 
 
 def run(*, quick: bool) -> None:
-    """At 1 M rows (keys that end in `_1m`) and, unless `quick`, at 10 M. The plain keys are those of the largest measured."""
+    """Prints tables, writes `reports/bench-engine.json` and, unless `quick`, the plot. Raises AssertionError in the end if
+    a contestant answered wrongly."""
     report = Report("bench-engine")
-    _hold_on_one_core()
-    importlib.import_module("tensorflow")  # now, so that its own memory is counted for no table
-    values: dict[str, object] = {"dim": DIM, "batch_size": BATCH, "num_threads": 1}
-    num_rounds = 5 if quick else 9
-    found = _measure(1_000_000, num_rounds)
-    values |= {f"{name}_1m": value for name, value in found.items()} | {"num_rows": 1_000_000, **found}
+    say("getting the peers, and building")
+    found = headers()
+    built = build(found)
+    interpreters, missing = _interpreters(found)
+    values, failed = _measured(list(runs(quick=quick)), built, interpreters, missing, main_rows(quick=quick))
+    values |= results.documented(values)
+    _show(values, missing)
+    report.write(
+        {
+            "dim": 16,
+            "num_rows": main_rows(quick=quick),
+            "batch_size": 65_536,
+            "num_threads": 1,
+            **values,
+            "missing": [f"{name}: {reason}" for name, reason in missing.items()],
+            "failed": failed,
+        }
+    )
     if not quick:
-        values |= {"num_rows": 10_000_000, **_measure(10_000_000, num_rounds)}
-    report.write(values)
+        PLOT.write_text(plotted(values))
+        say(f"drawn in {PLOT.relative_to(ROOT)}")
+    assert not failed, "\n".join(failed)
 
 
-def _hold_on_one_core() -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ[name] = "1"
+def _interpreters(found: Headers) -> tuple[dict[str, Path], dict[str, str]]:
+    """By environment; and by contestant why it is missing."""
+    missing = {
+        listed.title: found.missing[listed.family] for listed in IN_CPP.values() if listed.family in found.missing
+    }
+    interpreters = {"": Path(sys.executable)}
+    for name in sorted({listed.environment for listed in IN_PYTHON.values()} - {""}):
+        try:
+            interpreters[name] = environment(name)
+        except Missing as reason:
+            missing |= {listed.title: str(reason) for listed in IN_PYTHON.values() if listed.environment == name}
+    return interpreters, missing
 
 
-def _measure(num_rows: int, num_rounds: int) -> dict[str, float]:
-    random = np.random.default_rng(17)
-    fids = random.integers(2**64 - 2, size=num_rows, dtype=np.uint64)
-    vectors = random.uniform(-0.01, 0.01, (num_rows, DIM)).astype(np.float32)
-    gather = Gather(fids, vectors)
-    say(f"\n{num_rows:,} rows, dim {DIM}, uniform, batches of {BATCH:,}, one thread; million keys a second")
+def _measured(
+    planned: list[Run], built: Built, interpreters: dict[str, Path], missing: dict[str, str], plain_rows: int
+) -> tuple[dict[str, float], list[str]]:
+    """Flat values, and what failed. Fills in `missing` what this machine has no memory for."""
     values: dict[str, float] = {}
-    rows, gathers = [], []
-    for key, (title, make) in CONTESTANTS.items():
-        before = _resident_bytes()
-        contestant = make(fids, vectors)
-        bytes_per_row = (_resident_bytes() - before) / num_rows
-        if isinstance(contestant, Engine):
-            assert len(contestant.table) == num_rows, "two ids share a FID: choose another seed"
-            bytes_per_row = contestant.table.memory_bytes / num_rows
-            values["bytes_over_payload"] = bytes_per_row / (2 * DIM * vectors.itemsize)
-        check(contestant, fids, vectors, random)
-        rates = interleaved(_slices(contestant, gather, fids, random), num_rounds)
-        gathers += rates["gather"]
-        found = _described(rates) | {"bytes_per_row": bytes_per_row}
-        values |= {(name if key == "engine" else f"{key}_{name}"): round(value, 4) for name, value in found.items()}
-        rows.append([title, *_cells(found)])
-        del contestant
-        gc.collect()
-    values["gather_keys_per_s"] = round(statistics.median(gathers), 1)
-    floor = ["np.take, rows known", f"{values['gather_keys_per_s'] / 1e6:.2f}", "1.00", "", "", f"{8 * DIM}"]
-    say_table(["table", "lookup", "of gather", "Adagrad", "of gather", "bytes/row"], [floor, *rows])
-    say("".join(f"  {name}: not measured, needs its own environment\n" for name in NOT_MEASURED).rstrip())
-    values["bytes_over_payload"] = round(values["bytes_over_payload"], 4)
-    return values
+    failed = []
+    started = time.monotonic()
+    for number, each in enumerate(planned, 1):
+        command = _command(each, built, interpreters)
+        if command is None:
+            continue
+        if each.needs_bytes > _available_bytes():
+            missing[each.described] = f"needs about {each.needs_bytes / 2**30:.0f} GiB of free memory"
+            continue
+        say(f"[{time.monotonic() - started:5.0f} s, {number} of {len(planned)}] {each.described}")
+        try:
+            values |= results.flat_names(each, _run(command), plain_rows)
+        except RuntimeError as error:
+            failed.append(f"{each.described}: {error}")
+            say(f"  failed: {error}")
+    return values, failed
 
 
-def check(contestant: Contestant, fids: Fids, vectors: Floats, random: np.random.Generator) -> None:
-    """Rows come back as they went in, and after one batch with repeats as plain float64 arithmetic has them."""
-    batch = random.integers(len(fids), size=BATCH)
-    batch[: BATCH // 4] = batch[BATCH // 4 : BATCH // 2]
-    assert np.array_equal(contestant.lookup(fids[batch], batch), vectors[batch]), "a lookup answered other rows"
-    grads = random.normal(0, 0.01, (BATCH, DIM)).astype(np.float32)
-    contestant.learn(fids[batch], batch, grads)
-    distinct, inverse = np.unique(batch, return_inverse=True)
-    summed = np.zeros((len(distinct), DIM))
-    np.add.at(summed, inverse, grads)
-    expected = vectors[distinct] - 0.05 * summed / np.sqrt(0.1 + summed * summed)
-    learned = contestant.lookup(fids[distinct], distinct)
-    assert np.allclose(learned, expected, rtol=1e-4, atol=1e-7), "a step of Adagrad gave other rows"
+def _command(each: Run, built: Built, interpreters: dict[str, Path]) -> list[str] | None:
+    """None for a contestant that is missing."""
+    if each.measure != "python":
+        return [str(built.program), *each.arguments] if each.contestant in built.contestants else None
+    interpreter = interpreters.get(IN_PYTHON[each.contestant].environment)
+    if interpreter is None:
+        return None
+    options = {"contestant": each.contestant, "rows": each.num_rows, "rounds": each.num_rounds}
+    options |= {"reference": built.reference, "slice-batches": 4 if each.num_rounds > 3 else 1}
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return [str(interpreter), "-m", "tests.bench.engine_peer", *arguments]
 
 
-def _slices(contestant: Contestant, gather: Gather, fids: Fids, random: np.random.Generator) -> dict[str, Slice]:
-    batches: list[tuple[Fids, RowNumbers]] = []
-    grads = random.normal(0, 0.001, (BATCH, DIM)).astype(np.float32)
-    for _ in range(NUM_BATCHES):
-        rows = random.integers(len(fids), size=BATCH)
-        batches.append((fids[rows], rows))
-
-    def look(one: Contestant) -> int:
-        for batch, rows in batches:
-            one.lookup(batch, rows)
-        return NUM_BATCHES * BATCH
-
-    def learn() -> int:
-        for batch, rows in batches:
-            contestant.learn(batch, rows, grads)
-        return NUM_BATCHES * BATCH
-
-    slices: dict[str, Slice] = {
-        "gather": partial(look, gather),
-        "lookup": partial(look, contestant),
-        "adagrad": learn,
-    }
-    interleaved(slices, 1)  # warm: pages touched, functions compiled
-    return slices
+def _run(command: list[str]) -> dict[str, float]:
+    """The object on the last line that it printed. Raises RuntimeError with the last line of its complaint."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"not done after {PATIENCE_S} s") from error
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else f"status {done.returncode}")
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
-def _described(rates: dict[str, list[float]]) -> dict[str, float]:
-    return {
-        "lookup_keys_per_s": statistics.median(rates["lookup"]),
-        "lookup_share_of_gather": median_share(rates["lookup"], rates["gather"]),
-        "adagrad_keys_per_s": statistics.median(rates["adagrad"]),
-        "adagrad_share_of_gather": median_share(rates["adagrad"], rates["gather"]),
-    }
+def _show(values: dict[str, float], missing: dict[str, str]) -> None:
+    for head, rows in (
+        (results.LOOKUP_HEAD, results.lookup_rows(values)),
+        (["with Adagrad state: " + results.LOOKUP_HEAD[0], *results.LOOKUP_HEAD[1:]],
+         results.lookup_rows(values, suffix="_with_adagrad")),
+        (results.UPDATE_HEAD, results.update_rows(values)),
+        (results.GROWTH_HEAD, results.growth_rows(values)),
+        (results.PYTHON_HEAD, results.python_rows(values)),
+        (results.LARGE_HEAD, results.large_rows(values)),
+        (["figure", "reach", "measured", "met"], results.goal_rows(values)),
+    ):  # fmt: skip
+        say()
+        say_table(head, rows)
+    for name, reason in missing.items():
+        say(f"  missing: {name}: {reason}")
 
 
-def _cells(found: dict[str, float]) -> list[str]:
-    return [
-        f"{found['lookup_keys_per_s'] / 1e6:.2f}",
-        f"{found['lookup_share_of_gather']:.2f}",
-        f"{found['adagrad_keys_per_s'] / 1e6:.2f}",
-        f"{found['adagrad_share_of_gather']:.2f}",
-        f"{found['bytes_per_row']:.0f}",
-    ]
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _available_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    raise RuntimeError("/proc/meminfo does not tell MemAvailable")

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from tests.bench import criteo_like
-from tests.bench.contestants import DictTable, Engine, Gather
-from tests.bench.engine import check
 from tests.bench.loops import closed_loop, open_loop
 from tests.bench.measuring import interleaved, median_share, percentile_ms
 
@@ -63,24 +61,3 @@ def test_every_column_of_the_stream_stays_within_its_cardinality_and_repeats_its
     assert (batch.ids >= 0).all() and (batch.ids < np.array(criteo_like.CARDINALITIES)).all()
     assert np.bincount(batch.ids[:, 0]).argmax() == 0
     assert 0.1 < batch.labels.mean() < 0.5
-
-
-@pytest.mark.parametrize("make", [Engine, DictTable, Gather])
-def test_a_table_that_is_right_passes_the_check(make: type[Engine | DictTable | Gather]) -> None:
-    random = np.random.default_rng(0)
-    fids = random.integers(2**63, size=70_000, dtype=np.uint64)
-    vectors = random.uniform(-0.01, 0.01, (len(fids), 16)).astype(np.float32)
-    check(make(fids, vectors), fids, vectors, random)
-
-
-def test_a_table_that_forgets_to_sum_repeats_fails_the_check() -> None:
-    class Forgetful(Gather):
-        def learn(self, fids: object, rows: np.ndarray, grads: np.ndarray) -> None:
-            self._accumulators[rows] += grads * grads
-            self._vectors[rows] -= 0.05 * grads / np.sqrt(self._accumulators[rows])
-
-    random = np.random.default_rng(0)
-    fids = random.integers(2**63, size=70_000, dtype=np.uint64)
-    vectors = random.uniform(-0.01, 0.01, (len(fids), 16)).astype(np.float32)
-    with pytest.raises(AssertionError, match="Adagrad"):
-        check(Forgetful(fids, vectors), fids, vectors, random)

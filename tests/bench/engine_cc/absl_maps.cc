@@ -25,7 +25,7 @@ class ArenaRows final : public Contestant {
   }
 
   void lookup(Keys keys, Floats out) const override {
-    for_each_row(keys, [&](std::size_t i, std::uint32_t row) {
+    for_each_row<false>(keys, [&](std::size_t i, std::uint32_t row) {
       if (row == kAbsent) {
         std::fill_n(&out[i * kDim], kDim, 0.0F);
       } else {
@@ -35,7 +35,7 @@ class ArenaRows final : public Contestant {
   }
 
   void adagrad(Keys keys, ConstFloats grads) override {
-    for_each_row(keys, [&](std::size_t i, std::uint32_t row) { step(rows_[row], &grads[i * kDim]); });
+    for_each_row<true>(keys, [&](std::size_t i, std::uint32_t row) { step(rows_[row], &grads[i * kDim]); });
   }
 
   std::size_t size() const override { return map_.size(); }
@@ -43,7 +43,7 @@ class ArenaRows final : public Contestant {
  private:
   static constexpr std::uint32_t kAbsent = UINT32_MAX;
 
-  template <typename Visit>
+  template <bool kToWrite, typename Visit>
   void for_each_row(Keys keys, Visit visit) const {
     std::array<std::uint32_t, kGroup> found;
     for (std::size_t start = 0; start < keys.size(); start += kGroup) {
@@ -53,8 +53,7 @@ class ArenaRows final : public Contestant {
         const auto at = map_.find(keys[start + i]);
         found[i] = at == map_.end() ? kAbsent : at->second;
         if (found[i] == kAbsent) continue;
-        const auto* row = reinterpret_cast<const char*>(&rows_[found[i]]);
-        for (std::size_t line = 0; line < sizeof(Row); line += 64) __builtin_prefetch(row + line);
+        prefetch_row<kToWrite>(&rows_[found[i]]);
       }
       for (std::size_t i = 0; i < num; ++i) visit(start + i, found[i]);
     }

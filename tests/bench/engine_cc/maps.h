@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
@@ -33,7 +34,17 @@ void step(Row& row, const float* grad) {
   }
 }
 
-/// A map with the interface of std::unordered_map, its rows in its nodes or cells.
+/// Asks for every line of a row that is about to be used.
+template <bool kToWrite, typename Row>
+void prefetch_row(const Row* row) {
+  const auto* bytes = reinterpret_cast<const char*>(row);
+  for (std::size_t at = 0; at < sizeof(Row); at += 64) __builtin_prefetch(bytes + at, kToWrite);
+  __builtin_prefetch(bytes + sizeof(Row) - 1, kToWrite);
+}
+
+/// A map with the interface of std::unordered_map, its rows in its nodes or cells. A group of keys is found before the
+/// first row is used, so that the misses of the group overlap: a loop of find and update, key by key, was measured at a
+/// third of the rate.
 template <typename Map>
 class InlineRows final : public Contestant {
  public:
@@ -44,23 +55,38 @@ class InlineRows final : public Contestant {
   }
 
   void lookup(Keys keys, Floats out) const override {
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      const auto found = map_.find(keys[i]);
-      if (found == map_.end()) {
+    for_each_row<false>(map_, keys, [&](std::size_t i, const Row* row) {
+      if (row == nullptr) {
         std::fill_n(&out[i * kDim], kDim, 0.0F);
       } else {
-        copy_vector(found->second, &out[i * kDim]);
+        copy_vector(*row, &out[i * kDim]);
       }
-    }
+    });
   }
 
   void adagrad(Keys keys, ConstFloats grads) override {
-    for (std::size_t i = 0; i < keys.size(); ++i) step(map_.find(keys[i])->second, &grads[i * kDim]);
+    for_each_row<true>(map_, keys, [&](std::size_t i, Row* row) { step(*row, &grads[i * kDim]); });
   }
 
   std::size_t size() const override { return map_.size(); }
 
  private:
+  static constexpr std::size_t kGroup = 64;
+
+  template <bool kToWrite, typename AnyMap, typename Visit>
+  static void for_each_row(AnyMap& map, Keys keys, Visit visit) {
+    std::array<decltype(&map.begin()->second), kGroup> found;
+    for (std::size_t start = 0; start < keys.size(); start += kGroup) {
+      const std::size_t num = std::min(kGroup, keys.size() - start);
+      for (std::size_t i = 0; i < num; ++i) {
+        const auto at = map.find(keys[start + i]);
+        found[i] = at == map.end() ? nullptr : &at->second;
+        if (found[i] != nullptr) prefetch_row<kToWrite>(found[i]);
+      }
+      for (std::size_t i = 0; i < num; ++i) visit(start + i, found[i]);
+    }
+  }
+
   Map map_;
 };
 
