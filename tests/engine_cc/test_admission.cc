@@ -1,12 +1,9 @@
 // A FID earns its row on exactly its N-th sighting, within a window; a probability is met and repeats.
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <stdexcept>
-#include <string>
 #include <unordered_map>
 #include <vector>
 

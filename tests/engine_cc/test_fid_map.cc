@@ -169,6 +169,22 @@ void test_no_insert_or_erase_rebuilds_more_than_a_few_runs() {
   CHECK(map.empty());
 }
 
+void test_the_fids_of_one_stripe_spread_as_any() {
+  constexpr std::uint64_t kSalt = 12;
+  Map of_stripe(kSalt);
+  Map of_any(kSalt);
+  for (std::uint64_t rest = 0; rest < 50'000; ++rest) {
+    of_stripe.insert(unmix64(0x3ULL << 60 | mix64(rest) >> 4) ^ kSalt,
+                     Tally{});  // of stripe 3 by the table's hash
+    of_any.insert(rest, Tally{});
+  }
+  CHECK(of_stripe.memory_bytes() < of_any.memory_bytes() * 21 / 20);
+  std::size_t num_of_sixteenth = 0;
+  of_stripe.for_each(
+      [&](std::uint64_t fid, const Tally&) { num_of_sixteenth += of_stripe.hash(fid) >> 60 == 3 ? 1 : 0; });
+  CHECK(num_of_sixteenth > 50'000 / 16 * 9 / 10 && num_of_sixteenth < 50'000 / 16 * 11 / 10);
+}
+
 void test_a_lap_sees_each_fid_once_whatever_happens_between_its_calls() {
   Map map(11);
   Words words(11);
@@ -289,6 +305,7 @@ int main() {
   test_memory_is_given_back();
   test_where_a_fid_lies_does_not_depend_on_the_history();
   test_no_insert_or_erase_rebuilds_more_than_a_few_runs();
+  test_the_fids_of_one_stripe_spread_as_any();
   test_a_lap_sees_each_fid_once_whatever_happens_between_its_calls();
   test_a_moved_map_takes_its_contents_along();
   test_whichever_allocation_fails_nothing_is_lost();

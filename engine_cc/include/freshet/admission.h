@@ -52,9 +52,10 @@ struct LedgerProgress {
 /// dropped: the one of the lowest count (decayed to the present), of several the one whose window began first, of
 /// several the first. `num_dropped()` counts these. O(kExamined) for a new entry.
 ///
-/// Exactness holds while `num_dropped()` is 0: no FID was admitted late, and no decision depends on the salt or on the
-/// order of different FIDs. After that a dropped FID begins anew at 1, and decisions are a function of the salt and of
-/// the calls so far. A sweep is such a call: it can forget what an event from the past would still have found.
+/// Exactness holds while `num_dropped()` is 0: no FID was admitted late, and no decision depends on the salt. After
+/// that a dropped FID begins anew at 1, and decisions are a function of the salt and of the calls so far. Forgetting
+/// what has decayed, in a sweep or to make room, costs exactness only for an event from before that time, which would
+/// still have found the count.
 ///
 /// Rules are an argument of each call, so that the table's are the only copy.
 ///

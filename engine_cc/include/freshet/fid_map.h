@@ -47,6 +47,7 @@ class FidMap {
     bool is_new;
   };
 
+  /// The salt may be one by which the FIDs were dealt out already (the table's, for its stripes): it is used otherwise.
   explicit FidMap(std::uint64_t salt) noexcept : salt_(mix64(salt + kGolden64)) {}
   FidMap(FidMap&& other) noexcept : FidMap(0) { swap(other); }
   FidMap& operator=(FidMap&& other) noexcept {
