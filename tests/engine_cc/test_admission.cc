@@ -10,7 +10,6 @@
 #include "admission_streams.h"
 #include "check.h"
 #include "freshet/admission.h"
-#include "freshet/mix.h"
 #include "freshet/slot_rules.h"
 
 using namespace freshet;
