@@ -34,12 +34,13 @@ void step(Row& row, const float* grad) {
   }
 }
 
-/// Asks for every line of a row that is about to be used.
+/// Asks for what is about to be used of a row: to look up its vector, to write all of it.
 template <bool kToWrite, typename Row>
 void prefetch_row(const Row* row) {
+  constexpr std::size_t kUsed = kToWrite ? sizeof(Row) : sizeof(Vector);
   const auto* bytes = reinterpret_cast<const char*>(row);
-  for (std::size_t at = 0; at < sizeof(Row); at += 64) __builtin_prefetch(bytes + at, kToWrite);
-  __builtin_prefetch(bytes + sizeof(Row) - 1, kToWrite);
+  for (std::size_t at = 0; at < kUsed; at += 64) __builtin_prefetch(bytes + at, kToWrite);
+  __builtin_prefetch(bytes + kUsed - 1, kToWrite);
 }
 
 /// A map with the interface of std::unordered_map, its rows in its nodes or cells. A group of keys is found before the
