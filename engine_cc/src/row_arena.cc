@@ -1,73 +1,86 @@
 #include "freshet/row_arena.h"
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
+#include <algorithm>
 #include <bit>
 #include <stdexcept>
+#include <string>
+
+#include "freshet/shared_words.h"
 
 namespace freshet {
 namespace {
 
-constexpr std::size_t kLineFloats = 16;
+constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 
-/// The smallest power of two that holds a row within one cache line, else whole lines.
-std::size_t stride_of(std::uint32_t dim) {
-  const std::size_t floats = std::size_t{2} * dim;
-  return floats <= kLineFloats ? std::bit_ceil(floats)
-                               : (floats + kLineFloats - 1) / kLineFloats * kLineFloats;
+std::size_t stride_of(std::size_t row_bytes) {
+  for (std::size_t unit = 64; unit > 4; unit /= 2) {
+    const std::size_t stride = (row_bytes + unit - 1) / unit * unit;
+    if (stride - row_bytes <= row_bytes / 16) return stride;
+  }
+  return row_bytes;
 }
 
 }  // namespace
 
-RowArena::RowArena(std::uint32_t dim)
-    : dim_(dim),
-      stride_(stride_of(dim)),
-      shift_(static_cast<unsigned>(std::bit_width(kChunkBytes / (stride_ * sizeof(float))) - 1)),
-      mask_((std::uint32_t{1} << shift_) - 1) {}
+RowArena::RowArena(std::size_t row_bytes, std::uint32_t num_owners, std::uint32_t max_rows,
+                   PageWarmer* warmer)
+    : row_bytes_(row_bytes),
+      stride_(stride_of(row_bytes)),
+      shift_(static_cast<unsigned>(std::bit_width(std::max(kChunkBytes / stride_, std::size_t{1})) - 1)),
+      max_rows_(max_rows),
+      memory_(std::min(ReservedMemory::ample_bytes(), std::size_t{max_rows} * stride_), warmer),
+      chunk_memory_((memory_.capacity() / (stride_ << shift_) + 1) * sizeof(Chunk), nullptr),
+      owners_(num_owners) {}
 
-void RowArena::add_chunk() {
-  const std::size_t rows = std::size_t{1} << shift_;
-  Chunk chunk;
-  chunk.values.reset(static_cast<float*>(::operator new(kChunkBytes, std::align_val_t{kChunkBytes})));
-#ifdef MADV_HUGEPAGE
-  madvise(chunk.values.get(), kChunkBytes, MADV_HUGEPAGE);  // only speed depends on it
-#endif
-  chunk.fids = std::make_unique_for_overwrite<std::uint64_t[]>(rows);
-  chunk.slots = std::make_unique_for_overwrite<std::uint16_t[]>(rows);
-  chunk.states = std::make_unique<std::uint8_t[]>(rows);
-  chunks_.push_back(std::move(chunk));
+void RowArena::add_chunk(std::uint32_t owner) {
+  Owner& own = owners_[owner];
+  if (own.chunks.size() == own.chunks.capacity()) own.chunks.reserve(2 * own.chunks.size() + 1);
+  const std::lock_guard lock(grow_mutex_);
+  if ((std::uint64_t{num_chunks_} + 1) << shift_ > max_rows_) {
+    throw std::length_error("a table holds at most " + std::to_string(max_rows_) + " rows");
+  }
+  chunk_memory_.grow_to((std::size_t{num_chunks_} + 1) * sizeof(Chunk));
+  memory_.grow_to((std::size_t{num_chunks_} + 1) * (stride_ << shift_));
+  chunk(num_chunks_) = {owner, static_cast<std::uint32_t>(own.chunks.size()), 0, 0, 0};
+  own.chunks.push_back(num_chunks_++);
 }
 
-std::uint32_t RowArena::allocate(std::uint64_t fid, std::uint16_t slot) {
-  std::uint32_t row = first_free_;
-  if (row != kNoRow) {
-    first_free_ = static_cast<std::uint32_t>(this->fid(row));
-  } else {
-    if (end_row_ == kNoRow) throw std::length_error("a table holds at most 2^32 - 1 rows");
-    if ((end_row_ >> shift_) == chunks_.size()) add_chunk();
-    row = end_row_++;
+std::uint32_t RowArena::allocate(std::uint32_t owner) {
+  Owner& own = owners_[owner];
+  while (own.first_with_room < own.chunks.size() &&
+         chunk(own.chunks[own.first_with_room]).num_live >> shift_ != 0) {
+    ++own.first_with_room;
   }
-  Chunk& chunk = chunks_[row >> shift_];
-  chunk.fids[row & mask_] = fid;
-  chunk.slots[row & mask_] = slot;
-  chunk.states[row & mask_] |= kLive;
+  if (own.first_with_room == own.chunks.size()) add_chunk(owner);
+  const std::uint32_t number = own.chunks[own.first_with_room];
+  Chunk& from = chunk(number);
+  if (from.num_live++ == 0) own.num_resident.fetch_add(1, std::memory_order_relaxed);
+  if (from.first_free == 0) return (number << shift_) + from.num_fresh++;
+  const std::uint32_t row = from.first_free - 1;
+  from.first_free = load_word(*reinterpret_cast<const std::uint32_t*>(at(row)));
   return row;
 }
 
 void RowArena::release(std::uint32_t row) noexcept {
-  Chunk& chunk = chunks_[row >> shift_];
-  chunk.states[row & mask_] &= kListed;
-  chunk.fids[row & mask_] = first_free_;
-  first_free_ = row;
+  const std::uint32_t number = row >> shift_;
+  Chunk& to = chunk(number);
+  Owner& own = owners_[to.owner];
+  store_word(*reinterpret_cast<std::uint32_t*>(at(row)), to.first_free);
+  to.first_free = row + 1;
+  own.first_with_room = std::min(own.first_with_room, std::size_t{to.position});
+  if (--to.num_live != 0) return;
+  own.num_resident.fetch_sub(1, std::memory_order_relaxed);
+  if (own.first_with_room == to.position) return;  // it will be filled again at once
+  to.first_free = 0;
+  to.num_fresh = 0;
+  const std::size_t bytes = stride_ << shift_;
+  memory_.release(std::size_t{number} * bytes, bytes);
 }
 
 std::size_t RowArena::memory_bytes() const noexcept {
-  const std::size_t rows = std::size_t{1} << shift_;
-  const std::size_t chunk_bytes =
-      kChunkBytes + rows * (sizeof(std::uint64_t) + sizeof(std::uint16_t) + sizeof(std::uint8_t));
-  return chunks_.size() * chunk_bytes + chunks_.capacity() * sizeof(Chunk);
+  std::size_t num_resident = 0;
+  for (const Owner& owner : owners_) num_resident += owner.num_resident.load(std::memory_order_relaxed);
+  return num_resident * (stride_ << shift_) + chunk_memory_.size();
 }
 
 }  // namespace freshet

@@ -6,32 +6,35 @@
 #include <stdexcept>
 #include <string>
 
-#include "freshet/mix.h"
-#include "freshet/xxh64.h"
+#include "table_visit.h"
 
 namespace freshet {
-namespace {
 
-const TableOptions& checked(const TableOptions& options) {
-  if (options.dim < 1 || options.dim > Table::kMaxDim) {
-    throw std::invalid_argument("dim must be 1 to " + std::to_string(Table::kMaxDim) + ", received " +
-                                std::to_string(options.dim));
-  }
-  if (!std::isfinite(options.init_scale) || options.init_scale < 0) {
-    throw std::invalid_argument("init_scale must be finite and not negative, received " +
-                                std::to_string(options.init_scale));
-  }
-  if (!std::isfinite(options.initial_accumulator) || options.initial_accumulator <= 0) {
-    throw std::invalid_argument("initial_accumulator must be finite and positive, received " +
-                                std::to_string(options.initial_accumulator));
+const TableOptions& Table::checked(const TableOptions& options) {
+  check_initializer(options.initializer);
+  if (options.max_candidates < kNumShards) {
+    throw std::invalid_argument("max_candidates must be at least " + std::to_string(kNumShards) +
+                                ", received " + std::to_string(options.max_candidates));
   }
   return options;
 }
 
-}  // namespace
-
 Table::Table(const TableOptions& options)
-    : options_(checked(options)), index_(options.index_salt), rows_(options.dim), touched_(rows_) {}
+    : options_(checked(options)),
+      optimizer_(options.optimizer, options.dim),
+      row_digest_(row_digest_function()),
+      encode_(encoder(options.digest_precision)),
+      index_(options.index_salt, &warmer_),
+      rows_((options.dim + optimizer_.num_state_floats()) * sizeof(float), kNumShards, Index::kMaxRows,
+            &warmer_),
+      slot_memory_(std::size_t{Index::kMaxRows} * sizeof(std::uint16_t), nullptr) {
+  for (unsigned shard = 0; shard < kNumShards; ++shard) {
+    shards_.emplace_back(options.seed, options.max_candidates / kNumShards, options.index_salt + shard);
+    shards_.back().budget_hand = std::uint64_t{shard} << (64 - HashParts::kShardBits);
+  }
+}
+
+Table::~Table() { warmer_.stop(); }
 
 void Table::check_batch(std::size_t num_fids) const {
   if (num_fids > kMaxBatch) {
@@ -40,18 +43,23 @@ void Table::check_batch(std::size_t num_fids) const {
   }
 }
 
-void Table::check_matrix(const char* name, std::size_t num_fids, std::size_t num_values) const {
-  if (num_values != num_fids * options_.dim) {
-    throw std::invalid_argument(std::string(name) + " must have " + std::to_string(num_fids) + " rows of " +
+void Table::check_matrix(const char* name, std::size_t num_rows, std::size_t num_values) const {
+  if (num_values != num_rows * options_.dim) {
+    throw std::invalid_argument(std::string(name) + " must have " + std::to_string(num_rows) + " rows of " +
                                 std::to_string(options_.dim) + " floats, received " +
                                 std::to_string(num_values) + " floats in all");
   }
 }
 
-void Table::check_slots(std::size_t num_fids, std::size_t num_slots) {
+void Table::check_sightings(std::size_t num_fids, std::size_t num_slots, std::size_t num_times) const {
+  check_batch(num_fids);
   if (num_slots != num_fids) {
     throw std::invalid_argument("slots must have one element per FID: " + std::to_string(num_fids) +
                                 ", received " + std::to_string(num_slots));
+  }
+  if (num_times != num_fids && num_times != 1) {
+    throw std::invalid_argument("seen_at_s must have one element, or one per FID: " +
+                                std::to_string(num_fids) + ", received " + std::to_string(num_times));
   }
 }
 
@@ -64,127 +72,217 @@ void Table::check_finite(const char* name, std::span<const float> values) {
   }
 }
 
-/// Each value is a function of (seed, FID, index) alone: the 24 top bits of a splitmix64 sequence, at the
-/// middle of their interval so that the distribution is symmetric and exact in a float.
-void Table::initialise(std::uint32_t row, std::uint64_t fid) noexcept {
-  float* const vector = rows_.vector(row);
-  const float step = options_.init_scale * 0x1p-24F;
-  std::uint64_t state = mix64(mix64(options_.seed + kGolden64) ^ fid);
-  for (std::uint32_t i = 0; i < options_.dim; ++i) {
-    state += kGolden64;
-    const auto bits = static_cast<std::int32_t>(mix64(state) >> 40);
-    vector[i] = static_cast<float>(2 * bits + 1 - (1 << 24)) * step;
+void Table::check_rate(float learning_rate) {
+  if (!std::isfinite(learning_rate) || learning_rate <= 0) {
+    throw std::invalid_argument("learning_rate must be finite and positive, received " +
+                                std::to_string(learning_rate));
   }
-  std::fill_n(rows_.accumulator(row), options_.dim, options_.initial_accumulator);
 }
 
-std::uint32_t Table::create(std::uint64_t fid, std::uint16_t slot, bool touched) {
-  const std::uint32_t row = rows_.allocate(fid, slot);
+Table::TouchNotes::TouchNotes(Table& table, std::size_t max_notes) : table_(table), max_notes_(max_notes) {
+  fids_.reserve(max_notes);
+  table.compact_log();
+  const std::lock_guard lock(table.log_mutex_);
+  table.log_.reserve(table.num_promised_ + max_notes);
+  table.num_promised_ += max_notes;
+}
+
+Table::TouchNotes::~TouchNotes() {
+  const std::lock_guard lock(table_.log_mutex_);
+  for (const std::uint64_t fid : fids_) table_.log_.push(fid);
+  table_.num_touched_rows_ += fids_.size();
+  table_.num_promised_ -= max_notes_;
+}
+
+std::uint64_t Table::term(std::uint64_t fid, const float* vector) const noexcept {
+  if (options_.digest_precision == Precision::kFloat32) {
+    return row_digest_(fid, reinterpret_cast<const std::byte*>(vector), options_.dim * sizeof(float));
+  }
+  std::byte encoded[sizeof(float) * (Optimizer::kMaxDim + 1)];
+  encode_(vector, options_.dim, encoded);
+  return row_digest_(fid, encoded, encoded_bytes(options_.digest_precision, options_.dim));
+}
+
+void Table::mark(const Place& place, std::uint32_t marks, std::uint64_t hash, TouchNotes& notes) noexcept {
+  const std::uint32_t before = place.bucket->marks(place.cell);
+  const std::uint32_t after = ((before | marks) & ~RowMark::kSaved) | saved_parity_;
+  if (((after & ~before) & RowMark::kTouched) != 0) notes.add(index_.key(hash));
+  if (after != before) place.bucket->set_marks(place.cell, after);
+}
+
+void Table::keep_pre_image(Shard& shard, std::uint64_t hash, const Place& place) {
+  const std::uint32_t marks = place.bucket->marks(place.cell);
+  if (!is_checkpointing_ || (marks & RowMark::kSaved) == saved_parity_) return;
+  if (!saves_all_ && (marks & RowMark::kDirty) == 0) return;
+  const std::uint32_t row = place.row();
+  const RowRecord record{index_.key(hash), place.bucket->stamps[place.cell], slot(row),
+                         static_cast<std::uint8_t>(place.bucket->count(place.cell)),
+                         (marks & (RowMark::kTouched | RowMark::kInFlight)) != 0};
+  shard.pre_images.add(record, floats(row), options_.dim + optimizer_.num_state_floats());
+}
+
+/// A new row with the initializer's vector. A FID whose delete is pending must travel again, as a row, whoever created
+/// it.
+Table::Place Table::create(unsigned number, std::uint64_t hash, std::uint16_t slot_number,
+                           std::uint32_t marks, TouchNotes& notes) {
+  Shard& shard = shards_[number];
+  const std::uint64_t fid = index_.key(hash);
+  const std::uint32_t row = rows_.allocate(number);
+  Place place;
   try {
-    // A FID whose delete is pending must travel again, as a row, whoever created it.
-    if (touched || touched_.is_deleted(fid)) touched_.touch(row);
-    index_.insert(fid, index_.hash(fid), row);
+    {
+      const std::lock_guard lock(slot_mutex_);
+      slot_memory_.grow_to((std::size_t{row} + 1) * sizeof(std::uint16_t));
+    }
+    float initial[Optimizer::kMaxDim];
+    initialise_vector(options_.initializer, options_.seed, fid, initial, options_.dim);
+    store_shared(floats(row), initial, options_.dim * sizeof(float));
+    optimizer_.initialise(floats(row) + options_.dim);
+    slot(row) = slot_number;
+    place = index_.insert(hash, row);
+    shard.digest += term(fid, initial);
   } catch (...) {
-    touched_.forget_row(row);
     rows_.release(row);
     throw;
   }
-  initialise(row, fid);
-  return row;
+  shard.ledger.forget(fid);
+  if (shard.pending_deletes.erase(fid)) marks |= RowMark::kTouched;
+  mark(place, marks | RowMark::kDirty, hash, notes);
+  ++shard.num_rows;
+  ++shard.num_created;
+  num_rows_.fetch_add(1, std::memory_order_relaxed);
+  return place;
 }
 
-std::uint32_t Table::upsert(std::uint64_t fid, std::uint16_t slot, const float* vector, bool touched) {
-  std::uint32_t row = find(fid);
-  if (row == KeyIndex::kAbsent) {
-    row = create(fid, slot, touched);
-  } else if (touched) {
-    touched_.touch(row);
+void Table::remove(Shard& shard, std::uint64_t hash, const Place& place) {
+  const std::uint64_t fid = index_.key(hash);
+  keep_pre_image(shard, hash, place);
+  if (has_base_ || is_checkpointing_) shard.erased_since_checkpoint.push_back(fid);
+  shard.pending_deletes.insert(fid);
+  const std::uint32_t row = place.row();
+  if ((place.bucket->marks(place.cell) & RowMark::kTouched) != 0) {
+    const std::lock_guard lock(log_mutex_);
+    --num_touched_rows_;
   }
-  rows_.set_slot(row, slot);
-  std::memcpy(rows_.vector(row), vector, options_.dim * sizeof(float));
-  return row;
+  shard.digest -= term(fid, floats(row));
+  index_.erase(place);
+  rows_.release(row);
+  ++shard.epoch;
+  --shard.num_rows;
+  num_rows_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Table::lookup(std::span<const std::uint64_t> fids, std::span<float> out) const {
-  check_batch(fids.size());
-  check_matrix("out", fids.size(), out.size());
-  const std::size_t dim = options_.dim;
-  const SharedLock lock(mutex_);
-  for_each_row(fids, false, [&](std::size_t position, std::uint32_t row) {
-    float* const target = out.data() + position * dim;
-    if (row == KeyIndex::kAbsent) {
-      std::fill_n(target, dim, 0.0F);
-    } else {
-      std::memcpy(target, rows_.vector(row), dim * sizeof(float));
-    }
-  });
-}
-
-void Table::lookup_or_create(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
-                             std::span<float> out) {
-  check_batch(fids.size());
-  check_slots(fids.size(), slots.size());
-  check_matrix("out", fids.size(), out.size());
-  const std::size_t dim = options_.dim;
-  const Lock lock(mutex_);
-  for_each_row(fids, false, [&](std::size_t position, std::uint32_t row) {
-    if (row == KeyIndex::kAbsent) row = find(fids[position]);  // an earlier duplicate may have created it
-    if (row == KeyIndex::kAbsent) row = create(fids[position], slots[position], true);
-    std::memcpy(out.data() + position * dim, rows_.vector(row), dim * sizeof(float));
-  });
-}
-
-void Table::contains(std::span<const std::uint64_t> fids, std::span<bool> out) const {
-  check_batch(fids.size());
-  if (out.size() != fids.size()) throw std::invalid_argument("out must have one element per FID");
-  const SharedLock lock(mutex_);
-  for (std::size_t i = 0; i < fids.size(); ++i) out[i] = find(fids[i]) != KeyIndex::kAbsent;
+/// Replaces vector and, when given, state of a row.
+void Table::write_row(Shard& shard, std::uint64_t fid, std::uint32_t row, const float* vector,
+                      const float* state) noexcept {
+  shard.digest += term(fid, vector) - term(fid, floats(row));
+  store_shared(floats(row), vector, options_.dim * sizeof(float));
+  if (state != nullptr) {
+    store_shared(floats(row) + options_.dim, state, optimizer_.num_state_floats() * sizeof(float));
+  }
 }
 
 void Table::assign(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
                    std::span<const float> vectors) {
-  check_batch(fids.size());
-  check_slots(fids.size(), slots.size());
+  check_sightings(fids.size(), slots.size(), 1);
   check_matrix("vectors", fids.size(), vectors.size());
   check_finite("vectors", vectors);
-  const Lock lock(mutex_);
-  for (std::size_t i = 0; i < fids.size(); ++i) {
-    upsert(fids[i], slots[i], vectors.data() + i * options_.dim, true);
+  const bool begins_anew =
+      options_.optimizer.kind == OptimizerKind::kFtrl || options_.optimizer.kind == OptimizerKind::kGroupFtrl;
+  BatchPlan& plan = scratch_plan();
+  plan.build(fids, index_.salt());
+  TouchNotes notes(*this, plan.groups().size());
+  for (unsigned number = 0; number < kNumShards; ++number) {
+    Shard& shard = shards_[number];
+    const ShardLock lock(shard.mutex);
+    const auto write = [&](const BatchPlan::Group& group, const Place& place) {
+      keep_pre_image(shard, group.hash, place);
+      const std::uint32_t row = place.row();
+      slot(row) = slots[group.last];
+      write_row(shard, index_.key(group.hash), row, vectors.data() + std::size_t{group.last} * options_.dim,
+                nullptr);
+      if (begins_anew) optimizer_.initialise(floats(row) + options_.dim);
+      mark(place, RowMark::kTouched | RowMark::kDirty, group.hash, notes);
+    };
+    visit_groups(plan, number, write, [&](const BatchPlan::Group& group) {
+      write(group, create(number, group.hash, slots[group.last], RowMark::kTouched, notes));
+    });
   }
 }
 
 std::size_t Table::erase(std::span<const std::uint64_t> fids) {
   check_batch(fids.size());
-  const Lock lock(mutex_);
+  BatchPlan& plan = scratch_plan();
+  plan.build(fids, index_.salt());
   std::size_t num_erased = 0;
-  for (const std::uint64_t fid : fids) {
-    const std::uint32_t row = find(fid);
-    if (row == KeyIndex::kAbsent) continue;
-    touched_.add_deleted(fid);
-    touched_.forget_row(row);
-    index_.erase(fid, index_.hash(fid));
-    rows_.release(row);
-    ++num_erased;
+  for (unsigned number = 0; number < kNumShards; ++number) {
+    Shard& shard = shards_[number];
+    const ShardLock lock(shard.mutex);
+    for (const BatchPlan::Group& group : plan.groups_of(number)) {
+      const Place place = index_.find(group.hash);
+      if (!place) continue;
+      remove(shard, group.hash, place);
+      ++shard.num_erased;
+      ++num_erased;
+    }
   }
   return num_erased;
 }
 
-std::size_t Table::size() const {
-  const SharedLock lock(mutex_);
-  return index_.size();
-}
+std::size_t Table::size() const noexcept { return num_rows_.load(std::memory_order_relaxed); }
 
 std::size_t Table::memory_bytes() const {
-  const SharedLock lock(mutex_);
-  return sizeof *this + index_.memory_bytes() + rows_.memory_bytes() + touched_.memory_bytes();
+  std::size_t bytes = sizeof *this + index_.memory_bytes() + rows_.memory_bytes() + slot_memory_.size();
+  for (const Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    bytes += sizeof shard + shard.ledger.memory_bytes() + shard.pending_deletes.memory_bytes() +
+             shard.pre_images.memory_bytes() +
+             shard.erased_since_checkpoint.capacity() * sizeof(std::uint64_t);
+  }
+  const std::lock_guard lock(log_mutex_);
+  return bytes + log_.memory_bytes() + in_flight_.capacity() * sizeof(std::uint64_t);
+}
+
+std::size_t Table::bytes_per_row(std::uint32_t dim, const OptimizerOptions& optimizer) {
+  const std::size_t floats = dim + Optimizer(optimizer, dim).num_state_floats();
+  constexpr double kIndexBytes =
+      sizeof(MarkedBucket) / (MarkedBucket::kCells * MarkedBucket::kMaxLoad * 0.69);
+  return floats * sizeof(float) + sizeof(std::uint16_t) + static_cast<std::size_t>(kIndexBytes + 0.5);
+}
+
+TableCounters Table::counters() const {
+  TableCounters sum;
+  for (const Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    sum.num_created += shard.num_created;
+    sum.num_expired += shard.num_expired;
+    sum.num_over_budget += shard.num_over_budget;
+    sum.num_erased += shard.num_erased;
+    sum.num_turned_away += shard.num_turned_away;
+    sum.num_candidates += shard.ledger.num_candidates();
+    sum.candidate_bytes += shard.ledger.memory_bytes();
+    sum.num_candidates_dropped += shard.ledger.num_dropped();
+    sum.num_candidates_decayed += shard.ledger.num_decayed();
+  }
+  return sum;
 }
 
 std::uint64_t Table::digest() const {
-  const SharedLock lock(mutex_);
   std::uint64_t sum = 0;
-  for (std::uint32_t row = 0; row < rows_.end_row(); ++row) {
-    if ((rows_.state(row) & kLive) == 0) continue;
-    sum += xxh64(rows_.vector(row), options_.dim * sizeof(float), rows_.fid(row));
+  for (const Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    sum += shard.digest;
+  }
+  return sum;
+}
+
+std::uint64_t Table::computed_digest() const {
+  std::uint64_t sum = 0;
+  for (std::uint32_t segment = 0; segment < index_.num_segments(); ++segment) {
+    const ShardLock lock(shards_[index_.shard_of_segment(segment)].mutex);
+    index_.for_each_in_segment(segment, [&](std::uint64_t hash, const Place& place) {
+      sum += term(index_.key(hash), floats(place.row()));
+    });
   }
   return sum;
 }

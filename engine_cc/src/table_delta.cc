@@ -1,94 +1,185 @@
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "freshet/table.h"
+#include "table_visit.h"
 
 namespace freshet {
 
 std::size_t Table::num_touched() const {
-  const SharedLock lock(mutex_);
-  return touched_.num_rows() + touched_.num_deleted();
+  std::size_t num = 0;
+  for (const Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    num += shard.pending_deletes.size();
+  }
+  const std::lock_guard lock(log_mutex_);
+  return num + num_touched_rows_;
+}
+
+/// A FID that is touched, evicted and touched again stands in the log twice. Without an export for long the repeats are
+/// taken out, so that the log stays in proportion to what waits.
+void Table::compact_log() {
+  {
+    const std::lock_guard lock(log_mutex_);
+    if (log_.size() < 4 * num_touched_rows_ + (std::size_t{1} << 16)) return;
+  }
+  const std::lock_guard delta_lock(delta_mutex_);
+  const std::lock_guard lock(log_mutex_);
+  FidSet seen(index_.salt());
+  TouchedLog once;
+  once.reserve(log_.size() + num_promised_);
+  for (std::size_t i = 0; i < log_.size(); ++i) {
+    if (seen.insert(log_.at(i))) once.push(log_.at(i));
+  }
+  log_ = std::move(once);
 }
 
 Delta Table::export_delta(std::size_t max_rows) {
-  const std::size_t dim = options_.dim;
-  const Lock lock(mutex_);
-  const std::size_t num_deleted = std::min(max_rows, touched_.num_deleted());
-  const std::size_t num_rows = std::min(max_rows - num_deleted, touched_.num_rows());
+  const std::lock_guard delta_lock(delta_mutex_);
+  std::size_t num_deletes = 0;
+  for (const Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    num_deletes += shard.pending_deletes.size();
+  }
+  num_deletes = std::min(num_deletes, max_rows);
+  std::size_t num_logged = 0;
+  {
+    const std::lock_guard lock(log_mutex_);
+    num_logged = log_.size();
+  }
+  const std::size_t most_rows = std::min(max_rows - num_deletes, num_logged);
   Delta delta;
+  delta.deleted.reserve(num_deletes);
+  delta.fids.resize(most_rows);
+  delta.slots.resize(most_rows);
+  delta.vectors.resize(most_rows * options_.dim);
+  in_flight_.reserve(in_flight_.size() + num_deletes + most_rows);
+  std::vector<std::uint64_t> next(std::min(most_rows, kMaxBatch));
+  BatchPlan& plan = scratch_plan();
+  const auto plan_next = [&](std::size_t num) {
+    {
+      const std::lock_guard lock(log_mutex_);
+      for (std::size_t i = 0; i < num; ++i) next[i] = log_.at(i);
+    }
+    plan.build(std::span(next).first(num), index_.salt());
+  };
+  std::size_t num_next = next.size();
+  plan_next(num_next);
+  take_deletes(num_deletes, delta);  // from here on nothing is lost: what was taken is answered
+  std::size_t num_rows = 0;
+  while (num_next > 0) {
+    take_rows(plan, num_rows, delta);
+    {
+      const std::lock_guard lock(log_mutex_);
+      log_.pop(num_next);
+      num_next = std::min({most_rows - num_rows, log_.size(), next.size()});
+    }
+    try {
+      plan_next(num_next);
+    } catch (const std::bad_alloc&) {
+      break;  // the rest stays touched
+    }
+  }
   delta.fids.resize(num_rows);
   delta.slots.resize(num_rows);
-  delta.vectors.resize(num_rows * dim);
-  delta.deleted.resize(num_deleted);
-  touched_.reserve_in_flight(num_rows + num_deleted);
-  for (std::uint64_t& fid : delta.deleted) fid = touched_.take_deleted();
-  for (std::size_t i = 0; i < num_rows; ++i) {
-    const std::uint32_t row = touched_.take_row();
-    delta.fids[i] = rows_.fid(row);
-    delta.slots[i] = rows_.slot(row);
-    std::memcpy(delta.vectors.data() + i * dim, rows_.vector(row), dim * sizeof(float));
-  }
+  delta.vectors.resize(num_rows * options_.dim);
+  in_flight_.insert(in_flight_.end(), delta.deleted.begin(), delta.deleted.end());
+  in_flight_.insert(in_flight_.end(), delta.fids.begin(), delta.fids.end());
+  const std::lock_guard lock(log_mutex_);
+  num_touched_rows_ -= num_rows;
   return delta;
 }
 
-void Table::acknowledge_delta() {
-  const Lock lock(mutex_);
-  for (const std::uint64_t fid : touched_.in_flight()) {
-    const std::uint32_t row = find(fid);
-    if (row != KeyIndex::kAbsent) rows_.state(row) &= static_cast<std::uint8_t>(~kInFlight);
+void Table::take_deletes(std::size_t max_deletes, Delta& delta) noexcept {
+  for (Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    while (delta.deleted.size() < max_deletes && !shard.pending_deletes.empty()) {
+      delta.deleted.push_back(shard.pending_deletes.take());
+    }
   }
-  touched_.clear_in_flight();
+}
+
+void Table::take_rows(const BatchPlan& plan, std::size_t& num_rows, Delta& delta) noexcept {
+  const std::size_t dim = options_.dim;
+  for (unsigned number = 0; number < kNumShards; ++number) {
+    Shard& shard = shards_[number];
+    const ShardLock lock(shard.mutex);
+    const auto take = [&](const BatchPlan::Group& group, const Place& place) {
+      const std::uint32_t marks = place.bucket->marks(place.cell);
+      if ((marks & RowMark::kTouched) == 0) return;
+      place.bucket->set_marks(place.cell, (marks & ~RowMark::kTouched) | RowMark::kInFlight);
+      delta.fids[num_rows] = index_.key(group.hash);
+      delta.slots[num_rows] = slot(place.row());
+      std::memcpy(delta.vectors.data() + num_rows * dim, floats(place.row()), dim * sizeof(float));
+      ++num_rows;
+    };
+    visit_groups(plan, number, take, [](const BatchPlan::Group&) {});
+    ++shard.epoch;
+  }
+}
+
+/// Takes the in-flight mark from the rows in flight and gives them others.
+void Table::unmark_in_flight(std::uint32_t marks_added) {
+  BatchPlan& plan = scratch_plan();
+  plan.build(in_flight_, index_.salt());
+  TouchNotes notes(*this, plan.groups().size());
+  for (unsigned number = 0; number < kNumShards; ++number) {
+    Shard& shard = shards_[number];
+    const ShardLock lock(shard.mutex);
+    const auto unmark = [&](const BatchPlan::Group& group, const Place& place) {
+      const std::uint32_t marks = place.bucket->marks(place.cell);
+      place.bucket->set_marks(place.cell, (marks & ~RowMark::kInFlight) | marks_added);
+      if ((marks & RowMark::kTouched) == 0 && marks_added != 0) notes.add(index_.key(group.hash));
+    };
+    visit_groups(plan, number, unmark, [&](const BatchPlan::Group& group) {
+      if (marks_added != 0) shard.pending_deletes.insert(index_.key(group.hash));
+    });
+  }
+  in_flight_.clear();
+}
+
+void Table::acknowledge_delta() {
+  const std::lock_guard delta_lock(delta_mutex_);
+  unmark_in_flight(0);
 }
 
 void Table::restore_delta() {
-  const Lock lock(mutex_);
+  const std::lock_guard delta_lock(delta_mutex_);
   // Until the last one is back all stay in flight: an allocation that fails loses none of them.
-  for (const std::uint64_t fid : touched_.in_flight()) {
-    const std::uint32_t row = find(fid);
-    if (row == KeyIndex::kAbsent) {
-      touched_.add_deleted(fid);
-    } else {
-      touched_.touch(row);
-      rows_.state(row) &= static_cast<std::uint8_t>(~kInFlight);
-    }
-  }
-  touched_.clear_in_flight();
+  unmark_in_flight(RowMark::kTouched);
 }
 
 void Table::forget_touched() {
-  const Lock lock(mutex_);
-  for (const std::uint64_t fid : touched_.in_flight()) {
-    const std::uint32_t row = find(fid);
-    if (row != KeyIndex::kAbsent) rows_.state(row) &= static_cast<std::uint8_t>(~kInFlight);
+  const std::lock_guard delta_lock(delta_mutex_);
+  unmark_in_flight(0);
+  for (std::uint32_t segment = 0; segment < index_.num_segments(); ++segment) {
+    Shard& shard = shards_[index_.shard_of_segment(segment)];
+    const ShardLock lock(shard.mutex);
+    std::size_t num_forgotten = 0;
+    index_.for_each_in_segment(segment, [&](std::uint64_t, const Place& place) {
+      const std::uint32_t marks = place.bucket->marks(place.cell);
+      num_forgotten += (marks & RowMark::kTouched) != 0 ? 1 : 0;
+      place.bucket->set_marks(place.cell, marks & ~RowMark::kTouched);
+    });
+    ++shard.epoch;
+    shard.pending_deletes.clear();
+    const std::lock_guard log_lock(log_mutex_);
+    num_touched_rows_ -= num_forgotten;
   }
-  touched_.clear();
-}
-
-void Table::apply_delta(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
-                        std::span<const float> vectors, std::span<const std::uint64_t> deleted) {
-  check_batch(fids.size());
-  check_batch(deleted.size());
-  check_slots(fids.size(), slots.size());
-  check_matrix("vectors", fids.size(), vectors.size());
-  check_finite("vectors", vectors);
-  const Lock lock(mutex_);
-  for (const std::uint64_t fid : deleted) {
-    const std::uint32_t row = find(fid);
-    if (row == KeyIndex::kAbsent) continue;
-    if ((rows_.state(row) & kTouched) != 0) touched_.add_deleted(fid);
-    touched_.forget_row(row);
-    index_.erase(fid, index_.hash(fid));
-    rows_.release(row);
-  }
-  for (std::size_t i = 0; i < fids.size(); ++i)
-    upsert(fids[i], slots[i], vectors.data() + i * options_.dim, false);
 }
 
 std::vector<std::uint64_t> Table::pending_deletes() const {
-  const SharedLock lock(mutex_);
-  std::vector<std::uint64_t> fids(touched_.deleted().begin(), touched_.deleted().end());
-  for (const std::uint64_t fid : touched_.in_flight()) {
-    if (find(fid) == KeyIndex::kAbsent) fids.push_back(fid);
+  const std::lock_guard delta_lock(delta_mutex_);
+  std::vector<std::uint64_t> fids;
+  for (const Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    shard.pending_deletes.for_each([&](std::uint64_t fid) { fids.push_back(fid); });
+  }
+  for (const std::uint64_t fid : in_flight_) {
+    const std::uint64_t hash = index_.hash(fid);
+    const ShardLock lock(shards_[HashParts::shard(hash)].mutex);
+    if (!index_.find(hash)) fids.push_back(fid);
   }
   std::sort(fids.begin(), fids.end());
   fids.erase(std::unique(fids.begin(), fids.end()), fids.end());
@@ -97,9 +188,11 @@ std::vector<std::uint64_t> Table::pending_deletes() const {
 
 void Table::import_deletes(std::span<const std::uint64_t> fids) {
   check_batch(fids.size());
-  const Lock lock(mutex_);
   for (const std::uint64_t fid : fids) {
-    if (find(fid) == KeyIndex::kAbsent) touched_.add_deleted(fid);
+    const std::uint64_t hash = index_.hash(fid);
+    Shard& shard = shards_[HashParts::shard(hash)];
+    const ShardLock lock(shard.mutex);
+    if (!index_.find(hash)) shard.pending_deletes.insert(fid);
   }
 }
 

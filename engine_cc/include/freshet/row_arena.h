@@ -1,91 +1,73 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
+#include <mutex>
 #include <vector>
+
+#include "freshet/reserved_memory.h"
 
 namespace freshet {
 
-/// What a row is marked with; several may hold.
-enum RowState : std::uint8_t {
-  kLive = 1,      // in use
-  kTouched = 2,   // changed since it was last exported
-  kInFlight = 4,  // exported, not yet acknowledged
-  kListed =
-      8,  // its number stands in the touched list; outlives the row, so that no number stands there twice
-};
-
-/// The rows of a table in chunks that never move: a row number and a pointer into a row stay valid for the
-/// row's life. A row is vector[dim] and accumulator[dim] side by side, padded so that it spans no more cache
-/// lines than it must; FID, slot and state lie in arrays of their own, because lookups and gradients do not
-/// read them all.
+/// Rows of equal size in a reserved range: a row number and the row's address stay valid for the row's life. Each owner
+/// (a shard of a table) has chunks of its own, of at most 64 KiB or one row. Freed rows are reused, those of the
+/// owner's first chunks before others; a chunk that empties while another has room gives its memory back.
 ///
-/// Freed rows form a list through their FID words and are reused, last freed first. allocate and release are
-/// O(1); a chunk is about 2 MiB. Not thread safe: const methods may run together, others need exclusion.
+/// O(1) each. Thread safety: methods for one owner need exclusion, different owners may run together. A row's memory
+/// stays readable after its release, so a reader without a lock may look and discard what it saw.
 class RowArena {
  public:
-  explicit RowArena(std::uint32_t dim);
+  /// Throws std::bad_alloc. `row_bytes` is a multiple of 4.
+  RowArena(std::size_t row_bytes, std::uint32_t num_owners, std::uint32_t max_rows, PageWarmer* warmer);
 
-  /// A row marked live (and `kListed` if its number was), its floats unset. Strong guarantee: throws
-  /// std::bad_alloc, or std::length_error at 2^32 - 1 rows, and leaves the arena as it was.
-  std::uint32_t allocate(std::uint64_t fid, std::uint16_t slot);
+  /// A row of unset content. Strong guarantee: std::bad_alloc, or std::length_error at `max_rows`.
+  std::uint32_t allocate(std::uint32_t owner);
 
-  /// Gives a live row back.
+  /// Gives a row back to its owner.
   void release(std::uint32_t row) noexcept;
 
-  float* vector(std::uint32_t row) noexcept { return chunks_[row >> shift_].values.get() + offset(row); }
-  const float* vector(std::uint32_t row) const noexcept {
-    return chunks_[row >> shift_].values.get() + offset(row);
-  }
-  float* accumulator(std::uint32_t row) noexcept { return vector(row) + dim_; }
-  const float* accumulator(std::uint32_t row) const noexcept { return vector(row) + dim_; }
-  std::uint64_t fid(std::uint32_t row) const noexcept { return chunks_[row >> shift_].fids[row & mask_]; }
-  std::uint16_t slot(std::uint32_t row) const noexcept { return chunks_[row >> shift_].slots[row & mask_]; }
-  void set_slot(std::uint32_t row, std::uint16_t slot) noexcept {
-    chunks_[row >> shift_].slots[row & mask_] = slot;
-  }
-  std::uint8_t state(std::uint32_t row) const noexcept { return chunks_[row >> shift_].states[row & mask_]; }
-  std::uint8_t& state(std::uint32_t row) noexcept { return chunks_[row >> shift_].states[row & mask_]; }
+  std::byte* at(std::uint32_t row) const noexcept { return memory_.data() + std::size_t{row} * stride_; }
 
-  /// Asks for a row's vector, and its accumulator when it will be wanted.
-  void prefetch(std::uint32_t row, bool with_accumulator) const noexcept {
-    const auto* line = reinterpret_cast<const char*>(vector(row));
-    const std::size_t bytes = sizeof(float) * dim_ * (with_accumulator ? 2 : 1);
-    for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(line + at);
+  void prefetch(std::uint32_t row) const noexcept {
+    const std::byte* const first = at(row);
+    for (std::size_t byte = 0; byte < row_bytes_; byte += 64) __builtin_prefetch(first + byte, 1);
   }
 
-  /// One past the highest row number ever used.
-  std::uint32_t end_row() const noexcept { return end_row_; }
+  std::size_t row_bytes() const noexcept { return row_bytes_; }
+  /// Bytes from one row to the next: rounded up to whole cache lines where that wastes at most a sixteenth.
+  std::size_t stride() const noexcept { return stride_; }
+  /// Memory of the chunks that hold rows.
   std::size_t memory_bytes() const noexcept;
 
  private:
-  struct FreeValues {
-    void operator()(float* values) const noexcept {
-      ::operator delete(values, std::align_val_t{kChunkBytes});
-    }
-  };
   struct Chunk {
-    std::unique_ptr<float, FreeValues> values;
-    std::unique_ptr<std::uint64_t[]> fids;
-    std::unique_ptr<std::uint16_t[]> slots;
-    std::unique_ptr<std::uint8_t[]> states;
+    std::uint32_t owner;
+    std::uint32_t position;  // in the owner's list
+    std::uint32_t num_live;
+    std::uint32_t num_fresh;   // rows handed out at least once since the chunk was last empty
+    std::uint32_t first_free;  // row number + 1 of the last freed row, which holds the next; 0: none
+  };
+  struct alignas(64) Owner {
+    std::vector<std::uint32_t> chunks;
+    std::size_t first_with_room = 0;  // no chunk before it has room
+    std::atomic<std::size_t> num_resident = 0;
   };
 
-  static constexpr std::size_t kChunkBytes = std::size_t{2} << 20;
-  static constexpr std::uint32_t kNoRow = UINT32_MAX;
+  Chunk& chunk(std::uint32_t number) const noexcept {
+    return reinterpret_cast<Chunk*>(chunk_memory_.data())[number];
+  }
+  void add_chunk(std::uint32_t owner);
 
-  std::size_t offset(std::uint32_t row) const noexcept { return std::size_t{row & mask_} * stride_; }
-  void add_chunk();
-
-  std::uint32_t dim_;
-  std::size_t stride_;  // floats from one row to the next
-  unsigned shift_;      // log2 of the rows in a chunk
-  std::uint32_t mask_;
-  std::uint32_t end_row_ = 0;
-  std::uint32_t first_free_ = kNoRow;
-  std::vector<Chunk> chunks_;
+  const std::size_t row_bytes_;
+  const std::size_t stride_;
+  const unsigned shift_;  // log2 of the rows in a chunk
+  const std::uint32_t max_rows_;
+  ReservedMemory memory_;
+  ReservedMemory chunk_memory_;
+  std::mutex grow_mutex_;
+  std::uint32_t num_chunks_ = 0;
+  std::vector<Owner> owners_;
 };
 
 }  // namespace freshet

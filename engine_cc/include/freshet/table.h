@@ -1,113 +1,144 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <mutex>
-#include <shared_mutex>
 #include <span>
 #include <vector>
 
+#include "freshet/batch_plan.h"
+#include "freshet/fid_map.h"
 #include "freshet/key_index.h"
+#include "freshet/pre_images.h"
 #include "freshet/row_arena.h"
-#include "freshet/touched_set.h"
+#include "freshet/row_digest.h"
+#include "freshet/table_types.h"
+#include "freshet/touched_log.h"
 
 namespace freshet {
 
-struct TableOptions {
-  std::uint32_t dim = 0;             // 1 .. Table::kMaxDim
-  std::uint64_t seed = 0;            // of new rows
-  float init_scale = 0.0F;           // finite, >= 0: a new row is uniform in (-init_scale, init_scale)
-  float initial_accumulator = 0.0F;  // finite, > 0: Adagrad's accumulator of a new row
-  std::uint64_t index_salt = 0;      // see KeyIndex; no result depends on it
-};
+class Checkpoint;
 
-struct ApplyResult {
-  std::size_t num_applied = 0;   // positions whose gradient went into a row
-  std::size_t num_absent = 0;    // positions whose FID has no row
-  std::size_t num_rejected = 0;  // positions whose gradient, or sum of gradients, is not finite
-};
-
-/// The current state of FIDs that changed: rows to upsert, FIDs to delete.
-struct Delta {
-  std::vector<std::uint64_t> fids;
-  std::vector<std::uint16_t> slots;
-  std::vector<float> vectors;  // [fids.size(), dim]
-  std::vector<std::uint64_t> deleted;
-};
-
-/// Rows as a checkpoint keeps them.
-struct Rows {
-  std::uint64_t next_cursor = 0;
-  std::vector<std::uint64_t> fids;
-  std::vector<std::uint16_t> slots;
-  std::vector<float> vectors;       // [fids.size(), dim]
-  std::vector<float> accumulators;  // [fids.size(), dim]
-  std::vector<std::uint8_t> touched;
-};
-
-/// The embedding rows of one dim and optimizer (sparse Adagrad), keyed by FID; two FIDs never share a row.
+/// The embedding rows of one dim and optimizer, keyed by FID; two FIDs never share a row. A row is its vector, the
+/// optimizer's state, its slot, when it was last seen and how often.
 ///
-/// Every operation takes a batch of `fids.size()` positions; a matrix argument is row-major [fids.size(),
-/// dim].
+/// Every operation takes a batch of `fids.size()` positions; a matrix argument is row-major [fids.size(), dim].
+/// Positions of the same FID are one: found once, sighted together, their gradients summed in input order.
 ///
-/// Thread safety: every method may be called from any thread. One table-wide lock: `lookup`, `contains`,
-/// `digest`, `export_rows` and the counters share it, the rest exclude each other and them; a batch is atomic to
-/// readers. Who goes first is the platform's std::shared_mutex (glibc's lets readers pass a waiting writer), so
-/// readers should leave the table now and then.
+/// Thread safety. Every method may be called from any thread at any time. The table has 16 shards by the FID's hash, each
+/// with a lock:
+///  - `lookup` and `contains` take no lock and hold nobody up. A row read beside `apply_gradients`, `apply` or
+///    `assign` of that row may mix floats from before and after; never floats of another row, and never a half
+///    float. (A ServingTable gives whole rows.)
+///  - methods that change rows take one shard's lock after the other: two batches may interleave by shard, and a
+///    reader may see a batch of which some shards are done.
+///  - `export_delta`, `acknowledge_delta`, `restore_delta`, `forget_touched` exclude each other.
+///  - a Checkpoint is a point in time: its start holds every shard for a moment.
 ///
-/// Exceptions: wrong sizes, a batch above `kMaxBatch`, values that are not finite: std::invalid_argument,
-/// before anything changes. std::bad_alloc and std::length_error in the middle of a batch leave a valid table
-/// in which a leading part of the batch may have been carried out (basic guarantee); `export_delta` has the
-/// strong guarantee.
+/// Exceptions: wrong sizes, a batch above `kMaxBatch`, values that are not finite: std::invalid_argument, before
+/// anything changes. std::bad_alloc and std::length_error in the middle of a batch leave a valid table in which part of
+/// the batch may have been carried out (basic guarantee); `export_delta` has the strong guarantee.
 ///
-/// Complexity: O(batch · dim) expected, unless said otherwise.
+/// Complexity: O(batch * dim) expected, unless said otherwise. No call stops to rehash the table; the most that an
+/// insert may add is the split of one segment, some 30 microseconds.
 class Table {
  public:
-  static constexpr std::uint32_t kMaxDim = 4096;
+  static constexpr std::uint32_t kMaxDim = Optimizer::kMaxDim;
   static constexpr std::size_t kMaxBatch = std::size_t{1} << 24;
+  static constexpr unsigned kNumShards = 1U << HashParts::kShardBits;
+
+  /// What an absent FID looks like: zeros, or the vector that its row would begin with.
+  enum class Absent : std::uint8_t { kZeros, kInitial };
 
   explicit Table(const TableOptions& options);
+  ~Table();
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
-  /// Copies vectors to `out`; zeros where the FID is absent. Never inserts.
-  void lookup(std::span<const std::uint64_t> fids, std::span<float> out) const;
+  // Reading.
 
-  /// As lookup, but an absent FID first gets a row, which is touched. A row keeps the slot it was created
-  /// with.
-  void lookup_or_create(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
-                        std::span<float> out);
+  /// Copies vectors to `out`. Never inserts, never counts as a sighting.
+  void lookup(std::span<const std::uint64_t> fids, std::span<float> out,
+              Absent absent = Absent::kZeros) const;
 
   void contains(std::span<const std::uint64_t> fids, std::span<bool> out) const;
 
-  /// Sparse Adagrad: n += g², w -= learning_rate · g / √n, where g is the sum of a FID's gradients in input
-  /// order. A position whose gradient is not finite is left out, as is a FID whose sum or accumulator would
-  /// overflow. Rows that changed are touched.
+  // Sighting: event times are seconds, from the guarded clock of the stream.
+
+  /// Sights every position, then copies vectors to `out`. A FID without a row gets one, which is touched, when its
+  /// slot's rule admits it; otherwise its positions get zeros. `seen_at_s` has one element per position or one for all.
+  void lookup_or_create(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
+                        std::span<const std::uint32_t> seen_at_s, std::span<float> out);
+
+  /// The same for a training step that will call `apply`: rows are remembered, and touched now.
+  SightedBatch sight(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
+                     std::span<const std::uint32_t> seen_at_s);
+
+  /// The vectors of a batch's FIDs, [num_unique, dim]; zeros where there is no row (any more).
+  void gather(const SightedBatch& batch, std::span<float> out) const;
+
+  // Learning.
+
+  /// One step of the optimizer for each FID that has a row, with the sum of its gradients. A position whose gradient is
+  /// not finite is left out, as is a FID whose sum or row would overflow. Rows that changed are touched.
   ApplyResult apply_gradients(std::span<const std::uint64_t> fids, std::span<const float> grads,
                               float learning_rate);
 
-  /// Sets slots and vectors, creating absent rows; accumulators of existing rows stay. The rows are touched.
-  /// Of duplicates the last wins.
+  /// The same with one gradient for each FID of a batch, [num_unique, dim]; rows are not looked for again while no row
+  /// of their shard was evicted or exported since.
+  ApplyResult apply(const SightedBatch& batch, std::span<const float> grads, float learning_rate);
+
+  // Other changes.
+
+  /// Sets slots and vectors, creating absent rows whatever the admission; optimizer state of existing rows stays, but
+  /// for FTRL's, which would undo it, and begins anew. The rows are touched. Of duplicates the last wins.
   void assign(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
               std::span<const float> vectors);
 
-  /// Removes rows; their memory is reused. Answers how many there were. They become pending deletes.
+  /// Removes rows; their memory is reused or returned. Answers how many there were. They become pending deletes.
   std::size_t erase(std::span<const std::uint64_t> fids);
 
-  std::uint32_t dim() const noexcept { return options_.dim; }
-  std::size_t size() const;
-  std::size_t memory_bytes() const;
+  /// Looks through at least `num_rows` rows, on from where the last call stopped, and evicts those whose slot's
+  /// time to live has passed at `now_s`; also forgets candidates that have decayed. Answers how many rows went. Rows are
+  /// visited in an order that depends on contents and calls alone.
+  std::size_t expire(std::uint32_t now_s, std::size_t num_rows);
 
-  /// The sum modulo 2^64, over all rows, of a hash of FID and vector bytes: equal for equal contents,
-  /// whatever the order of arrival. Slots and accumulators are not in it. O(size · dim).
+  // What is in it.
+
+  std::uint32_t dim() const noexcept { return options_.dim; }
+  std::size_t num_state_floats() const noexcept { return optimizer_.num_state_floats(); }
+  std::size_t size() const noexcept;
+  /// Memory of rows, index, touched set and candidates.
+  std::size_t memory_bytes() const;
+  /// What a row takes in a large table, index included: how a budget in bytes becomes `max_rows`.
+  static std::size_t bytes_per_row(std::uint32_t dim, const OptimizerOptions& optimizer);
+  TableCounters counters() const;
+
+  /// The sum modulo 2^64 over all rows of a hash of FID and encoded vector: equal for equal contents, whatever the
+  /// order of arrival. Slots, state and stamps are not in it. Kept up to date: O(1).
   std::uint64_t digest() const;
+  /// The same, computed from the rows: O(size * dim). For tests and audits.
+  std::uint64_t computed_digest() const;
+
+  /// Calls `visit(shard, num_rows)` for each shard, under its lock.
+  template <typename Visit>
+  void for_each_shard(Visit visit) const {
+    for (unsigned number = 0; number < kNumShards; ++number) {
+      const std::lock_guard lock(shards_[number].mutex);
+      visit(number, shards_[number].num_rows);
+    }
+  }
+
+  // Delta.
 
   /// Touched rows and pending deletes, not counting what is in flight.
   std::size_t num_touched() const;
 
-  /// Moves at most `max_rows` FIDs, deletes first, then rows in the order of their first touch, from the
-  /// touched to the in-flight set, and answers their current state. Several exports may be in flight
-  /// together.
+  /// Moves at most `max_rows` FIDs, deletes first, then rows by the time of their first touch, from the touched to the
+  /// in-flight set, and answers their current state. Several exports may be in flight together.
   Delta export_delta(std::size_t max_rows);
 
   /// What is in flight has arrived; forgets it.
@@ -119,71 +150,159 @@ class Table {
   /// What was touched, deleted or in flight needs no delta any more, because a snapshot carries it.
   void forget_touched();
 
-  /// Upserts and deletes as exported elsewhere. Touches nothing; a FID that is pending here stays pending.
-  void apply_delta(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
-                   std::span<const float> vectors, std::span<const std::uint64_t> deleted);
-
-  /// At least one and at most `max_rows` rows from `cursor` (at first 0) on, in no order of meaning; no rows
-  /// at the end. `touched` tells rows that are touched or in flight. A walk sees every row that lives
-  /// throughout it; for a consistent picture keep writers away for the whole walk.
-  Rows export_rows(std::uint64_t cursor, std::size_t max_rows) const;
-
-  /// Creates or overwrites rows from export_rows. `accumulators` may be empty (then the initial accumulator,
-  /// for existing rows too) and so may `touched` (then no row becomes touched). Accumulators must be > 0.
-  void import_rows(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
-                   std::span<const float> vectors, std::span<const float> accumulators,
-                   std::span<const std::uint8_t> touched);
-
   /// The FIDs, ascending, that have no row and whose delete is pending or in flight. O(k log k).
   std::vector<std::uint64_t> pending_deletes() const;
 
   /// Makes pending deletes of FIDs that have no row; those that have one are ignored.
   void import_deletes(std::span<const std::uint64_t> fids);
 
+  // Rows in and out; see Checkpoint for a consistent picture beside writers.
+
+  /// Rows from `cursor` (at first 0) on, by whole segments of at most 4,096, until there are at least `min_rows`; none
+  /// at the end. A row that lives throughout the walk is seen, twice if a writer moved it meanwhile.
+  Rows export_rows(std::uint64_t cursor, std::size_t min_rows) const;
+
+  /// Creates or overwrites rows. `seen_at_s`, `counts`, `states` and `touched` may be empty: then 0, 0, the state of a
+  /// new row (for existing rows too), and no row becomes touched.
+  void import_rows(const Rows& rows);
+
+  /// Candidates and the hands of expiry and budget, as words; with the rows and `import_state` on a table of the same
+  /// options, all later decisions are those of the table that was saved.
+  Candidates export_candidates() const;
+  void import_candidates(const Candidates& candidates);
+  std::vector<std::uint64_t> export_state() const;
+  /// Throws std::invalid_argument for words of another form.
+  void import_state(std::span<const std::uint64_t> words);
+
  private:
-  using Lock = std::unique_lock<std::shared_mutex>;
-  using SharedLock = std::shared_lock<std::shared_mutex>;
-  static constexpr std::size_t kGroup = 64;  // keys in flight: measured best between 32 and 128
+  friend class Checkpoint;
+  static constexpr std::size_t kRangeRows = 2048;  // rows that expiry and budget look at under one lock
+  using Index = KeyIndex<MarkedBucket>;
+  using Place = Index::Place;
 
-  /// Calls `visit(position, row)` for every position in order, with lookups prefetched in groups. A row
-  /// created by `visit` is not seen by later positions of its group, which get kAbsent.
-  template <typename Visit>
-  void for_each_row(std::span<const std::uint64_t> fids, bool with_accumulator, Visit visit) const;
+  struct alignas(128) Shard {
+    Shard(std::uint64_t seed, std::size_t max_candidates, std::uint64_t salt)
+        : ledger(seed, max_candidates, salt), pending_deletes(salt) {}
 
-  std::uint32_t find(std::uint64_t fid) const noexcept { return index_.find(fid, index_.hash(fid)); }
-  std::uint32_t create(std::uint64_t fid, std::uint16_t slot, bool touched);
-  std::uint32_t upsert(std::uint64_t fid, std::uint16_t slot, const float* vector, bool touched);
-  void initialise(std::uint32_t row, std::uint64_t fid) noexcept;
-  bool accepts(std::uint32_t row, const float* grad) const noexcept;
-  void adagrad(std::uint32_t row, const float* grad, float learning_rate) noexcept;
+    mutable std::mutex mutex;
+    AdmissionLedger ledger;
+    FidSet pending_deletes;
+    std::vector<std::uint64_t> erased_since_checkpoint;
+    PreImages pre_images;
+    std::uint64_t digest = 0;
+    std::uint64_t num_rows = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t budget_hand = 0;  // hashes: where the next look for rows to evict begins
+    std::uint64_t num_created = 0;
+    std::uint64_t num_expired = 0;
+    std::uint64_t num_over_budget = 0;
+    std::uint64_t num_erased = 0;
+    std::uint64_t num_turned_away = 0;
+  };
+  using ShardLock = std::unique_lock<std::mutex>;
+
+  /// The FIDs that a call touches for the first time. Room for them is made before anything changes; they reach the log
+  /// when this ends, however it ends.
+  class TouchNotes {
+   public:
+    TouchNotes(Table& table, std::size_t max_notes);
+    ~TouchNotes();
+    TouchNotes(const TouchNotes&) = delete;
+    TouchNotes& operator=(const TouchNotes&) = delete;
+    void add(std::uint64_t fid) noexcept { fids_.push_back(fid); }
+
+   private:
+    Table& table_;
+    const std::size_t max_notes_;
+    std::vector<std::uint64_t> fids_;
+  };
+
+  /// How a batch was sighted.
+  struct Sightings {
+    std::span<const std::uint16_t> slots;
+    std::span<const std::uint32_t> seen_at_s;
+    std::uint64_t first_draw;
+    bool learns;
+
+    std::uint32_t seen_at(std::uint32_t position) const noexcept {
+      return seen_at_s[seen_at_s.size() == 1 ? 0 : position];
+    }
+  };
+
+  float* floats(std::uint32_t row) const noexcept { return reinterpret_cast<float*>(rows_.at(row)); }
+  std::uint16_t& slot(std::uint32_t row) const noexcept {
+    return reinterpret_cast<std::uint16_t*>(slot_memory_.data())[row];
+  }
+
+  /// Calls `found(group, Place)` for each group of the shard, whose lock is held, then `absent(group)` for those of the
+  /// same few that have no row; only `absent` may insert or erase. Groups are numbered as in `plan.groups()`.
+  template <typename Found, typename Missing>
+  void visit_groups(const BatchPlan& plan, unsigned shard, Found found, Missing absent) const;
+
+  Place create(unsigned number, std::uint64_t hash, std::uint16_t slot, std::uint32_t marks,
+               TouchNotes& notes);
+  void remove(Shard& shard, std::uint64_t hash, const Place& place);
+  void evict(Shard& shard, std::span<const std::uint64_t> hashes, std::uint64_t& counter);
+  void note_sighting(Shard& shard, const Place& place, const BatchPlan& plan, const BatchPlan::Group& group,
+                     const Sightings& sightings, TouchNotes& notes);
+  Place admit(unsigned number, const BatchPlan& plan, const BatchPlan::Group& group,
+              const Sightings& sightings, TouchNotes& notes);
+  /// To be called before a row changes: the running checkpoint gets what it was.
+  void keep_pre_image(Shard& shard, std::uint64_t hash, const Place& place);
+  void mark(const Place& place, std::uint32_t marks, std::uint64_t hash, TouchNotes& notes) noexcept;
+  ApplyResult apply_found(const BatchPlan& plan, std::span<const float> grads, float learning_rate);
+  std::uint32_t sum_gradients(const BatchPlan& plan, const BatchPlan::Group& group,
+                              std::span<const float> grads, float* sum) const noexcept;
+  bool update(Shard& shard, std::uint64_t fid, std::uint32_t row, const float* gradient,
+              float learning_rate) noexcept;
+  void write_row(Shard& shard, std::uint64_t fid, std::uint32_t row, const float* vector,
+                 const float* state) noexcept;
+  std::uint64_t term(std::uint64_t fid, const float* vector) const noexcept;
+  void make_room(unsigned number, std::uint32_t now_s);
+
+  void take_deletes(std::size_t max_deletes, Delta& delta) noexcept;
+  void take_rows(const BatchPlan& plan, std::size_t& num_rows, Delta& delta) noexcept;
+  void compact_log();
+  void unmark_in_flight(std::uint32_t marks_added);
+
+  std::vector<std::uint64_t> export_state_locked() const;
+  static std::uint32_t range_bits(std::uint64_t num_rows) noexcept;
+  static const TableOptions& checked(const TableOptions& options);
   void check_batch(std::size_t num_fids) const;
-  void check_matrix(const char* name, std::size_t num_fids, std::size_t num_values) const;
-  static void check_slots(std::size_t num_fids, std::size_t num_slots);
+  void check_matrix(const char* name, std::size_t num_rows, std::size_t num_values) const;
+  void check_sightings(std::size_t num_fids, std::size_t num_slots, std::size_t num_times) const;
   static void check_finite(const char* name, std::span<const float> values);
+  static void check_rate(float learning_rate);
 
   const TableOptions options_;
-  mutable std::shared_mutex mutex_;
-  KeyIndex index_;
+  const Optimizer optimizer_;
+  const RowDigestFn row_digest_;
+  const EncodeFn encode_;
+  PageWarmer warmer_;
+  Index index_;
   RowArena rows_;
-  TouchedSet touched_;
-};
+  mutable ReservedMemory slot_memory_;
+  std::mutex slot_mutex_;
+  mutable std::deque<Shard> shards_;  // a deque, because a shard cannot be moved
+  std::atomic<std::uint64_t> num_rows_ = 0;
+  std::atomic<std::uint64_t> num_sighted_ = 0;
 
-template <typename Visit>
-void Table::for_each_row(std::span<const std::uint64_t> fids, bool with_accumulator, Visit visit) const {
-  std::uint64_t hashes[kGroup];
-  std::uint32_t found[kGroup];
-  for (std::size_t start = 0; start < fids.size(); start += kGroup) {
-    const std::size_t num = fids.size() - start < kGroup ? fids.size() - start : kGroup;
-    for (std::size_t i = 0; i < num; ++i) {
-      hashes[i] = index_.hash(fids[start + i]);
-      index_.prefetch(hashes[i]);
-    }
-    for (std::size_t i = 0; i < num; ++i) {
-      found[i] = index_.find(fids[start + i], hashes[i]);
-      if (found[i] != KeyIndex::kAbsent) rows_.prefetch(found[i], with_accumulator);
-    }
-    for (std::size_t i = 0; i < num; ++i) visit(start + i, found[i]);
-  }
-}
+  mutable std::mutex delta_mutex_;  // taken before a shard's
+  mutable std::mutex log_mutex_;    // taken after a shard's
+  TouchedLog log_;
+  std::size_t num_touched_rows_ = 0;
+  std::size_t num_promised_ = 0;  // notes that running calls may yet add to the log
+  std::vector<std::uint64_t> in_flight_;
+
+  mutable std::mutex expire_mutex_;  // taken before a shard's
+  std::uint64_t expire_hand_ = 0;
+
+  // Of the running checkpoint; written with every shard's lock, read with any.
+  bool is_checkpointing_ = false;
+  bool has_base_ =
+      false;  // the last checkpoint was read to its end, and nothing came but by this table since
+  bool saves_all_ = false;
+  std::uint32_t saved_parity_ = 0;  // 0 or RowMark::kSaved: what the marks of a row say that needs no saving
+};
 
 }  // namespace freshet
