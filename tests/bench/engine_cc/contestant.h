@@ -29,6 +29,9 @@ class Contestant {
 
   virtual std::size_t size() const = 0;
 
+  /// Of one vector as the table keeps it.
+  virtual std::size_t vector_bytes() const { return kDim * sizeof(float); }
+
   /// What the table says it holds, where it says anything; else 0.
   virtual std::size_t memory_bytes() const { return 0; }
 
@@ -39,8 +42,7 @@ class Contestant {
 /// A contestant by name, as `--contestant` takes it.
 struct Entry {
   std::string_view name;
-  bool holds_state;  // can be made with Adagrad's accumulators
-  std::unique_ptr<Contestant> (*make)(bool with_state);
+  std::unique_ptr<Contestant> (*make)(bool with_state);  // with Adagrad's accumulators, or vectors alone
 };
 
 /// Those that this program was built with.

@@ -6,19 +6,23 @@ namespace bench {
 
 const std::vector<Entry>& contestants() {
   static const std::vector<Entry> entries = {
-      {"freshet", true, make_freshet},
+      {"freshet", make_freshet},
+      {"freshet_created", make_freshet_created},
+      {"serving_float16", make_serving_float16},
+      {"serving_float32", make_serving_float32},
+      {"serving_int8", make_serving_int8},
 #ifdef BENCH_ABSL
-      {"absl_index", true, make_absl_index},
-      {"absl_inline", true, make_absl_inline},
+      {"absl_index", make_absl_index},
+      {"absl_inline", make_absl_inline},
 #endif
 #ifdef BENCH_BOOST
-      {"boost_concurrent", true, make_boost_concurrent},
-      {"boost_inline", true, make_boost_inline},
+      {"boost_concurrent", make_boost_concurrent},
+      {"boost_inline", make_boost_inline},
 #endif
 #ifdef BENCH_CUCKOO
-      {"cuckoo", true, make_cuckoo},
+      {"cuckoo", make_cuckoo},
 #endif
-      {"std", true, make_std},
+      {"std", make_std},
   };
   return entries;
 }

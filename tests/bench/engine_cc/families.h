@@ -14,6 +14,10 @@ std::unique_ptr<Contestant> make_boost_concurrent(bool with_state);
 std::unique_ptr<Contestant> make_boost_inline(bool with_state);
 std::unique_ptr<Contestant> make_cuckoo(bool with_state);
 std::unique_ptr<Contestant> make_freshet(bool with_state);
+std::unique_ptr<Contestant> make_freshet_created(bool with_state);
+std::unique_ptr<Contestant> make_serving_float16(bool with_state);
+std::unique_ptr<Contestant> make_serving_float32(bool with_state);
+std::unique_ptr<Contestant> make_serving_int8(bool with_state);
 std::unique_ptr<Contestant> make_std(bool with_state);
 
 }  // namespace bench

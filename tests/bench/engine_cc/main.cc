@@ -53,27 +53,32 @@ class Options {
   std::map<std::string, std::string, std::less<>> values_;
 };
 
+void measure(const std::string& what, const std::string& contestant, const Plan& plan, Figures& figures) {
+  if (what == "delta") return measure_delta(plan, figures);
+  if (what == "checkpoint") return measure_checkpoint(plan, figures);
+  const Entry& entry = contestant_named(contestant);
+  if (what == "memory") return measure_memory(entry, plan, figures);
+  if (what == "beside") return measure_beside(*entry.make(plan.with_state), plan, figures);
+  if (what != "speed" && what != "growth")
+    throw std::invalid_argument("--measure: " + what + "\n" + std::string(kUsage));
+  const auto table = measure_growth(entry, plan, figures);
+  if (what == "growth") return;
+  measure_lookups(*table, plan, figures);
+  if (plan.with_state) measure_updates(*table, plan, figures);
+}
+
 int run(const Options& options) {
-  Figures figures;
-  if (options.text("measure", "") == "list") {
+  const std::string what = options.text("measure", "speed");
+  if (what == "list") {
     for (const Entry& entry : contestants()) std::printf("%s\n", std::string(entry.name).c_str());
     return 0;
   }
-  const Entry& entry = contestant_named(options.text("contestant", ""));
   const Plan plan{.num_rows = options.number("rows", 1'000'000),
                   .with_state = options.number("state", 0) != 0,
                   .num_rounds = options.number("rounds", 5),
                   .every_setting = options.number("every-setting", 0) != 0};
-  const std::string what = options.text("measure", "speed");
-  if (what == "memory") {
-    measure_memory(entry, plan, figures);
-  } else if (what == "speed") {
-    const auto table = measure_growth(entry, plan, figures);
-    measure_lookups(*table, plan, figures);
-    if (plan.with_state) measure_updates(*table, plan, figures);
-  } else {
-    throw std::invalid_argument("--measure: " + what + "\n" + std::string(kUsage));
-  }
+  Figures figures;
+  measure(what, options.text("contestant", ""), plan, figures);
   figures.print();
   return 0;
 }

@@ -2,14 +2,11 @@
 
 #include <cstdint>
 
+#include "batches.h"
 #include "contestant.h"
 #include "figures.h"
 
 namespace bench {
-
-inline constexpr std::size_t kLargeBatch = 65'536;
-inline constexpr std::size_t kSmallBatch = 512;
-inline constexpr std::size_t kSliceKeys = 8 * kLargeBatch;
 
 struct Plan {
   std::uint32_t num_rows = 0;
@@ -29,5 +26,17 @@ void measure_lookups(const Contestant& table, const Plan& plan, Figures& figures
 
 /// Sparse Adagrad beside a bare gather-and-write, in turns; checks a step against double precision first.
 void measure_updates(Contestant& table, const Plan& plan, Figures& figures);
+
+/// A reader of 512 keys at a time alone, beside a writer that upserts 10,000 rows each 100 ms, and beside one that never
+/// rests.
+void measure_beside(Contestant& table, const Plan& plan, Figures& figures);
+
+// Of Freshet alone.
+
+/// 100,000 touched rows exported, and applied to a float16 serving table that is being read.
+void measure_delta(const Plan& plan, Figures& figures);
+
+/// Training steps while a full checkpoint is written to a file by another thread.
+void measure_checkpoint(const Plan& plan, Figures& figures);
 
 }  // namespace bench

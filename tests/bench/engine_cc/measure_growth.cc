@@ -2,7 +2,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "keys.h"
+#include "batches.h"
 #include "measure.h"
 #include "memory.h"
 #include "slices.h"
@@ -10,19 +10,12 @@
 namespace bench {
 namespace {
 
-/// Adds keys 0 .. num_rows - 1, in batches; answers the seconds that each took. Making the vectors is not counted.
+/// The seconds that each batch took. Making keys and vectors is not counted.
 std::vector<double> grow(Contestant& table, std::uint32_t num_rows) {
-  std::vector<std::uint64_t> keys(kLargeBatch);
-  std::vector<float> vectors(kLargeBatch * kDim);
   std::vector<double> took_s;
-  for (std::uint32_t start = 0; start < num_rows; start += kLargeBatch) {
-    const std::size_t num = std::min<std::size_t>(kLargeBatch, num_rows - start);
-    for (std::size_t i = 0; i < num; ++i) {
-      keys[i] = key_at(start + i);
-      fill_vector(keys[i], &vectors[i * kDim]);
-    }
-    took_s.push_back(seconds_of([&] { table.insert({keys.data(), num}, {vectors.data(), num * kDim}); }));
-  }
+  put_rows(num_rows, [&](Keys keys, ConstFloats vectors) {
+    took_s.push_back(seconds_of([&] { table.insert(keys, vectors); }));
+  });
   BENCH_CHECK(table.size() == num_rows, "the number of rows");
   return took_s;
 }
@@ -58,7 +51,9 @@ void measure_memory(const Entry& entry, const Plan& plan, Figures& figures) {
   forget_peak();
   const auto table = entry.make(plan.with_state);
   const double took_s = sum(grow(*table, plan.num_rows));
-  const double payload = (8.0 + (plan.with_state ? 2 : 1) * kDim * sizeof(float)) * plan.num_rows;
+  const std::size_t state_bytes = plan.with_state ? kDim * sizeof(float) : 0;
+  const auto payload =
+      static_cast<double>((sizeof(std::uint64_t) + table->vector_bytes() + state_bytes) * plan.num_rows);
   const double held = static_cast<double>(resident_bytes() - before);
   const double peak = static_cast<double>(peak_resident_bytes() - before);
   figures.add("cold_growth_keys_per_s", plan.num_rows / took_s);
