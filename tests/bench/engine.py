@@ -24,7 +24,8 @@ from tests.bench.engine_plan import IN_CPP, Run, main_rows, runs
 from tests.bench.engine_plot import PLOT, plotted
 from tests.bench.report import Report, say, say_table
 
-PATIENCE_S = 900
+PATIENCE_S, QUICK_PATIENCE_S = 400, 60
+"""For one process; the slowest takes a fifth of it on an idle machine."""
 ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # every table's memory in huge pages, as Freshet asks for its own
     "CUDA_VISIBLE_DEVICES": "-1",
@@ -41,7 +42,7 @@ def run(*, quick: bool) -> None:
     found = headers()
     built = build(found)
     interpreters, missing = _interpreters(found)
-    values, failed = _measured(list(runs(quick=quick)), built, interpreters, missing, main_rows(quick=quick))
+    values, failed = _measured(list(runs(quick=quick)), built, interpreters, missing, quick=quick)
     values |= results.documented(values)
     _show(values, missing)
     report.write(
@@ -76,11 +77,12 @@ def _interpreters(found: Headers) -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def _measured(
-    planned: list[Run], built: Built, interpreters: dict[str, Path], missing: dict[str, str], plain_rows: int
+    planned: list[Run], built: Built, interpreters: dict[str, Path], missing: dict[str, str], *, quick: bool
 ) -> tuple[dict[str, float], list[str]]:
     """Flat values, and what failed. Fills in `missing` what this machine has no memory for."""
     values: dict[str, float] = {}
     failed = []
+    patience_s = QUICK_PATIENCE_S if quick else PATIENCE_S
     started = time.monotonic()
     for number, each in enumerate(planned, 1):
         command = _command(each, built, interpreters)
@@ -91,7 +93,7 @@ def _measured(
             continue
         say(f"[{time.monotonic() - started:5.0f} s, {number} of {len(planned)}] {each.described}")
         try:
-            values |= results.flat_names(each, _run(command), plain_rows)
+            values |= results.flat_names(each, _run(command, patience_s), main_rows(quick=quick))
         except RuntimeError as error:
             failed.append(f"{each.described}: {error}")
             say(f"  failed: {error}")
@@ -111,7 +113,7 @@ def _command(each: Run, built: Built, interpreters: dict[str, Path]) -> list[str
     return [str(interpreter), "-m", "tests.bench.engine_peer", *arguments]
 
 
-def _run(command: list[str]) -> dict[str, float]:
+def _run(command: list[str], patience_s: float) -> dict[str, float]:
     """The object on the last line that it printed. Raises RuntimeError with the last line of its complaint."""
     try:
         done = subprocess.run(
@@ -120,11 +122,11 @@ def _run(command: list[str]) -> dict[str, float]:
             env=os.environ | ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=patience_s,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"not done after {PATIENCE_S} s") from error
+        raise RuntimeError(f"not done after {patience_s} s") from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"status {done.returncode}")

@@ -77,9 +77,14 @@ def test_the_plot_has_a_bar_for_each_figure_and_is_xml() -> None:
 
 def test_a_contestant_that_fails_is_told_by_its_last_words() -> None:
     with pytest.raises(RuntimeError, match="wrong: the checksum"):
-        _run([sys.executable, "-c", "import sys; sys.exit('first\\nwrong: the checksum')"])
+        _run([sys.executable, "-c", "import sys; sys.exit('first\\nwrong: the checksum')"], 10)
+
+
+def test_a_contestant_that_does_not_end_is_ended() -> None:
+    with pytest.raises(RuntimeError, match=r"not done after 0\.2 s"):
+        _run([sys.executable, "-c", "import time; time.sleep(60)"], 0.2)
 
 
 def test_the_last_line_that_a_contestant_prints_is_its_answer(tmp_path: Path) -> None:
     text = json.dumps({"figure": 1.5})
-    assert _run([sys.executable, "-c", f"print('noise'); print('{text}')"]) == {"figure": 1.5}
+    assert _run([sys.executable, "-c", f"print('noise'); print('{text}')"], 10) == {"figure": 1.5}
