@@ -54,7 +54,8 @@ std::uint32_t RowArena::allocate(std::uint32_t owner) {
   if (own.first_with_room == own.chunks.size()) add_chunk(owner);
   const std::uint32_t number = own.chunks[own.first_with_room];
   Chunk& from = chunk(number);
-  if (from.num_live++ == 0) own.num_resident.fetch_add(1, std::memory_order_relaxed);
+  if (from.num_fresh == 0) own.num_resident.fetch_add(1, std::memory_order_relaxed);
+  ++from.num_live;
   if (from.first_free == 0) return (number << shift_) + from.num_fresh++;
   const std::uint32_t row = from.first_free - 1;
   from.first_free = load_word(*reinterpret_cast<const std::uint32_t*>(at(row)));
@@ -67,12 +68,21 @@ void RowArena::release(std::uint32_t row) noexcept {
   Owner& own = owners_[to.owner];
   store_word(*reinterpret_cast<std::uint32_t*>(at(row)), to.first_free);
   to.first_free = row + 1;
-  own.first_with_room = std::min(own.first_with_room, std::size_t{to.position});
-  if (--to.num_live != 0) return;
-  own.num_resident.fetch_sub(1, std::memory_order_relaxed);
-  if (own.first_with_room == to.position) return;  // it will be filled again at once
-  to.first_free = 0;
-  to.num_fresh = 0;
+  --to.num_live;
+  if (to.position < own.first_with_room) {
+    if (own.first_with_room < own.chunks.size()) give_back(own.chunks[own.first_with_room]);
+    own.first_with_room = to.position;
+  }
+  if (to.position != own.first_with_room) give_back(number);  // the first one is filled again at once
+}
+
+/// Gives a chunk's memory to the system if it holds no row.
+void RowArena::give_back(std::uint32_t number) noexcept {
+  Chunk& empty = chunk(number);
+  if (empty.num_live != 0 || empty.num_fresh == 0) return;
+  empty.first_free = 0;
+  empty.num_fresh = 0;
+  owners_[empty.owner].num_resident.fetch_sub(1, std::memory_order_relaxed);
   const std::size_t bytes = stride_ << shift_;
   memory_.release(std::size_t{number} * bytes, bytes);
 }

@@ -37,7 +37,11 @@ class RowArena {
   std::size_t row_bytes() const noexcept { return row_bytes_; }
   /// Bytes from one row to the next: rounded up to whole cache lines where that wastes at most a sixteenth.
   std::size_t stride() const noexcept { return stride_; }
-  /// Memory of the chunks that hold rows.
+  /// Rows that all chunks together have room for: every row number is below.
+  std::size_t num_reserved() const noexcept {
+    return std::size_t{num_chunks_.load(std::memory_order_relaxed)} << shift_;
+  }
+  /// Memory of the chunks that hold rows, or did and were not given back: at most one of each owner.
   std::size_t memory_bytes() const noexcept;
 
  private:
@@ -58,6 +62,7 @@ class RowArena {
     return reinterpret_cast<Chunk*>(chunk_memory_.data())[number];
   }
   void add_chunk(std::uint32_t owner);
+  void give_back(std::uint32_t number) noexcept;
 
   const std::size_t row_bytes_;
   const std::size_t stride_;
@@ -66,7 +71,7 @@ class RowArena {
   ReservedMemory memory_;
   ReservedMemory chunk_memory_;
   std::mutex grow_mutex_;
-  std::uint32_t num_chunks_ = 0;
+  std::atomic<std::uint32_t> num_chunks_ = 0;
   std::vector<Owner> owners_;
 };
 
