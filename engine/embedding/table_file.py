@@ -1,12 +1,18 @@
-"""A table as an Arrow IPC file that pyarrow, polars or DuckDB open without Freshet.
+"""A table's rows as an Arrow IPC file that pyarrow, polars or DuckDB open without Freshet.
 
-Columns: fid uint64, slot uint16, vector fixed_size_list<float32>[dim] and, with state, accumulator (the same type) and touched bool.
-With state, a FID whose delete still has to be published is a row of null vector and null accumulator.
+Columns of freshet.table/2: fid uint64, slot uint16, seen_at_s uint32, count uint8, vector fixed_size_list<float32>[dim], state
+fixed_size_list<float32>[num_state_floats] (absent where the optimizer has none) and touched bool; the metadata names the
+optimizer. A FID without a row is one of null vector and state: `touched` says whether its delete still has to be published,
+and in an incremental file it tells that an older file's row is gone. A file of vectors, for replicas, has fid, slot and vector.
+
+freshet.table/1 had Adagrad's `accumulator` for `state`, and no stamps and counts; its files are read for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,136 +21,319 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.embedding.table import EmbeddingTable, Floats, TableRows
+from engine.embedding.rows import Fids, Floats, TableRows
+from engine.embedding.serving_table import ServingTable
+from engine.embedding.table import EmbeddingTable
 from engine.errors import CorruptRecord
 
-FORMAT = b"freshet.table/1"
+FORMAT = b"freshet.table/2"
+OLDER_FORMAT = b"freshet.table/1"
 BATCH_ROWS = 65_536
 
 
-def save_table(table: EmbeddingTable, path: Path, *, with_state: bool = True) -> None:
-    """Stream the table to a new file at `path`. `with_state=False` writes a snapshot: fid, slot and vector only.
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What a file of rows must match: dim, optimizer kind and floats of its state."""
 
-    Keep writers away from the table meanwhile. Raises OSError. Writing aside, renaming and checksums are the caller's.
+    dim: int
+    optimizer: str
+    num_state_floats: int
+
+    @staticmethod
+    def of(table: EmbeddingTable) -> RowShape:
+        return RowShape(table.dim, table.options.optimizer.kind, table.num_state_floats)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """Some of a file's rows; and FIDs without one, with whether their deletes still have to be published (bool [m])."""
+
+    rows: TableRows
+    gone: Fids
+    is_pending: NDArray[np.bool_]
+
+
+class RowsWriter:
+    """Writes rows and FIDs without one to a new file, piece by piece; a context manager. Raises OSError."""
+
+    def __init__(self, path: Path, shape: RowShape) -> None:
+        self._schema = _state_schema(shape)
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, self._schema)
+
+    def write(self, rows: TableRows) -> None:
+        """Rows as a table exports them, every array given."""
+        arrays: dict[str, Any] = {
+            "fid": pa.array(rows.fids),
+            "slot": pa.array(rows.slots),
+            "seen_at_s": _to_array(rows.seen_at_s),
+            "count": _to_array(rows.counts),
+            "vector": _to_lists(rows.vectors),
+            "touched": _to_array(rows.touched),
+        }
+        if "state" in self._schema.names and rows.states is not None:
+            arrays["state"] = _to_lists(rows.states)
+        self._write(arrays)
+
+    def write_gone(self, fids: Fids, *, is_pending: bool) -> None:
+        """FIDs that have no row."""
+        for start in range(0, len(fids), BATCH_ROWS):
+            some = fids[start : start + BATCH_ROWS]
+            arrays: dict[str, Any] = {"fid": pa.array(some), "touched": pa.array(np.full(len(some), is_pending))}
+            for name in ("slot", "seen_at_s", "count"):
+                arrays[name] = pa.array(np.zeros(len(some)), self._schema.field(name).type)
+            for name in ("vector", "state"):
+                if name in self._schema.names:
+                    arrays[name] = pa.nulls(len(some), self._schema.field(name).type)
+            self._write(arrays)
+
+    def _write(self, arrays: dict[str, Any]) -> None:
+        self._writer.write_batch(
+            pa.RecordBatch.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
+        )
+
+    def __enter__(self) -> RowsWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._writer.close()
+        finally:
+            self._sink.close()
+
+
+class VectorsWriter:
+    """Writes fid, slot and vector of rows to a new file, piece by piece; a context manager. Raises OSError."""
+
+    def __init__(self, path: Path, dim: int) -> None:
+        self._schema = _vectors_schema(dim, FORMAT)
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, self._schema)
+
+    def write(self, rows: TableRows) -> None:
+        arrays: list[Any] = [pa.array(rows.fids), pa.array(rows.slots), _to_lists(rows.vectors)]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def __enter__(self) -> VectorsWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._writer.close()
+        finally:
+            self._sink.close()
+
+
+def save_vectors(table: EmbeddingTable, path: Path) -> None:
+    """Stream the table's vectors to a new file. For a consistent picture beside writers see `StoreImage`.
+
+    Raises OSError. Writing aside, renaming and checksums are the caller's.
     """
-    schema = _schema(table.dim, with_state)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+    with VectorsWriter(path, table.dim) as writer:
         for rows in table.rows(BATCH_ROWS):
-            writer.write_batch(_to_batch(rows, schema))
-        if with_state:
-            deleted = table.pending_deletes()
-            for start in range(0, len(deleted), BATCH_ROWS):
-                writer.write_batch(_deletes_to_batch(deleted[start : start + BATCH_ROWS], schema))
+            writer.write(rows)
 
 
-def load_table(table: EmbeddingTable, path: Path) -> int:
-    """Fill an empty table from a file of `save_table`; answers the number of rows.
+def load_vectors(table: EmbeddingTable | ServingTable, path: Path) -> int:
+    """Fill an empty table from a file of vectors, or the vectors of a file of rows; answers the number of rows.
 
-    The whole file is read and checked before the table changes. A file without state gives every row the initial accumulator and
-    touches none. Raises ValueError when the table is not empty, OSError when the file cannot be opened, and CorruptRecord when
-    it is damaged, is not a table's, or has another dim.
+    The whole file is read and checked before the table changes. Rows are new ones to an `EmbeddingTable`, and none is
+    touched. Raises ValueError when the table is not empty, OSError when the file cannot be opened, and CorruptRecord when it is
+    damaged, is not a table's, or has another dim.
     """
     if len(table):
-        raise ValueError(f"load_table fills an empty table, received one of {len(table)} rows")
-    for batch in _checked_batches(path, table.dim):
-        _check_values(batch, path)
-    for batch in _checked_batches(path, table.dim):
-        is_row = batch.column("vector").is_valid()
-        table.import_rows(_to_rows(batch.filter(is_row), table.dim))
-        deleted = batch.filter(pc.invert(is_row)).column("fid")
-        table.import_deletes(deleted.to_numpy())
+        raise ValueError(f"load_vectors fills an empty table, received one of {len(table)} rows")
+    for _ in _vectors_of(path, table.dim):
+        pass
+    for rows in _vectors_of(path, table.dim):
+        if isinstance(table, ServingTable):
+            table.upsert(rows.fids, rows.vectors)
+        else:
+            table.import_rows(rows)
     return len(table)
 
 
-def _vector_type(dim: int) -> pa.FixedSizeListType[Any, Any]:
-    return pa.list_(pa.field("item", pa.float32(), nullable=False), dim)
+def is_older(path: Path) -> bool:
+    """Whether a file is of freshet.table/1. Raises OSError, and CorruptRecord when it is damaged."""
+    with _opened(path) as reader:
+        return _format_of(reader.schema) == OLDER_FORMAT
 
 
-def _schema(dim: int, with_state: bool) -> pa.Schema:
-    vector = _vector_type(dim)
-    fields: list[pa.Field[Any]] = [
-        pa.field("fid", pa.uint64(), nullable=False),
-        pa.field("slot", pa.uint16(), nullable=False),
-        pa.field("vector", vector, nullable=with_state),
-    ]
-    if with_state:
-        fields.append(pa.field("accumulator", vector))
-        fields.append(pa.field("touched", pa.bool_(), nullable=False))
-    return pa.schema(fields, metadata={b"format": FORMAT})
+def read_rows(path: Path, shape: RowShape) -> Iterator[FilePiece]:
+    """The pieces of a file of rows, each checked. Raises OSError when the file cannot be opened, and CorruptRecord, naming the
+    file and what is wrong, when it is damaged, is no file of rows, or is one of a table of another dim or optimizer."""
+    expected = {FORMAT: _state_schema(shape), OLDER_FORMAT: _older_schema(shape.dim)}
+    with _opened(path) as reader:
+        _check_shape(reader.schema, shape, path)
+        if not _matches(reader.schema, expected):
+            raise _corrupt(path, f"is not a file of rows: its columns are {', '.join(reader.schema.names)}")
+        for batch in _batches(reader, path):
+            yield _to_piece(batch, shape, path)
 
 
-def _to_batch(rows: TableRows, schema: pa.Schema) -> pa.RecordBatch:
-    arrays: list[pa.Array[Any]] = [pa.array(rows.fids), pa.array(rows.slots), _to_lists(rows.vectors)]
-    if rows.accumulators is not None and rows.touched is not None and "accumulator" in schema.names:
-        arrays += [_to_lists(rows.accumulators), pa.array(rows.touched)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+def _vectors_of(path: Path, dim: int) -> Iterator[TableRows]:
+    with _opened(path) as reader:
+        _check_dim(reader.schema, dim, path)
+        if not {"fid", "slot", "vector"} <= set(reader.schema.names):
+            raise _corrupt(path, f"has no vectors: its columns are {', '.join(reader.schema.names)}")
+        for batch in _batches(reader, path):
+            _check_nulls(batch, ("fid", "slot"), path)
+            if batch.column("vector").null_count and "touched" not in batch.schema.names:
+                raise _corrupt(path, "is damaged: it holds rows without vectors")
+            rows = batch.filter(batch.column("vector").is_valid())
+            yield TableRows(
+                rows.column("fid").to_numpy(),
+                rows.column("slot").to_numpy(),
+                _finite(rows, "vector", path).reshape(-1, dim),
+            )
 
 
-def _to_lists(matrix: Floats) -> pa.Array[Any]:
-    values: pa.Array[Any] = pa.array(matrix.reshape(-1))
-    kind: Any = _vector_type(matrix.shape[1])  # the stubs know no overload for a list type of Any
-    return pa.FixedSizeListArray.from_arrays(values, type=kind)
-
-
-def _deletes_to_batch(fids: NDArray[np.uint64], schema: pa.Schema) -> pa.RecordBatch:
-    columns = {
-        "fid": pa.array(fids),
-        "slot": pa.array(np.zeros(len(fids), np.uint16)),
-        "vector": pa.nulls(len(fids), schema.field("vector").type),
-        "accumulator": pa.nulls(len(fids), schema.field("accumulator").type),
-        "touched": pa.array(np.ones(len(fids), np.bool_)),
-    }
-    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
-
-
-def _checked_batches(path: Path, dim: int) -> Iterator[pa.RecordBatch]:
-    """The file's record batches, structurally valid and of a schema that a table of this dim has."""
-    schemas = [_schema(dim, with_state) for with_state in (True, False)]
+@contextmanager
+def _opened(path: Path) -> Iterator[pa.RecordBatchFileReader]:
+    """The reader of an Arrow file; what is wrong with the file becomes CorruptRecord."""
+    if not path.stat().st_size:
+        raise _corrupt(path, "is damaged: it is empty")
     with pa.memory_map(str(path)) as source:
         try:
-            with pa.ipc.open_file(source) as reader:
-                if not any(reader.schema.equals(schema, check_metadata=True) for schema in schemas):
-                    raise CorruptRecord(f"{path} is not a file of a table of dim {dim}", path=str(path))
-                for number in range(reader.num_record_batches):
-                    batch = reader.get_batch(number)
-                    batch.validate(full=True)
-                    yield batch
+            reader = pa.ipc.open_file(source)
         except (pa.ArrowException, OSError) as error:
-            raise CorruptRecord(f"{path} is damaged: {error}", path=str(path)) from error
+            raise _corrupt(path, f"is damaged: {error}") from error
+        yield reader
 
 
-def _check_values(batch: pa.RecordBatch, path: Path) -> None:
-    """Raise CorruptRecord for values that the table would refuse."""
-    vector = batch.column("vector")
-    problem = None
-    if batch.column("fid").null_count or batch.column("slot").null_count:
-        problem = "null FIDs or slots"
-    elif not np.isfinite(_floats(vector)).all():
-        problem = "vectors that are not finite"
-    elif "accumulator" not in batch.schema.names:
-        problem = "rows without vectors" if vector.null_count else None
-    else:
-        accumulators = _floats(batch.column("accumulator"))
-        if not batch.column("accumulator").is_valid().equals(vector.is_valid()) or batch.column("touched").null_count:
-            problem = "rows without their state"
-        elif not (np.isfinite(accumulators) & (accumulators > 0)).all():
-            problem = "accumulators that are not finite and positive"
-    if problem:
-        raise CorruptRecord(f"{path} is damaged: it holds {problem}", path=str(path))
+def _batches(reader: pa.RecordBatchFileReader, path: Path) -> Iterator[pa.RecordBatch]:
+    for number in range(reader.num_record_batches):
+        try:
+            batch = reader.get_batch(number)
+            batch.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            raise _corrupt(path, f"is damaged: {error}") from error
+        yield batch
 
 
-def _floats(column: pa.Array[Any]) -> Floats:
-    """The floats of the column's valid lists, one after the other."""
-    values: Floats = pc.list_flatten(column).to_numpy(zero_copy_only=False)
+def _to_piece(batch: pa.RecordBatch, shape: RowShape, path: Path) -> FilePiece:
+    is_older_batch = "accumulator" in batch.schema.names
+    state_name = "accumulator" if is_older_batch else "state"
+    _check_nulls(batch, [name for name in batch.schema.names if name not in ("vector", state_name)], path)
+    is_row = batch.column("vector").is_valid()
+    has_state = state_name in batch.schema.names
+    if has_state and not batch.column(state_name).is_valid().equals(is_row):
+        raise _corrupt(path, "is damaged: it holds rows without their state")
+    rows, gone = batch.filter(is_row), batch.filter(pc.invert(is_row))
+    states = _finite(rows, state_name, path) if has_state else np.empty(0, np.float32)
+    if shape.optimizer == "adagrad" and not (states > 0).all():
+        raise _corrupt(path, "is damaged: it holds accumulators that are not positive")
+    return FilePiece(
+        rows=TableRows(
+            fids=rows.column("fid").to_numpy(),
+            slots=rows.column("slot").to_numpy(),
+            vectors=_finite(rows, "vector", path).reshape(-1, shape.dim),
+            seen_at_s=None if is_older_batch else rows.column("seen_at_s").to_numpy(),
+            counts=None if is_older_batch else rows.column("count").to_numpy(),
+            states=states.reshape(rows.num_rows, shape.num_state_floats),
+            touched=rows.column("touched").to_numpy(zero_copy_only=False),
+        ),
+        gone=gone.column("fid").to_numpy(),
+        is_pending=gone.column("touched").to_numpy(zero_copy_only=False),
+    )
+
+
+def _check_nulls(batch: pa.RecordBatch, names: Any, path: Path) -> None:
+    for name in names:
+        if batch.column(name).null_count:
+            raise _corrupt(path, f"is damaged: it holds null values in {name}")
+
+
+def _finite(batch: pa.RecordBatch, name: str, path: Path) -> Floats:
+    """The floats of a column of valid lists, one after the other."""
+    values: Floats = pc.list_flatten(batch.column(name)).to_numpy(zero_copy_only=False)
+    if not np.isfinite(values).all():
+        raise _corrupt(path, f"is damaged: it holds values of {name} that are not finite")
     return values
 
 
-def _to_rows(batch: pa.RecordBatch, dim: int) -> TableRows:
-    with_state = "accumulator" in batch.schema.names
-    return TableRows(
-        fids=batch.column("fid").to_numpy(),
-        slots=batch.column("slot").to_numpy(),
-        vectors=_floats(batch.column("vector")).reshape(-1, dim),
-        accumulators=_floats(batch.column("accumulator")).reshape(-1, dim) if with_state else None,
-        touched=batch.column("touched").to_numpy(zero_copy_only=False) if with_state else None,
+def _check_shape(schema: pa.Schema, shape: RowShape, path: Path) -> None:
+    """Say plainly what is different about another table's file."""
+    _check_dim(schema, shape.dim, path)
+    is_of_older = _format_of(schema) == OLDER_FORMAT
+    optimizer = (
+        "adagrad" if is_of_older else (schema.metadata or {}).get(b"optimizer", b"none").decode(errors="replace")
+    )
+    if optimizer != shape.optimizer and "touched" in schema.names:
+        raise _corrupt(path, f"is of a table with the optimizer {optimizer}; this one's is {shape.optimizer}")
+    held = schema.field("state").type if "state" in schema.names else None
+    num_held = held.list_size if isinstance(held, pa.FixedSizeListType) else 0
+    if not is_of_older and "touched" in schema.names and num_held != shape.num_state_floats:
+        raise _corrupt(path, f"has {num_held} floats of state a row; this table has {shape.num_state_floats}")
+
+
+def _check_dim(schema: pa.Schema, dim: int, path: Path) -> None:
+    if _format_of(schema) not in (FORMAT, OLDER_FORMAT):
+        raise _corrupt(path, "is not a file of a table")
+    vector = schema.field("vector").type if "vector" in schema.names else None
+    if isinstance(vector, pa.FixedSizeListType) and vector.list_size != dim:
+        raise _corrupt(path, f"is of a table of dim {vector.list_size}; this one's is {dim}")
+
+
+def _matches(schema: pa.Schema, expected: dict[bytes, pa.Schema]) -> bool:
+    wanted = expected.get(_format_of(schema))
+    return wanted is not None and bool(schema.equals(wanted))
+
+
+def _format_of(schema: pa.Schema) -> bytes:
+    return bytes((schema.metadata or {}).get(b"format", b""))
+
+
+def _corrupt(path: Path, problem: str) -> CorruptRecord:
+    return CorruptRecord(f"{path} {problem}", path=str(path))
+
+
+def _list_type(width: int) -> Any:
+    return pa.list_(pa.field("item", pa.float32(), nullable=False), width)
+
+
+def _to_array(values: NDArray[Any] | None) -> Any:
+    if values is None:
+        raise ValueError("rows to be saved have stamps, counts, states and touched, received some without")
+    return pa.array(values)
+
+
+def _to_lists(matrix: Floats) -> Any:
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), type=_list_type(matrix.shape[1]))
+
+
+def _state_schema(shape: RowShape) -> pa.Schema:
+    fields: list[pa.Field[Any]] = [
+        pa.field("fid", pa.uint64(), nullable=False),
+        pa.field("slot", pa.uint16(), nullable=False),
+        pa.field("seen_at_s", pa.uint32(), nullable=False),
+        pa.field("count", pa.uint8(), nullable=False),
+        pa.field("vector", _list_type(shape.dim)),
+    ]
+    if shape.num_state_floats:
+        fields.append(pa.field("state", _list_type(shape.num_state_floats)))
+    fields.append(pa.field("touched", pa.bool_(), nullable=False))
+    return pa.schema(fields, metadata={b"format": FORMAT, b"optimizer": shape.optimizer.encode()})
+
+
+def _older_schema(dim: int) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field("fid", pa.uint64(), nullable=False),
+            pa.field("slot", pa.uint16(), nullable=False),
+            pa.field("vector", _list_type(dim)),
+            pa.field("accumulator", _list_type(dim)),
+            pa.field("touched", pa.bool_(), nullable=False),
+        ]
+    )
+
+
+def _vectors_schema(dim: int, version: bytes) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field("fid", pa.uint64(), nullable=False),
+            pa.field("slot", pa.uint16(), nullable=False),
+            pa.field("vector", _list_type(dim), nullable=False),
+        ],
+        metadata={b"format": version},
     )

@@ -3,7 +3,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -42,16 +44,31 @@ std::span<const T> vector_argument(const py::handle& value, const std::string& n
   return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
-/// A matrix argument of `rows` rows and `columns` columns.
+/// A vector argument, copied; empty for None.
 template <typename T>
-py::array matrix_array(const py::handle& value, const std::string& name, std::size_t rows,
-                       std::size_t columns) {
-  py::array array = array_argument<T>(value, name, 2);
-  if (static_cast<std::size_t>(array.shape(0)) != rows ||
-      static_cast<std::size_t>(array.shape(1)) != columns) {
-    throw py::value_error(name + " must have shape (" + std::to_string(rows) + ", " +
-                          std::to_string(columns) + "), received (" + std::to_string(array.shape(0)) + ", " +
-                          std::to_string(array.shape(1)) + ")");
+std::vector<T> optional_vector(const py::object& value, const std::string& name) {
+  if (value.is_none()) return {};
+  const auto given = vector_argument<T>(value, name);
+  return {given.begin(), given.end()};
+}
+
+using Shape = std::vector<std::size_t>;
+
+template <typename Extents>
+std::string text_of(const Extents& extents, std::size_t rank) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < rank; ++i) text += (i == 0 ? "" : ", ") + std::to_string(extents[i]);
+  return text + ")";
+}
+
+/// An argument of exactly this shape.
+template <typename T>
+py::array shaped_array(const py::handle& value, const std::string& name, const Shape& shape) {
+  py::array array = array_argument<T>(value, name, static_cast<py::ssize_t>(shape.size()));
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (static_cast<std::size_t>(array.shape(static_cast<py::ssize_t>(i))) == shape[i]) continue;
+    throw py::value_error(name + " must have shape " + text_of(shape, shape.size()) + ", received " +
+                          text_of(array.shape(), shape.size()));
   }
   return array;
 }
@@ -59,7 +76,7 @@ py::array matrix_array(const py::handle& value, const std::string& name, std::si
 template <typename T>
 std::span<const T> matrix_argument(const py::handle& value, const std::string& name, std::size_t rows,
                                    std::size_t columns) {
-  const py::array array = matrix_array<T>(value, name, rows, columns);
+  const py::array array = shaped_array<T>(value, name, {rows, columns});
   return {static_cast<const T*>(array.data()), rows * columns};
 }
 
@@ -68,12 +85,11 @@ std::span<T> span_of(py::array& array) {
   return {static_cast<T*>(array.mutable_data()), static_cast<std::size_t>(array.size())};
 }
 
-/// The caller's `out` of shape (rows, columns), or a new array for None. ValueError when it is not writeable.
+/// The caller's `out` of the shape, or a new array for None. ValueError when it is not writeable.
 template <typename T>
-py::array output_argument(const py::object& value, const std::string& name, std::size_t rows,
-                          std::size_t columns) {
-  if (value.is_none()) return py::array_t<T>({rows, columns});
-  py::array array = matrix_array<T>(value, name, rows, columns);
+py::array output_argument(const py::object& value, const std::string& name, const Shape& shape) {
+  if (value.is_none()) return py::array_t<T>(shape);
+  py::array array = shaped_array<T>(value, name, shape);
   if (!array.writeable()) throw py::value_error(name + " must be writeable");
   return array;
 }
@@ -92,6 +108,14 @@ template <typename T>
 py::array_t<T> take(std::vector<T>&& values) {
   const auto size = static_cast<py::ssize_t>(values.size());
   return take(std::move(values), {size});
+}
+
+/// What a vector holds that `owner` keeps alive and nobody changes, as a NumPy array that may not be written.
+template <typename T>
+py::array view(const std::vector<T>& values, const py::object& owner) {
+  py::array array = py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data(), owner);
+  array.attr("setflags")(py::arg("write") = false);
+  return array;
 }
 
 }  // namespace freshet::python

@@ -4,7 +4,12 @@
 
 namespace freshet::python {
 
+void bind_errors(pybind11::module_& module);
 void bind_hashing(pybind11::module_& module);
+void bind_pooling(pybind11::module_& module);
+void bind_sighted_batch(pybind11::module_& module);
 void bind_table(pybind11::module_& module);
+void bind_checkpoint(pybind11::module_& module);
+void bind_serving_table(pybind11::module_& module);
 
 }  // namespace freshet::python

@@ -1,5 +1,5 @@
-"""Freshet's C++ core: FID hashing over Arrow arrays and the collisionless embedding table."""
+"""Freshet's C++ core: FID hashing over Arrow arrays, collisionless embedding tables, their serving copies and checkpoints."""
 
-from engine_cc._core import Table, hash_ids
+from engine_cc._core import Checkpoint, ServingTable, SightedBatch, Table, hash_ids, pool, pool_gradient
 
-__all__ = ["Table", "hash_ids"]
+__all__ = ["Checkpoint", "ServingTable", "SightedBatch", "Table", "hash_ids", "pool", "pool_gradient"]

@@ -1,0 +1,90 @@
+#include <cstdint>
+
+#include "array_arguments.h"
+#include "bindings.h"
+#include "freshet/pooling.h"
+
+namespace freshet::python {
+namespace {
+
+Pooling pooling_argument(const std::string& name) {
+  if (name == "sum") return Pooling::kSum;
+  if (name == "mean") return Pooling::kMean;
+  if (name == "sqrtn") return Pooling::kSqrtn;
+  if (name == "first_n") return Pooling::kFirstN;
+  throw py::value_error("pooling must be sum, mean, sqrtn or first_n, received " + name);
+}
+
+std::span<const float> weights_argument(const py::object& weights) {
+  if (weights.is_none()) return {};
+  return vector_argument<float>(weights, "weights");
+}
+
+Shape pooled_shape(Pooling pooling, std::uint32_t first_n, std::span<const std::int64_t> splits,
+                   std::size_t dim) {
+  if (splits.empty()) throw py::value_error("splits must have at least one element, received none");
+  const std::size_t num_bags = splits.size() - 1;
+  if (pooling == Pooling::kFirstN) return {num_bags, first_n, dim};
+  return {num_bags, dim};
+}
+
+/// Weights without elements are none to the core, but here the caller gave some.
+void check_weights(const py::object& weights, std::span<const float> given, std::size_t num_members) {
+  if (weights.is_none() || given.size() == num_members) return;
+  throw py::value_error("weights must have one element for each of " + std::to_string(num_members) +
+                        " members, or be None; received " + std::to_string(given.size()));
+}
+
+py::array pool_rows(const std::string& pooling, std::uint32_t first_n, const py::object& rows,
+                    const py::object& members, const py::object& splits, const py::object& weights,
+                    const py::object& out) {
+  const Pooling kind = pooling_argument(pooling);
+  const py::array vectors = array_argument<float>(rows, "rows", 2);
+  const auto numbers = vector_argument<std::int32_t>(members, "members");
+  const auto bounds = vector_argument<std::int64_t>(splits, "splits");
+  const auto factors = weights_argument(weights);
+  check_weights(weights, factors, numbers.size());
+  const auto num_rows = static_cast<std::size_t>(vectors.shape(0));
+  const auto dim = static_cast<std::uint32_t>(vectors.shape(1));
+  py::array pooled = output_argument<float>(out, "out", pooled_shape(kind, first_n, bounds, dim));
+  const auto* const from = static_cast<const float*>(vectors.data());
+  float* const to = span_of<float>(pooled).data();
+  const py::gil_scoped_release unlocked;
+  pool(kind, first_n, from, num_rows, dim, numbers, bounds, factors, to);
+  return pooled;
+}
+
+py::array pool_rows_gradient(const std::string& pooling, std::uint32_t first_n,
+                             const py::object& out_gradient, const py::object& members,
+                             const py::object& splits, std::size_t num_rows, const py::object& weights,
+                             const py::object& out) {
+  const Pooling kind = pooling_argument(pooling);
+  const py::ssize_t rank = kind == Pooling::kFirstN ? 3 : 2;
+  const py::array given = array_argument<float>(out_gradient, "out_gradient", rank);
+  const auto numbers = vector_argument<std::int32_t>(members, "members");
+  const auto bounds = vector_argument<std::int64_t>(splits, "splits");
+  const auto factors = weights_argument(weights);
+  check_weights(weights, factors, numbers.size());
+  const auto dim = static_cast<std::uint32_t>(given.shape(rank - 1));
+  shaped_array<float>(out_gradient, "out_gradient", pooled_shape(kind, first_n, bounds, dim));
+  py::array gradients = output_argument<float>(out, "out", {num_rows, dim});
+  const auto* const from = static_cast<const float*>(given.data());
+  float* const to = span_of<float>(gradients).data();
+  const py::gil_scoped_release unlocked;
+  pool_gradient(kind, first_n, from, dim, numbers, bounds, factors, num_rows, to);
+  return gradients;
+}
+
+}  // namespace
+
+void bind_pooling(py::module_& module) {
+  module.def("pool", &pool_rows, py::arg("pooling"), py::arg("first_n"), py::arg("rows"), py::arg("members"),
+             py::arg("splits"), py::arg("weights") = py::none(), py::arg("out") = py::none(),
+             "Bags of rows as one vector each; see freshet/pooling.h.");
+  module.def("pool_gradient", &pool_rows_gradient, py::arg("pooling"), py::arg("first_n"),
+             py::arg("out_gradient"), py::arg("members"), py::arg("splits"), py::arg("num_rows"),
+             py::arg("weights") = py::none(), py::arg("out") = py::none(),
+             "The gradient with respect to the rows that `pool` was given, float32 [num_rows, dim].");
+}
+
+}  // namespace freshet::python
