@@ -48,7 +48,8 @@ Rows Checkpoint::next(std::size_t min_rows) {
   Rows rows;
   while (rows.fids.size() < min_rows && segment_ < table_.index_.num_segments()) {
     const unsigned shard = table_.index_.shard_of_segment(segment_);
-    read_segment(rows, segment_++);
+    read_segment(rows, segment_);
+    ++segment_;  // afterwards: if it fails, the rest of this segment is the destructor's to walk through
     read_pre_images(rows, shard);
   }
   while (rows.fids.size() < min_rows && segment_ >= table_.index_.num_segments() &&

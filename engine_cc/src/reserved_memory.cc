@@ -47,7 +47,7 @@ ReservedMemory::ReservedMemory(std::size_t max_bytes, PageWarmer* warmer) : warm
 ReservedMemory::~ReservedMemory() { munmap(mapping_, mapped_bytes_); }
 
 void ReservedMemory::grow_to(std::size_t bytes) {
-  if (bytes <= size_) return;
+  if (bytes <= size()) return;
   if (bytes > capacity_) throw std::bad_alloc();
   const std::size_t step = std::clamp(round_up(bytes / 32, kHugePage), kHugePage, kMaxStep);
   if (bytes > warmed_) {  // nobody warmed it: it is touched as it is used
@@ -60,7 +60,7 @@ void ReservedMemory::grow_to(std::size_t bytes) {
     warmer_->warm(data_ + warmed_, to - warmed_);
     warmed_ = to;
   }
-  size_ = bytes;
+  size_.store(bytes, std::memory_order_relaxed);
 }
 
 void ReservedMemory::advise_huge([[maybe_unused]] std::size_t from,

@@ -90,7 +90,7 @@ Table::TouchNotes::TouchNotes(Table& table, std::size_t max_notes) : table_(tabl
 Table::TouchNotes::~TouchNotes() {
   const std::lock_guard lock(table_.log_mutex_);
   for (const std::uint64_t fid : fids_) table_.log_.push(fid);
-  table_.num_touched_rows_ += fids_.size();
+  table_.num_touched_rows_ += static_cast<std::ptrdiff_t>(fids_.size());
   table_.num_promised_ -= max_notes_;
 }
 
@@ -156,9 +156,16 @@ Table::Place Table::create(unsigned number, std::uint64_t hash, std::uint16_t sl
 
 void Table::remove(Shard& shard, std::uint64_t hash, const Place& place) {
   const std::uint64_t fid = index_.key(hash);
-  keep_pre_image(shard, hash, place);
-  if (has_base_ || is_checkpointing_) shard.erased_since_checkpoint.push_back(fid);
-  shard.pending_deletes.insert(fid);
+  const bool is_noted = has_base_ || is_checkpointing_;
+  if (is_noted) shard.erased_since_checkpoint.push_back(fid);
+  try {
+    shard.pending_deletes.insert(fid);
+    keep_pre_image(shard, hash, place);
+  } catch (...) {  // the row stays, so nothing may say that it went
+    shard.pending_deletes.erase(fid);
+    if (is_noted) shard.erased_since_checkpoint.pop_back();
+    throw;
+  }
   const std::uint32_t row = place.row();
   if ((place.bucket->marks(place.cell) & RowMark::kTouched) != 0) {
     const std::lock_guard lock(log_mutex_);
@@ -239,6 +246,7 @@ std::size_t Table::memory_bytes() const {
              shard.pre_images.memory_bytes() +
              shard.erased_since_checkpoint.capacity() * sizeof(std::uint64_t);
   }
+  const std::lock_guard delta_lock(delta_mutex_);
   const std::lock_guard lock(log_mutex_);
   return bytes + log_.memory_bytes() + in_flight_.capacity() * sizeof(std::uint64_t);
 }

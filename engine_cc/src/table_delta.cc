@@ -14,25 +14,44 @@ std::size_t Table::num_touched() const {
     num += shard.pending_deletes.size();
   }
   const std::lock_guard lock(log_mutex_);
-  return num + num_touched_rows_;
+  return num + static_cast<std::size_t>(std::max<std::ptrdiff_t>(num_touched_rows_, 0));
 }
 
-/// A FID that is touched, evicted and touched again stands in the log twice. Without an export for long the repeats are
-/// taken out, so that the log stays in proportion to what waits.
+/// A FID that is touched and evicted stays in the log, and stands there twice when it is touched again. Without an
+/// export for long these are taken out, so that the log stays in proportion to what waits.
 void Table::compact_log() {
+  const auto is_due = [this] {
+    const auto num_rows = static_cast<std::size_t>(std::max<std::ptrdiff_t>(num_touched_rows_, 0));
+    return log_.size() >= 4 * num_rows + (std::size_t{1} << 16);
+  };
   {
     const std::lock_guard lock(log_mutex_);
-    if (log_.size() < 4 * num_touched_rows_ + (std::size_t{1} << 16)) return;
+    if (!is_due()) return;
   }
   const std::lock_guard delta_lock(delta_mutex_);
-  const std::lock_guard lock(log_mutex_);
-  FidSet seen(index_.salt());
-  TouchedLog once;
-  once.reserve(log_.size() + num_promised_);
-  for (std::size_t i = 0; i < log_.size(); ++i) {
-    if (seen.insert(log_.at(i))) once.push(log_.at(i));
+  std::vector<std::uint64_t> logged;
+  {
+    const std::lock_guard lock(log_mutex_);
+    if (!is_due()) return;  // another thread has done it
+    logged.resize(log_.size());
+    for (std::size_t i = 0; i < logged.size(); ++i) logged[i] = log_.at(i);
   }
-  log_ = std::move(once);
+  FidSet seen(index_.salt());
+  std::size_t num_kept = 0;
+  for (const std::uint64_t fid : logged) {
+    const std::uint64_t hash = index_.hash(fid);
+    const ShardLock lock(shards_[HashParts::shard(hash)].mutex);
+    const Place place = index_.find(hash);
+    // A row that is touched from now on gets a note of its own.
+    if (!place || (place.bucket->marks(place.cell) & RowMark::kTouched) == 0) continue;
+    if (seen.insert(fid)) logged[num_kept++] = fid;
+  }
+  const std::lock_guard lock(log_mutex_);
+  TouchedLog kept;
+  kept.reserve(num_kept + (log_.size() - logged.size()) + num_promised_);
+  for (std::size_t i = 0; i < num_kept; ++i) kept.push(logged[i]);
+  for (std::size_t i = logged.size(); i < log_.size(); ++i) kept.push(log_.at(i));
+  log_ = std::move(kept);
 }
 
 Delta Table::export_delta(std::size_t max_rows) {
@@ -87,7 +106,7 @@ Delta Table::export_delta(std::size_t max_rows) {
   in_flight_.insert(in_flight_.end(), delta.deleted.begin(), delta.deleted.end());
   in_flight_.insert(in_flight_.end(), delta.fids.begin(), delta.fids.end());
   const std::lock_guard lock(log_mutex_);
-  num_touched_rows_ -= num_rows;
+  num_touched_rows_ -= static_cast<std::ptrdiff_t>(num_rows);
   return delta;
 }
 
@@ -153,10 +172,15 @@ void Table::restore_delta() {
 void Table::forget_touched() {
   const std::lock_guard delta_lock(delta_mutex_);
   unmark_in_flight(0);
+  std::size_t num_logged = 0;
+  {
+    const std::lock_guard lock(log_mutex_);
+    num_logged = log_.size();
+  }
   for (std::uint32_t segment = 0; segment < index_.num_segments(); ++segment) {
     Shard& shard = shards_[index_.shard_of_segment(segment)];
     const ShardLock lock(shard.mutex);
-    std::size_t num_forgotten = 0;
+    std::ptrdiff_t num_forgotten = 0;
     index_.for_each_in_segment(segment, [&](std::uint64_t, const Place& place) {
       const std::uint32_t marks = place.bucket->marks(place.cell);
       num_forgotten += (marks & RowMark::kTouched) != 0 ? 1 : 0;
@@ -167,6 +191,9 @@ void Table::forget_touched() {
     const std::lock_guard log_lock(log_mutex_);
     num_touched_rows_ -= num_forgotten;
   }
+  // Every row has lost its mark since these were noted; one that was touched again has another note behind them.
+  const std::lock_guard lock(log_mutex_);
+  log_.pop(num_logged);
 }
 
 std::vector<std::uint64_t> Table::pending_deletes() const {

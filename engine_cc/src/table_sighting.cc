@@ -104,6 +104,7 @@ SightedBatch Table::sight(std::span<const std::uint64_t> fids, std::span<const s
         batch.members[at] = static_cast<std::int32_t>(unique);
       }
     };
+    const std::uint64_t epoch_before = shard.epoch;
     visit_groups(
         plan, number,
         [&](const BatchPlan::Group& group, const Place& place) {
@@ -111,6 +112,12 @@ SightedBatch Table::sight(std::span<const std::uint64_t> fids, std::span<const s
           note(group, place);
         },
         [&](const BatchPlan::Group& group) { note(group, admit(number, plan, group, sightings, notes)); });
+    if (shard.epoch != epoch_before) {  // the budget may have evicted rows that were noted before
+      for (std::uint32_t i = plan.begin(number); i < plan.begin(number + 1); ++i) {
+        const Place place = index_.find(plan.groups()[i].hash);
+        batch.rows[i] = place ? place.row() : Index::kAbsent;
+      }
+    }
     batch.epochs[number] = shard.epoch;
   }
   batch.begin[kNumShards] = plan.begin(kNumShards);

@@ -14,7 +14,7 @@ class PageWarmer;
 /// An array that grows in a reserved range of addresses and so never moves. Pages take memory when they are first
 /// touched; from 2 MiB on they are huge pages where the system has them. New memory reads as zeros.
 ///
-/// `grow_to` needs exclusion against itself; memory below the size it once reached may be used by any thread meanwhile.
+/// `grow_to` needs exclusion against itself; `size()` and memory below it may be used by any thread meanwhile.
 class ReservedMemory {
  public:
   /// Reserves addresses for `max_bytes`, less when the system refuses so much (then `capacity()` tells). Throws
@@ -26,7 +26,7 @@ class ReservedMemory {
 
   std::byte* data() const noexcept { return data_; }
   std::size_t capacity() const noexcept { return capacity_; }
-  std::size_t size() const noexcept { return size_; }
+  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
   /// Makes the first `bytes` usable and has the pages that will be wanted next touched in the background, because a
   /// first touch costs more than what is then written. Throws std::bad_alloc beyond the capacity, changing nothing.
@@ -45,7 +45,7 @@ class ReservedMemory {
   std::size_t mapped_bytes_ = 0;
   std::byte* data_ = nullptr;
   std::size_t capacity_ = 0;
-  std::size_t size_ = 0;
+  std::atomic<std::size_t> size_ = 0;
   std::size_t warmed_ = 0;
   PageWarmer* warmer_;
 };

@@ -290,7 +290,7 @@ class Table {
   mutable std::mutex delta_mutex_;  // taken before a shard's
   mutable std::mutex log_mutex_;    // taken after a shard's
   TouchedLog log_;
-  std::size_t num_touched_rows_ = 0;
+  std::ptrdiff_t num_touched_rows_ = 0;  // below zero while a row has gone whose note is yet to come
   std::size_t num_promised_ = 0;  // notes that running calls may yet add to the log
   std::vector<std::uint64_t> in_flight_;
 
