@@ -50,6 +50,8 @@ class EmbeddingTable:
         self.options = options
         self.index_salt = secrets.randbits(64) if index_salt is None else index_salt
         self._core = options.new_core(self.index_salt)
+        self._num_images = 0
+        self._confirmed_image = -1
 
     @property
     def dim(self) -> int:
@@ -191,7 +193,15 @@ class EmbeddingTable:
 
     def image(self, *, incremental: bool) -> TableImage:
         """The table as it is now, to be read while others go on changing it. RuntimeError while there is another."""
-        return TableImage(self._core, incremental=incremental)
+        is_confirmed = self._confirmed_image == self._num_images
+        number = self._num_images + 1
+
+        def confirm() -> None:
+            self._confirmed_image = number
+
+        image = TableImage(self._core, incremental=incremental and is_confirmed, on_confirm=confirm)
+        self._num_images = number
+        return image
 
     def rows(self, min_rows: int = 65_536) -> Iterator[TableRows]:
         """Every row, in pieces of at least `min_rows`, each ending with a whole segment of the index, of at most 4,096 rows.

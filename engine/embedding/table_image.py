@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -16,13 +16,14 @@ from engine.embedding.rows import Candidates, Fids, TableRows
 class TableImage:
     """A point in time of a table: taken by `EmbeddingTable.image`, read by any one thread, ended by `close` or `with`.
 
-    A full image has every row. An incremental one has the rows that changed since the last image of the table that was read
-    to its end, and the FIDs erased since; it is full all the same (`is_incremental` says so) where there was none, or rows
-    were imported since. A table has one image at a time. Rows that change before they are read leave a copy behind:
+    A full image has every row. An incremental one has the rows that changed since the last image of the table, and the FIDs
+    erased since; it is full all the same (`is_incremental` says so) where that one was not read to its end and confirmed, or
+    rows were imported since. A table has one image at a time. Rows that change before they are read leave a copy behind:
     `waiting_bytes`. Methods raise RuntimeError after `close`.
     """
 
-    def __init__(self, core: engine_cc.Table, *, incremental: bool) -> None:
+    def __init__(self, core: engine_cc.Table, *, incremental: bool, on_confirm: Callable[[], None]) -> None:
+        self._on_confirm = on_confirm
         self._core = engine_cc.Checkpoint(core, incremental)
         self.is_incremental = self._core.is_incremental
         self.digest = self._core.digest
@@ -55,8 +56,12 @@ class TableImage:
         """Memory of copies of rows that changed and were not read yet."""
         return self._core.waiting_bytes()
 
+    def confirm(self) -> None:
+        """What was read is safe on disk: the next image may be an increment on it."""
+        self._on_confirm()
+
     def close(self) -> None:
-        """End the image; a second time does nothing. One that was not read to its end makes the next one full."""
+        """End the image; a second time does nothing."""
         self._core.close()
 
     def __enter__(self) -> Self:

@@ -11,7 +11,8 @@ from engine.embedding.options import TableOptions, options_of
 from engine.embedding.rows import Fids, TableRows
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import EmbeddingTable
-from engine.embedding.table_file import FilePiece, RowShape, is_older, read_rows
+from engine.embedding.table_format import RowShape
+from engine.embedding.table_reader import FilePiece, is_older, read_rows
 from engine.embedding.table_state import TableState, load_state
 from engine.errors import CorruptRecord
 from engine.spec.definition import ModelDefinition

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from engine.embedding.table import EmbeddingTable
-from engine.embedding.table_file import RowShape, RowsWriter, VectorsWriter
+from engine.embedding.table_format import RowShape
 from engine.embedding.table_image import TableImage
 from engine.embedding.table_restore import rows_file, state_file
 from engine.embedding.table_state import TableState, save_state
+from engine.embedding.table_writer import RowsWriter, VectorsWriter
 from engine.errors import EngineError
 
 Answer = TypeVar("Answer")
@@ -30,7 +31,7 @@ class SaveCancelled(EngineError):
 class StoreImage:
     """Every table as it was at one moment. To be made between two steps of training; then any one thread may `write` it, once.
 
-    Close it, or use it as a context manager. An image that was not written whole makes the next one full.
+    Close it, or use it as a context manager, and `confirm` it once its files are safe: the next image is otherwise full.
     """
 
     def __init__(self, tables: Mapping[str, EmbeddingTable], *, incremental: bool) -> None:
@@ -100,6 +101,11 @@ class StoreImage:
         """Make `write` raise SaveCancelled at its next piece."""
         self._is_cancelled.set()
 
+    def confirm(self) -> None:
+        """The files are where a restore will find them, so that increments may build on them."""
+        for image in self._images.values():
+            image.confirm()
+
     def close(self) -> None:
         """End what was not written; a second time does nothing."""
         for image in self._images.values():
@@ -115,7 +121,7 @@ class StoreImage:
 
 
 class BackgroundSave(Generic[Answer]):
-    """A thread that runs `write(image)` and closes the image, whatever happens.
+    """A thread that runs `write(image)`, confirms the image when that answers, and closes it, whatever happens.
 
     `write` is the caller's, so that it can lay out, checksum and rename the folder; it calls `image.write`.
     """
@@ -131,6 +137,7 @@ class BackgroundSave(Generic[Answer]):
         try:
             with self.image:
                 answer = self._write(self.image)
+                self.image.confirm()
         except BaseException as error:
             self._outcome.set_exception(error)
         else:
