@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.embedding.rows import NOT_SEEN
+
 Integers = NDArray[np.int64]
 
 _NO_CLOCK = np.iinfo(np.int64).min
-_LATEST_STAMP_S = np.iinfo(np.uint32).max
+_LATEST_STAMP_S = NOT_SEEN - 1
 
 
 class EventClock:
@@ -81,7 +83,7 @@ class EventClock:
     def stamps(self, partitions: NDArray[Any], event_times_ms: NDArray[Any]) -> NDArray[np.uint32]:
         """Moves the clocks by a batch and answers with what to stamp the rows of each example: uint32 [n], seconds since 1970.
 
-        partitions: integers [n]; event_times_ms: int64 [n], since 1970. A stamp is at least 0 and at most 2**32 - 1. The same
+        partitions: integers [n]; event_times_ms: int64 [n], since 1970. A stamp is at least 0 and at most 2**32 - 2. The same
         batch twice moves the clocks once, unless its groups are still open. Raises TypeError for other dtypes, ValueError
         for other shapes or a partition that is not known, before anything changes.
         """

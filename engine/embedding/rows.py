@@ -12,6 +12,12 @@ SlotNumbers = NDArray[np.uint16]
 Floats = NDArray[np.float32]
 Seconds = NDArray[np.uint32]
 
+NOT_SEEN = 2**32 - 1
+"""In place of a time in `seen_at_s`: no sighting, but a step learns from it all the same, as from a sampled negative.
+
+Such a position gets the row that there is, and neither earns nor keeps one.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:

@@ -11,7 +11,7 @@ from engine.embedding.serving_table import ServingTable
 from engine.embedding.table import EmbeddingTable
 from engine.spec.definition import ModelDefinition, Slot
 
-__all__ = ["EmbeddingStore", "RowSource", "ServingStore", "table_name"]
+__all__ = ["EmbeddingStore", "ModelStore", "RowSource", "ServingStore", "table_name"]
 
 
 class RowSource(Protocol):
@@ -73,3 +73,7 @@ class ServingStore(_Store[ServingTable]):
     def for_definition(cls, definition: ModelDefinition) -> ServingStore:
         """Empty tables."""
         return cls({table_name(dim): ServingTable(dim, definition.serving.precision) for dim in definition.dims})
+
+
+ModelStore = EmbeddingStore | ServingStore
+"""What a model's forward pass reads: the tables that train, or a replica's."""

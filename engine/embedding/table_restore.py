@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from engine.embedding.rows import Fids, TableRows
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import EmbeddingTable
 from engine.embedding.table_format import RowShape
-from engine.embedding.table_reader import FilePiece, is_older, read_rows
+from engine.embedding.table_reader import is_older, read_rows
 from engine.embedding.table_state import TableState, load_state
 from engine.errors import CorruptRecord
 from engine.spec.definition import ModelDefinition
@@ -28,18 +29,22 @@ def state_file(name: str) -> str:
     return f"{name}.state.arrow"
 
 
-def restore_store(definition: ModelDefinition, folders: Sequence[Path]) -> EmbeddingStore:
+def restore_store(definition: ModelDefinition, folders: Sequence[Path], *, unstamped_s: int = 0) -> EmbeddingStore:
     """Every table of the definition; see `restore_table`."""
     return EmbeddingStore(
-        {name: restore_table(options, folders, name) for name, options in options_of(definition).items()}
+        {
+            name: restore_table(options, folders, name, unstamped_s=unstamped_s)
+            for name, options in options_of(definition).items()
+        }
     )
 
 
-def restore_table(options: TableOptions, folders: Sequence[Path], name: str) -> EmbeddingTable:
+def restore_table(options: TableOptions, folders: Sequence[Path], name: str, *, unstamped_s: int = 0) -> EmbeddingTable:
     """The table called `name` as it was at the last of the checkpoints, oldest first: a full one and its increments.
 
     All that it decides from now on is what the saved table would have decided; options may differ in what is not about stored
-    rows, such as rules. Checkpoints before the last full one are not looked at. A file of freshet.table/1 needs no state.
+    rows, such as rules. Checkpoints before the last full one are not looked at. A file of freshet.table/1 needs no state;
+    its rows count as last seen at `unstamped_s`, seconds since 1970: with 0 the first expiry takes all that may expire.
     Raises OSError when a file cannot be opened, and CorruptRecord, naming the file and what is wrong, when one is damaged, of a
     table of another dim or optimizer, or an increment on something else than what is given.
     """
@@ -52,7 +57,7 @@ def restore_table(options: TableOptions, folders: Sequence[Path], name: str) -> 
     for path in paths:
         for _ in read_rows(path, shape):
             pass
-    pending = _import_newest_first(table, paths)
+    pending = _import_newest_first(table, paths, unstamped_s)
     table.import_deletes(pending)
     if state is not None:
         _finish(table, state, chain[-1] / state_file(name))
@@ -75,7 +80,7 @@ def _last_chain(folders: Sequence[Path], name: str) -> tuple[list[Path], TableSt
     raise CorruptRecord(f"{path} is an increment on a checkpoint that was not given", path=str(path))
 
 
-def _import_newest_first(table: EmbeddingTable, paths: Sequence[Path]) -> Fids:
+def _import_newest_first(table: EmbeddingTable, paths: Sequence[Path], unstamped_s: int) -> Fids:
     """Import each FID's newest row; answers the FIDs whose deletes still have to be published.
 
     Newest first, so that no row is written twice and none is erased, which would make a delete of it.
@@ -87,7 +92,8 @@ def _import_newest_first(table: EmbeddingTable, paths: Sequence[Path]) -> Fids:
         is_newest = path == paths[-1]
         gone = [decided]
         for piece in read_rows(path, shape):
-            table.import_rows(piece.rows if is_newest else _undecided(piece, table, decided))
+            rows = _stamped(piece.rows, unstamped_s)
+            table.import_rows(rows if is_newest else _undecided(rows, table, decided))
             gone.append(piece.gone)
             if is_newest:
                 pending = np.concatenate((pending, piece.gone[piece.is_pending]))
@@ -95,9 +101,14 @@ def _import_newest_first(table: EmbeddingTable, paths: Sequence[Path]) -> Fids:
     return pending
 
 
-def _undecided(piece: FilePiece, table: EmbeddingTable, decided: Fids) -> TableRows:
+def _stamped(rows: TableRows, unstamped_s: int) -> TableRows:
+    if rows.seen_at_s is not None:
+        return rows
+    return replace(rows, seen_at_s=np.full(len(rows), unstamped_s, np.uint32))
+
+
+def _undecided(rows: TableRows, table: EmbeddingTable, decided: Fids) -> TableRows:
     """The rows of which no newer file has a row, nor says that they are gone."""
-    rows = piece.rows
     keep = ~(table.contains(rows.fids) | np.isin(rows.fids, decided))
     return TableRows(
         rows.fids[keep],

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
+
+from engine.embedding.options import TableOptions
+from engine.spec.initializer import Uniform
+from engine.spec.slot import AdmitMinCount
+from engine.spec.sparse_optimizer import SparseAdagrad
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
+MAX_COUNT = 127
 
 
 def mix64(x: int) -> int:
@@ -19,44 +24,122 @@ def mix64(x: int) -> int:
     return x ^ (x >> 31)
 
 
+def row_digest(fid: int, encoded: bytes) -> int:
+    """The definition in row_digest.h, for rows of at most one chunk."""
+    padded = encoded + b"\0" * (-len(encoded) % 8)
+    words = [int.from_bytes(padded[at : at + 8], "little") for at in range(0, len(padded), 8)]
+    keys = [mix64((0x243F6A8885A308D3 + (i + 1) * GOLDEN) & MASK) for i in range(len(words) + 8)]
+    low = 2**32 - 1
+
+    def nh(shift: int) -> int:
+        total = 0
+        for word, key in zip(words, keys[shift:], strict=False):
+            total += ((word & low) + (key & low) & low) * ((word >> 32) + (key >> 32) & low)
+        return total & MASK
+
+    term = mix64(fid ^ 0x13198A2E03707344)
+    turned = (term << 32 | term >> 32) & MASK
+    product = (term + nh(0) & MASK) * (turned + nh(8) + len(encoded) & MASK)
+    return mix64((product >> 64) ^ (product & MASK))
+
+
 @dataclass
 class Row:
     slot: int
     vector: NDArray[np.float32]
     accumulator: NDArray[np.float32]
+    seen_at_s: int = 0
+    count: int = 0
+
+
+@dataclass
+class Waiting:
+    """A candidate: how often it was seen, and since when its window runs."""
+
+    count: int
+    since_s: int
 
 
 class ReferenceTable:
-    """A dictionary of rows, a set of FIDs that changed (`pending`) and a set of those exported (`in_flight`)."""
+    """A dictionary of rows, a set of FIDs that changed (`pending`) and a set of those exported (`in_flight`). Adagrad only."""
 
-    def __init__(self, dim: int, seed: int, init_scale: float, initial_accumulator: float) -> None:
-        self.dim = dim
-        self.seed = seed
-        self.init_scale = np.float32(init_scale)
-        self.initial_accumulator = np.float32(initial_accumulator)
+    def __init__(self, options: TableOptions) -> None:
+        optimizer = options.optimizer
+        assert isinstance(optimizer, SparseAdagrad)
+        assert isinstance(optimizer.initializer, Uniform)
+        self.dim = options.dim
+        self.seed = options.seed
+        self.init_scale = np.float32(optimizer.initializer.scale)
+        self.initial_accumulator = np.float32(optimizer.initial_accumulator)
+        self.rules = {rule.slot: rule for rule in options.rules}
         self.rows: dict[int, Row] = {}
+        self.waiting: dict[int, Waiting] = {}
         self.pending: set[int] = set()
         self.in_flight: set[int] = set()
 
-    def new_row(self, fid: int, slot: int) -> Row:
+    def initial(self, fid: int) -> NDArray[np.float32]:
         step = np.float32(self.init_scale * np.float32(2.0**-24))
         state = mix64(mix64((self.seed + GOLDEN) & MASK) ^ fid)
         values = []
         for _ in range(self.dim):
             state = (state + GOLDEN) & MASK
             values.append(np.float32(2 * (mix64(state) >> 40) + 1 - 2**24) * step)
-        return Row(slot, np.array(values, np.float32), np.full(self.dim, self.initial_accumulator))
+        return np.array(values, np.float32)
+
+    def new_row(self, fid: int, slot: int) -> Row:
+        return Row(slot, self.initial(fid), np.full(self.dim, self.initial_accumulator))
 
     def lookup(self, fids: Sequence[int]) -> NDArray[np.float32]:
         zeros = np.zeros(self.dim, np.float32)
         vectors = [self.rows[fid].vector if fid in self.rows else zeros for fid in fids]
         return np.array(vectors, np.float32).reshape(-1, self.dim)
 
-    def create(self, fids: Sequence[int], slots: Sequence[int]) -> None:
-        for fid, slot in zip(fids, slots, strict=True):
+    def sight(self, fids: Sequence[int], slots: Sequence[int], now_s: int, *, learns: bool = False) -> None:
+        """All positions of a FID are sighted together."""
+        for fid in dict.fromkeys(fids):
+            num_sightings = fids.count(fid)
             if fid not in self.rows:
+                slot = slots[fids.index(fid)]
+                if not self.admits(fid, slot, num_sightings, now_s):
+                    continue
                 self.rows[fid] = self.new_row(fid, slot)
                 self.pending.add(fid)
+            row = self.rows[fid]
+            row.seen_at_s = max(row.seen_at_s, now_s)
+            row.count = min(row.count + num_sightings, MAX_COUNT)
+            if learns:
+                self.pending.add(fid)
+
+    def admits(self, fid: int, slot: int, num_sightings: int, now_s: int) -> bool:
+        rule = self.rules.get(slot)
+        if rule is None or not isinstance(rule.admission, AdmitMinCount):
+            return True
+        entry = self.waiting.get(fid) or Waiting(0, now_s)
+        if rule.admission.window_s:
+            num_windows = max(0, now_s - entry.since_s) // rule.admission.window_s
+            entry = Waiting(entry.count >> num_windows, entry.since_s + num_windows * rule.admission.window_s)
+        if entry.count == 0:
+            entry = Waiting(0, now_s)
+        entry.count += num_sightings
+        self.waiting[fid] = entry
+        if entry.count < rule.admission.min_count:
+            return False
+        del self.waiting[fid]
+        return True
+
+    def expire(self, now_s: int) -> set[int]:
+        gone = set()
+        for fid, row in self.rows.items():
+            rule = self.rules.get(row.slot)
+            if rule and rule.expiry and row.seen_at_s + rule.expiry.ttl_s < now_s:
+                gone.add(fid)
+        self.remove(gone)
+        return gone
+
+    def remove(self, gone: set[int]) -> None:
+        for fid in gone:
+            del self.rows[fid]
+        self.pending |= gone
 
     def apply_gradients(
         self, fids: Sequence[int], grads: NDArray[np.float32], learning_rate: float
@@ -86,29 +169,18 @@ class ReferenceTable:
                 self.pending.add(fid)
         return num_applied, num_absent, num_rejected
 
-    def upsert(self, fids: Sequence[int], slots: Sequence[int], vectors: NDArray[np.float32]) -> None:
+    def assign(self, fids: Sequence[int], slots: Sequence[int], vectors: NDArray[np.float32]) -> None:
         for fid, slot, vector in zip(fids, slots, vectors, strict=True):
             row = self.rows.setdefault(fid, self.new_row(fid, slot))
             row.slot = slot
             row.vector = vector.copy()
-
-    def assign(self, fids: Sequence[int], slots: Sequence[int], vectors: NDArray[np.float32]) -> None:
-        self.upsert(fids, slots, vectors)
+            self.waiting.pop(fid, None)
         self.pending.update(fids)
 
     def erase(self, fids: Sequence[int]) -> int:
         gone = {fid for fid in fids if fid in self.rows}
-        for fid in gone:
-            del self.rows[fid]
-        self.pending |= gone
+        self.remove(gone)
         return len(gone)
-
-    def apply_delta(
-        self, fids: Sequence[int], slots: Sequence[int], vectors: NDArray[np.float32], deleted: Sequence[int]
-    ) -> None:
-        for fid in deleted:
-            self.rows.pop(fid, None)
-        self.upsert(fids, slots, vectors)
 
     def export(self, fids: set[int]) -> None:
         self.pending -= fids
@@ -122,4 +194,4 @@ class ReferenceTable:
         self.in_flight.clear()
 
     def digest(self) -> int:
-        return sum(xxhash.xxh64_intdigest(row.vector.tobytes(), fid) for fid, row in self.rows.items()) & MASK
+        return sum(row_digest(fid, row.vector.tobytes()) for fid, row in self.rows.items()) & MASK
