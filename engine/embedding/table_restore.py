@@ -42,9 +42,11 @@ def restore_store(definition: ModelDefinition, folders: Sequence[Path], *, unsta
 def restore_table(options: TableOptions, folders: Sequence[Path], name: str, *, unstamped_s: int = 0) -> EmbeddingTable:
     """The table called `name` as it was at the last of the checkpoints, oldest first: a full one and its increments.
 
-    All that it decides from now on is what the saved table would have decided; options may differ in what is not about stored
-    rows, such as rules. Checkpoints before the last full one are not looked at. A file of freshet.table/1 needs no state;
-    its rows count as last seen at `unstamped_s`, seconds since 1970: with 0 the first expiry takes all that may expire.
+    All that it decides from now on is what the saved table would have decided; options may differ in what is not about
+    stored rows, such as rules. What was touched is touched; so may be rows that were published after their last change.
+    Checkpoints before the last full one are not looked at. A file of freshet.table/1 needs no state; its rows count as last
+    seen at `unstamped_s`, seconds since 1970: with 0 the first expiry takes all that may expire.
+
     Raises OSError when a file cannot be opened, and CorruptRecord, naming the file and what is wrong, when one is damaged, of a
     table of another dim or optimizer, or an increment on something else than what is given.
     """

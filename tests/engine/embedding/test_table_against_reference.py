@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from engine.embedding.options import SlotRule, TableOptions
-from engine.embedding.rows import Fids, Floats, SlotNumbers, TableDelta
+from engine.embedding.rows import Fids, Floats, SlotNumbers, TableDelta, TableRows
 from engine.embedding.serving_table import ServingTable
 from engine.embedding.table import EmbeddingTable
 from engine.embedding.table_restore import restore_table
@@ -167,6 +167,14 @@ class TableMachine(RuleBasedStateMachine):
             self.table = restored
             self.outstanding.clear()
             self.reference.restore()
+            touched = {fid for rows in restored.rows() for fid in self.touched_of(rows)}
+            # What was published since its last change, and is touched again, travels once more.
+            self.reference.pending |= touched & self.reference.rows.keys()
+
+    @staticmethod
+    def touched_of(rows: TableRows) -> list[int]:
+        assert rows.touched is not None
+        return [int(fid) for fid in rows.fids[rows.touched]]
 
     @invariant()
     def same_rows(self) -> None:
