@@ -65,6 +65,12 @@ class CorruptRecord(EngineError):
     code = "corrupt_record"
 
 
+class SaveCancelled(EngineError):
+    """A checkpoint was told to stop before it was whole."""
+
+    code = "save_cancelled"
+
+
 class SequenceGap(EngineError):
     """A delta arrived whose predecessor was never applied; the remedy is a resync from a snapshot."""
 

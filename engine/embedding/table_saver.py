@@ -15,17 +15,11 @@ from engine.embedding.table_image import TableImage
 from engine.embedding.table_restore import rows_file, state_file
 from engine.embedding.table_state import TableState, save_state
 from engine.embedding.table_writer import RowsWriter, VectorsWriter
-from engine.errors import EngineError
+from engine.errors import SaveCancelled
 
 Answer = TypeVar("Answer")
 
 PIECE_ROWS = 65_536
-
-
-class SaveCancelled(EngineError):
-    """A save was told to stop before it was whole."""
-
-    code = "save_cancelled"
 
 
 class StoreImage:

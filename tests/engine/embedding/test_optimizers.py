@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,89 +20,90 @@ DIM = 5
 NUM_STEPS = 60
 LEARNING_RATE = 0.1
 Doubles = NDArray[np.float64]
-Step = Callable[[Doubles, dict[str, Any], Doubles, int], Doubles]
-"""The change of the vector: of w, a state that the step keeps, the gradient and the step's number from 1."""
+State = defaultdict[str, Doubles]
+Step = Callable[[Doubles, State, Doubles, int], Doubles]
+"""The change of the vector: of w, a state that the step keeps and that begins with zeros, the gradient and the step's number from 1."""
 
 
-def sgd(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
+def sgd(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
     return -LEARNING_RATE * g
 
 
-def decayed_sgd(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
+def decayed_sgd(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
     return -LEARNING_RATE * (g + 0.2 * w)
 
 
-def momentum(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["v"] = 0.8 * s.get("v", 0) + g
+def momentum(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["v"] = 0.8 * s["v"] + g
     return -LEARNING_RATE * s["v"]
 
 
-def nesterov(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["v"] = 0.8 * s.get("v", 0) + g
+def nesterov(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["v"] = 0.8 * s["v"] + g
     return -LEARNING_RATE * (g + 0.8 * s["v"])
 
 
-def adagrad(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["n"] = s.get("n", 0.25) + g * g
+def adagrad(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["n"] = s.get("n", np.full(DIM, 0.25)) + g * g
     return -LEARNING_RATE * g / np.sqrt(s["n"])
 
 
-def adam(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
-    s["v"] = 0.99 * s.get("v", 0) + 0.01 * g * g
+def adam(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["m"] = 0.9 * s["m"] + 0.1 * g
+    s["v"] = 0.99 * s["v"] + 0.01 * g * g
     return -LEARNING_RATE * (s["m"] / (1 - 0.9**t)) / (np.sqrt(s["v"] / (1 - 0.99**t)) + 1e-6)
 
 
-def amsgrad(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
-    s["v"] = 0.99 * s.get("v", 0) + 0.01 * g * g
-    s["greatest"] = np.maximum(s.get("greatest", 0), s["v"])
+def amsgrad(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["m"] = 0.9 * s["m"] + 0.1 * g
+    s["v"] = 0.99 * s["v"] + 0.01 * g * g
+    s["greatest"] = np.maximum(s["greatest"], s["v"])
     return -LEARNING_RATE * (s["m"] / (1 - 0.9**t)) / (np.sqrt(s["greatest"] / (1 - 0.99**t)) + 1e-6)
 
 
-def adadelta(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["e"] = 0.9 * s.get("e", 0) + 0.1 * g * g
-    step = g * np.sqrt(s.get("d", 0) + 1e-3) / np.sqrt(s["e"] + 1e-3)
-    s["d"] = 0.9 * s.get("d", 0) + 0.1 * step * step
+def adadelta(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["e"] = 0.9 * s["e"] + 0.1 * g * g
+    step: Doubles = g * np.sqrt(s["d"] + 1e-3) / np.sqrt(s["e"] + 1e-3)
+    s["d"] = 0.9 * s["d"] + 0.1 * step * step
     return -LEARNING_RATE * step
 
 
-def rmsprop(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["e"] = 0.9 * s.get("e", 0) + 0.1 * g * g
+def rmsprop(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["e"] = 0.9 * s["e"] + 0.1 * g * g
     return -LEARNING_RATE * g / np.sqrt(s["e"] + 1e-3)
 
 
-def rmsprop_with_momentum(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
-    s["e"] = 0.9 * s.get("e", 0) + 0.1 * g * g
-    s["v"] = 0.5 * s.get("v", 0) + g / np.sqrt(s["e"] + 1e-3)
+def rmsprop_with_momentum(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
+    s["e"] = 0.9 * s["e"] + 0.1 * g * g
+    s["v"] = 0.5 * s["v"] + g / np.sqrt(s["e"] + 1e-3)
     return -LEARNING_RATE * s["v"]
 
 
-def proximal_sums(w: Doubles, s: dict[str, Any], g: Doubles) -> tuple[Doubles, Doubles]:
+def proximal_sums(w: Doubles, s: State, g: Doubles) -> tuple[Doubles, Doubles]:
     n = s.get("n", np.full(DIM, 0.25))
-    before = s.get("curvature", np.zeros(DIM))
+    before = s["curvature"]
     s["n"] = n + g * g
     s["curvature"] = np.sqrt(s["n"]) / LEARNING_RATE
-    s["z"] = s.get("z", np.zeros(DIM)) + g - (s["curvature"] - before) * w
+    s["z"] = s["z"] + g - (s["curvature"] - before) * w
     return s["z"], s["curvature"]
 
 
-def ftrl(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
+def ftrl(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
     z, curvature = proximal_sums(w, s, g)
     target = np.where(np.abs(z) <= 0.5, 0, -(z - np.sign(z) * 0.5) / (curvature + 0.1))
     return np.asarray(target - w)
 
 
-def group_ftrl(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
+def group_ftrl(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
     z, curvature = proximal_sums(w, s, g)
     norm, threshold = np.linalg.norm(z), 0.5 * np.sqrt(DIM)
     target = np.zeros(DIM) if norm <= threshold else -z * (1 - threshold / norm) / (curvature + 0.1)
     return np.asarray(target - w)
 
 
-def clipped(w: Doubles, s: dict[str, Any], g: Doubles, t: int) -> Doubles:
+def clipped(w: Doubles, s: State, g: Doubles, t: int) -> Doubles:
     g = np.clip(g, -0.5, 0.5)
-    return -LEARNING_RATE * g * min(1, 0.8 / np.linalg.norm(g))
+    return -LEARNING_RATE * g * min(1.0, 0.8 / float(np.linalg.norm(g)))
 
 
 CASES: list[tuple[dict[str, Any], Step]] = [
@@ -128,7 +130,7 @@ def test_a_row_learns_as_the_formula_says(document: dict[str, Any], step: Step) 
     table = EmbeddingTable(TableOptions(DIM, optimizer=optimizer))
     fid = np.array([7], np.uint64)
     table.lookup_or_create(fid, np.ones(1, np.uint16), 1)
-    w, state = np.full(DIM, 0.5), dict[str, Any]()
+    w, state = np.full(DIM, 0.5), State(lambda: np.zeros(DIM))
     rng = np.random.default_rng(3)
     for t in range(1, NUM_STEPS + 1):
         grads = rng.normal(0.2, 1, (1, DIM)).astype(np.float32)

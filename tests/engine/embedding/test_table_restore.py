@@ -51,7 +51,7 @@ def save(table: EmbeddingTable, folder: Path, *, incremental: bool) -> Path:
 
 def everything(table: EmbeddingTable) -> dict[int, tuple[object, ...]]:
     """Every row but for whether it is touched."""
-    found = {}
+    found: dict[int, tuple[object, ...]] = {}
     for rows in table.rows():
         assert rows.states is not None and rows.seen_at_s is not None
         assert rows.counts is not None
@@ -113,7 +113,7 @@ def test_an_increment_holds_only_what_changed(tmp_path: Path) -> None:
     save(table, tmp_path / "more", incremental=True)
     with pa.ipc.open_file(str(tmp_path / "more" / rows_file("t"))) as reader:
         read = reader.read_all()
-    assert sorted(set(read.column("fid").to_pylist())) == [*range(10), *range(20, 25)]
+    assert set(read.column("fid").to_pylist()) == {*range(10), *range(20, 25)}
 
 
 def test_an_id_keeps_its_count_across_a_restart(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_an_altered_vector_is_told_by_the_digest(tmp_path: Path) -> None:
 def test_a_missing_state_is_missed(tmp_path: Path) -> None:
     table = EmbeddingTable(OPTIONS)
     (save(table, tmp_path / "c", incremental=False) / state_file("t")).unlink()
-    with pytest.raises(FileNotFoundError, match="t.state.arrow"):
+    with pytest.raises(FileNotFoundError, match=r"t\.state\.arrow"):
         restore_table(OPTIONS, [tmp_path / "c"], "t")
 
 

@@ -13,8 +13,8 @@ from engine.embedding.serving_table import ServingTable
 from engine.embedding.table import EmbeddingTable
 from engine.embedding.table_file import load_vectors
 from engine.embedding.table_restore import restore_table, rows_file
-from engine.embedding.table_saver import BackgroundSave, SaveCancelled, StoreImage
-from engine.errors import CorruptRecord
+from engine.embedding.table_saver import BackgroundSave, StoreImage
+from engine.errors import CorruptRecord, SaveCancelled
 
 NUM_ROWS = 200_000
 FIDS = np.arange(NUM_ROWS, dtype=np.uint64)
@@ -116,7 +116,7 @@ def test_a_cancelled_save_stops_and_leaves_no_file_that_would_load(tmp_path: Pat
     save.cancel()
     with pytest.raises(SaveCancelled):
         save.result()
-    with pytest.raises(CorruptRecord, match="dim2.arrow is damaged"):
+    with pytest.raises(CorruptRecord, match=r"dim2\.arrow is damaged"):
         load_vectors(ServingTable(2), tmp_path / rows_file("dim2"))
 
 
