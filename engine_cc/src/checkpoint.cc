@@ -1,5 +1,6 @@
 #include "freshet/checkpoint.h"
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -7,13 +8,19 @@
 namespace freshet {
 
 Checkpoint::Checkpoint(Table& table, bool is_incremental) : table_(table), is_incremental_(is_incremental) {
-  const std::lock_guard delta_lock(table.delta_mutex_);
-  const std::lock_guard expire_lock(table.expire_mutex_);
-  std::vector<Table::ShardLock> locks;
-  locks.reserve(Table::kNumShards);
-  for (Table::Shard& shard : table.shards_) locks.emplace_back(shard.mutex);
-  if (table.is_checkpointing_) throw std::logic_error("the table already has a checkpoint under way");
-  begin();
+  {
+    const std::lock_guard delta_lock(table.delta_mutex_);
+    const std::lock_guard expire_lock(table.expire_mutex_);
+    std::vector<Table::ShardLock> locks;
+    locks.reserve(Table::kNumShards);
+    for (Table::Shard& shard : table.shards_) locks.emplace_back(shard.mutex);
+    if (table.is_checkpointing_) throw std::logic_error("the table already has a checkpoint under way");
+    begin();
+  }
+  // A delete may be in flight and pending anew. In order only now, when nobody waits.
+  std::sort(pending_deletes_.begin(), pending_deletes_.end());
+  pending_deletes_.erase(std::unique(pending_deletes_.begin(), pending_deletes_.end()),
+                         pending_deletes_.end());
 }
 
 /// With every shard's lock. What may throw comes first.

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "check.h"
-#include "tables.h"
+#include "pictures.h"
 
 using namespace freshet;
 using namespace freshet::testing;
@@ -29,17 +29,17 @@ void test_a_step_by_hand() {
   const Floats after = lookup(table, {7});
   CHECK(std::fabs(after[0] - (1.0F - 0.25F * root3)) < 1e-6F);
   CHECK(std::fabs(after[1] - (2.0F - root8 / 6.0F)) < 1e-6F);
-  const Rows rows = table.export_rows(0, 10);
-  CHECK(std::fabs(rows.accumulators[0] - 4.0F) < 1e-5F && std::fabs(rows.accumulators[1] - 9.0F) < 1e-5F);
+  const Floats state = picture_of(table).at(7).state;
+  CHECK(std::fabs(state[0] - 4.0F) < 1e-5F && std::fabs(state[1] - 9.0F) < 1e-5F);
 }
 
 void test_duplicates_are_summed_before_they_are_squared() {
   Table& table = *fresh({1, 2}, {0.0F, 0.0F}, 1);
   const ApplyResult result = table.apply_gradients(Fids{1, 2, 1, 9, 1}, Floats{2, 1, -1, 5, 2}, 1.0F);
   CHECK(result.num_applied == 4 && result.num_absent == 1);
-  const Rows rows = table.export_rows(0, 10);
-  CHECK(rows.accumulators[0] == 10.0F);  // 1 + (2 - 1 + 2)²
-  CHECK(rows.accumulators[1] == 2.0F);
+  const Picture rows = picture_of(table);
+  CHECK(rows.at(1).state[0] == 10.0F);  // 1 + (2 - 1 + 2)²
+  CHECK(rows.at(2).state[0] == 2.0F);
   CHECK(!(lookup(table, {9})[0] != 0.0F) && table.size() == 2);
 }
 
@@ -47,9 +47,9 @@ void test_a_sum_is_taken_in_input_order() {
   // In floats (1e8 + 1) - 1e8 is 0, while (1e8 - 1e8) + 1 is 1.
   Table& table = *fresh({1, 2}, {0.0F, 0.0F}, 1);
   table.apply_gradients(Fids{1, 2, 1, 2, 1, 2}, Floats{1e8F, 1e8F, 1.0F, -1e8F, -1e8F, 1.0F}, 1.0F);
-  const Rows rows = table.export_rows(0, 10);
-  CHECK(rows.accumulators[0] == 1.0F);
-  CHECK(rows.accumulators[1] == 2.0F);
+  const Picture rows = picture_of(table);
+  CHECK(rows.at(1).state[0] == 1.0F);
+  CHECK(rows.at(2).state[0] == 2.0F);
 }
 
 void test_what_is_not_finite_is_left_out_and_counted() {
@@ -62,15 +62,20 @@ void test_what_is_not_finite_is_left_out_and_counted() {
   const ApplyResult result =
       table.apply_gradients(Fids{1, 1, 2, 2, 3}, Floats{nan, 1, 2, 2, most, 0, most, 0, 0, -infinity}, 0.1F);
   CHECK(result.num_applied == 1 && result.num_rejected == 4 && result.num_absent == 0);
-  const Rows rows = table.export_rows(0, 10);
-  CHECK((rows.accumulators == Floats{5, 5, 1, 1, 1, 1}));
+  const Picture rows = picture_of(table);
+  CHECK((rows.at(1).state == Floats{5, 5} && rows.at(2).state == Floats{1, 1} &&
+         rows.at(3).state == Floats{1, 1}));
   CHECK((table.export_delta(10).fids == Fids{1}));
 }
 
 void test_a_gradient_whose_square_overflows_is_rejected() {
   Table& table = *fresh({1}, {0.5F}, 1);
+  table.export_delta(10);
+  const std::uint64_t digest = table.digest();
   CHECK(table.apply_gradients(Fids{1}, Floats{1e30F}, 0.1F).num_rejected == 1);
-  CHECK(lookup(table, {1})[0] == 0.5F);
+  CHECK(table.apply_gradients(Fids{1, 1}, Floats{1e30F, 1.0F}, 0.1F).num_rejected == 2);
+  CHECK(lookup(table, {1})[0] == 0.5F && picture_of(table).at(1).state[0] == 1.0F);
+  CHECK(table.digest() == digest && table.num_touched() == 0);
 }
 
 void test_a_large_batch_of_duplicates_matches_the_sum() {
@@ -78,9 +83,9 @@ void test_a_large_batch_of_duplicates_matches_the_sum() {
   Fids fids;
   for (int i = 0; i < 10'000; ++i) fids.push_back(i % 2 == 0 ? 3 : 4);
   table.apply_gradients(fids, Floats(fids.size(), 0.25F), 1.0F);
-  const Rows rows = table.export_rows(0, 10);
-  CHECK(rows.accumulators[0] == 1.0F + 1250.0F * 1250.0F);
-  CHECK(rows.accumulators[1] == rows.accumulators[0]);
+  const Picture rows = picture_of(table);
+  CHECK(rows.at(3).state[0] == 1.0F + 1250.0F * 1250.0F);
+  CHECK(rows.at(4).state == rows.at(3).state);
 }
 
 }  // namespace

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <span>
-#include <stdexcept>
 
 #include "check.h"
 #include "tables.h"
@@ -53,6 +51,7 @@ void test_structured_keys() {
   check_keys(100'000, [](std::uint64_t i) { return UINT64_MAX - i; });
   check_keys(100'000, [](std::uint64_t i) { return i << 40; });
   check_keys(100'000, [](std::uint64_t i) { return (i << 20) | 0xABCDE; });
+  check_keys(100'000, [](std::uint64_t i) { return i * 0x1'0000'0001ULL; });
 }
 
 void test_zero_and_the_greatest_key_are_keys_like_any_other() {
@@ -84,71 +83,21 @@ void test_long_turnover_reuses_memory_and_keeps_the_living() {
   CHECK(table.size() == window);
   CHECK(table.memory_bytes() <= bytes + bytes / 4);
   for (std::uint64_t j = 11 * window; j < 12 * window; ++j) {
-    bool present = false;
-    table.contains(Fids{mix64(j)}, std::span<bool>(&present, 1));
-    CHECK(present);
+    CHECK(is_present(table, mix64(j)));
   }
 }
 
-void test_probes_settle_under_lasting_inserts_and_erases() {
-  KeyIndex index(5);
-  const std::uint64_t window = 60'000;
-  const auto turn_over = [&](std::uint64_t first, std::uint64_t last) {
-    for (std::uint64_t key = first; key < last; ++key) {
-      index.insert(key, index.hash(key), static_cast<std::uint32_t>(key));
-      if (key < window) continue;
-      const std::uint64_t old = key - window;
-      CHECK(index.erase(old, index.hash(old)) == old);
-    }
-  };
-  turn_over(0, 3 * window);
-  const std::size_t settled = index.num_passed();
-  turn_over(3 * window, 12 * window);
-  CHECK(index.size() == window);
-  CHECK(index.num_passed() < window);
-  CHECK(index.num_passed() < settled + settled / 4);
-  for (std::uint64_t key = 11 * window; key < 12 * window; ++key)
-    CHECK(index.erase(key, index.hash(key)) == key);
-  CHECK(index.size() == 0 && index.num_passed() == 0);
-}
-
-void test_keys_chosen_to_share_a_segment_are_refused_and_harm_nothing() {
-  // With the salt known the mixer can be undone, so that all hashes have the same 44 top bits.
-  const auto unshift = [](std::uint64_t x, int shift) {
-    std::uint64_t out = x;
-    for (int done = shift; done < 64; done += shift) out = x ^ (out >> shift);
-    return out;
-  };
-  const auto inverse = [](std::uint64_t odd) {
-    std::uint64_t out = odd;
-    for (int i = 0; i < 6; ++i) out *= 2 - odd * out;
-    return out;
-  };
-  const auto unmix = [&](std::uint64_t x) {
-    x = unshift(x, 31) * inverse(0x94D049BB133111EBULL);
-    x = unshift(x, 27) * inverse(0xBF58476D1CE4E5B9ULL);
-    return unshift(x, 30);
-  };
-  CHECK(unmix(mix64(12345)) == 12345);
-  KeyIndex index(5);
-  const std::uint64_t zero = index.hash(0);  // mix64(salt), whatever the index made of the salt
-  const std::uint64_t salt = unmix(zero);
-  std::uint32_t inserted = 0;
-  const auto fill = [&] {
-    for (std::uint64_t i = 0; i < 30'000; ++i) {
-      const std::uint64_t key = unmix(i) ^ salt;
-      index.insert(key, index.hash(key), inserted);
-      ++inserted;
-    }
-  };
-  CHECK_THROWS(fill(), std::length_error);
-  CHECK(inserted > 10'000 && index.size() == inserted);
-  CHECK(index.memory_bytes() < (std::size_t{64} << 20));
-  for (std::uint32_t i = 0; i < inserted; ++i) {
-    const std::uint64_t key = unmix(i) ^ salt;
-    CHECK(index.find(key, index.hash(key)) == i);
-  }
-  CHECK(index.find(unmix(29'999) ^ salt, index.hash(unmix(29'999) ^ salt)) == KeyIndex::kAbsent);
+void test_memory_falls_when_most_rows_go() {
+  Table table(options_of(32));
+  const std::uint64_t num = 60'000;
+  for (std::uint64_t i = 0; i < num; i += 10'000) create(table, mixed_fids(i, 10'000));
+  table.forget_touched();
+  const std::size_t full = table.memory_bytes();
+  for (std::uint64_t i = 0; i < num - 1000; i += 1000) table.erase(mixed_fids(i, 1000));
+  table.forget_touched();
+  CHECK(table.size() == 1000);
+  const std::size_t row_bytes = 2 * 32 * sizeof(float);
+  CHECK(full - table.memory_bytes() > (num - 1000) * row_bytes * 7 / 10);
 }
 
 }  // namespace
@@ -158,6 +107,5 @@ int main() {
   test_structured_keys();
   test_zero_and_the_greatest_key_are_keys_like_any_other();
   test_long_turnover_reuses_memory_and_keeps_the_living();
-  test_probes_settle_under_lasting_inserts_and_erases();
-  test_keys_chosen_to_share_a_segment_are_refused_and_harm_nothing();
+  test_memory_falls_when_most_rows_go();
 }

@@ -1,9 +1,9 @@
-// A new row is a pure function of (seed, FID, index), uniform in ±init_scale; no other state takes part.
+// A new row is a pure function of (seed, FID, index), uniform in ±scale; no other state takes part.
 
 #include <cmath>
 
 #include "check.h"
-#include "tables.h"
+#include "pictures.h"
 
 using namespace freshet;
 using namespace freshet::testing;
@@ -27,7 +27,7 @@ void test_a_row_that_comes_back_starts_as_it_first_did() {
   table.apply_gradients(Fids{5}, Floats(4, 1.0F), 0.1F);
   table.erase(Fids{5});
   CHECK(create(table, {5}) == first);
-  CHECK((table.export_rows(0, 1).accumulators == Floats(4, 1.0F)));
+  CHECK(picture_of(table).at(5).state == Floats(4, 1.0F));
 }
 
 void test_values_are_uniform_within_the_scale() {
@@ -67,10 +67,22 @@ void test_duplicates_in_a_batch_make_one_row() {
 
 void test_a_row_keeps_the_slot_it_was_created_with() {
   Table table(options_of(1));
-  Floats out(1);
-  table.lookup_or_create(Fids{1}, std::vector<std::uint16_t>{3}, out);
-  table.lookup_or_create(Fids{1}, std::vector<std::uint16_t>{4}, out);
-  CHECK(table.export_rows(0, 1).slots[0] == 3);
+  create(table, {1}, 0, 3);
+  create(table, {1}, 0, 4);
+  CHECK(picture_of(table).at(1).slot == 3);
+}
+
+void test_an_absent_row_can_be_seen_as_it_would_begin() {
+  for (const std::uint32_t dim : {1, 3, 16, 32, 64}) {
+    Table table(options_of(dim));
+    const Fids fids = {1, UINT64_MAX, 2, 0, 1};
+    Floats would_be(fids.size() * dim, -1.0F);
+    table.lookup(fids, would_be, Table::Absent::kInitial);
+    CHECK(table.size() == 0 && table.num_touched() == 0);
+    CHECK(lookup(table, fids) == Floats(fids.size() * dim, 0.0F));
+    CHECK(create(table, fids) == would_be);
+    CHECK(lookup(table, fids) == would_be);
+  }
 }
 
 void test_the_first_values_of_a_seed_never_change() {
@@ -89,5 +101,6 @@ int main() {
   test_another_seed_and_another_index_give_other_values();
   test_duplicates_in_a_batch_make_one_row();
   test_a_row_keeps_the_slot_it_was_created_with();
+  test_an_absent_row_can_be_seen_as_it_would_begin();
   test_the_first_values_of_a_seed_never_change();
 }

@@ -3,23 +3,18 @@
 #include <algorithm>
 
 #include "check.h"
-#include "tables.h"
+#include "pictures.h"
 
 using namespace freshet;
 using namespace freshet::testing;
 
 namespace {
 
-Fids sorted(Fids fids) {
-  std::sort(fids.begin(), fids.end());
-  return fids;
-}
-
 void test_changes_of_every_kind_are_exported_once() {
   Table table(options_of(1));
   create(table, {1, 2, 3});
   CHECK(table.num_touched() == 3);
-  CHECK((table.export_delta(100).fids == Fids{1, 2, 3}));
+  CHECK((sorted(table.export_delta(100).fids) == Fids{1, 2, 3}));
   table.acknowledge_delta();
   CHECK(table.num_touched() == 0);
 
@@ -28,9 +23,10 @@ void test_changes_of_every_kind_are_exported_once() {
   table.erase(Fids{1, 77});
   CHECK(table.num_touched() == 4);
   const Delta delta = table.export_delta(100);
-  CHECK((delta.fids == Fids{2, 3, 4}));
+  CHECK((sorted(delta.fids) == Fids{2, 3, 4}));
   CHECK((delta.deleted == Fids{1}));
-  CHECK(delta.vectors[1] == 0.5F && delta.vectors[2] == 0.25F);
+  CHECK(delta.vectors == lookup(table, delta.fids));
+  CHECK((lookup(table, {3, 4}) == Floats{0.5F, 0.25F}));
   CHECK(table.export_delta(100).fids.empty());
 }
 
@@ -55,8 +51,8 @@ void test_several_exports_are_settled_together() {
   Table table(options_of(1));
   create(table, {1, 2, 3, 4, 5});
   table.erase(Fids{5});
-  CHECK((table.export_delta(2).deleted == Fids{5}));
-  CHECK((table.export_delta(2).fids == Fids{2, 3}));
+  CHECK((table.export_delta(2).deleted == Fids{5}));  // and one row
+  CHECK(table.export_delta(2).fids.size() == 2);
   CHECK(table.num_touched() == 1);
   table.restore_delta();
   CHECK(table.num_touched() == 5);
@@ -74,7 +70,7 @@ void test_a_row_created_anew_is_no_delete() {
 
 void test_a_replica_that_applies_every_delta_has_the_digest_of_its_trainer() {
   Table trainer(options_of(3, 1));
-  Table replica(options_of(3, 2));
+  ServingTable replica(3, Precision::kFloat32, 2);
   for (std::uint64_t round = 0; round < 50; ++round) {
     Fids fids;
     for (std::uint64_t i = 0; i < 40; ++i) fids.push_back(mix64(round * 40 + i) % 300);
@@ -86,17 +82,6 @@ void test_a_replica_that_applies_every_delta_has_the_digest_of_its_trainer() {
     CHECK(replica.size() == trainer.size());
     CHECK(replica.digest() == trainer.digest());
   }
-  CHECK(replica.num_touched() == 0);
-}
-
-void test_applying_a_delta_keeps_what_is_pending_here_pending() {
-  Table table(options_of(1));
-  create(table, {1, 2});
-  table.erase(Fids{2});
-  table.apply_delta(Fids{2}, slots_for({2}), Floats{0.5F}, Fids{1});
-  const Delta delta = table.export_delta(100);
-  CHECK((delta.fids == Fids{2}));
-  CHECK((delta.deleted == Fids{1}));
 }
 
 void test_rows_tell_what_is_touched_or_in_flight() {
@@ -108,12 +93,12 @@ void test_rows_tell_what_is_touched_or_in_flight() {
   table.export_delta(100);
   table.assign(Fids{3}, slots_for({3}), Floats{0.5F});
   table.erase(Fids{4});
-  CHECK((table.export_rows(0, 100).touched == std::vector<std::uint8_t>{0, 1, 1}));
+  const Picture rows = picture_of(table);
+  CHECK(rows.at(1).touched == 0 && rows.at(2).touched == 1 && rows.at(3).touched == 1);
   CHECK((table.pending_deletes() == Fids{4}));
 
   Table restored(options_of(1));
-  const Rows rows = table.export_rows(0, 100);
-  restored.import_rows(rows.fids, rows.slots, rows.vectors, rows.accumulators, rows.touched);
+  restored.import_rows(rows_of(rows));
   restored.import_deletes(table.pending_deletes());
   const Delta delta = restored.export_delta(100);
   CHECK((sorted(delta.fids) == Fids{2, 3}));
@@ -129,21 +114,38 @@ void test_forgetting_leaves_rows_that_can_be_touched_again() {
   table.restore_delta();
   CHECK(table.num_touched() == 0);
   CHECK(table.pending_deletes().empty());
-  CHECK((table.export_rows(0, 10).touched == std::vector<std::uint8_t>{0, 0}));
+  for (const auto& [fid, row] : picture_of(table)) CHECK(row.touched == 0);
   table.apply_gradients(Fids{2}, Floats{1}, 0.1F);
   CHECK((table.export_delta(10).fids == Fids{2}));
 }
 
-void test_creating_and_erasing_for_ever_does_not_grow_the_touched_set() {
+void test_rows_go_in_the_order_of_their_first_touch() {
+  Table table(options_of(1));
+  for (const std::uint64_t fid : {5, 3, 9, 1, 7}) create(table, {fid});
+  table.apply_gradients(Fids{5, 7}, Floats{1, 1}, 0.1F);  // touched already: they keep their places
+  table.erase(Fids{9});
+  CHECK((table.export_delta(2).deleted == Fids{9}));
+  for (const std::uint64_t fid : {3, 1, 7}) CHECK((table.export_delta(1).fids == Fids{fid}));
+  CHECK(table.num_touched() == 0);
+}
+
+void test_what_was_forgotten_has_lost_its_place_in_the_order() {
+  Table table(options_of(1));
+  for (const std::uint64_t fid : {1, 2, 3}) create(table, {fid});
+  table.forget_touched();
+  for (const std::uint64_t fid : {3, 2, 1}) table.apply_gradients(Fids{fid}, Floats{1}, 0.1F);
+  for (const std::uint64_t fid : {3, 2, 1}) CHECK((table.export_delta(1).fids == Fids{fid}));
+}
+
+void test_a_sighting_alone_touches_a_new_row_and_no_other() {
   Table table(options_of(1));
   create(table, {1});
-  table.erase(Fids{1});
-  const std::size_t before = table.memory_bytes();
-  for (int i = 0; i < 10'000; ++i) {
-    create(table, {1});
-    table.erase(Fids{1});
-  }
-  CHECK(table.memory_bytes() == before);
+  table.export_delta(10);
+  table.acknowledge_delta();
+  create(table, {1});
+  CHECK(table.num_touched() == 0);
+  table.sight(Fids{1}, Slots{1}, Times{0});  // a step that will learn
+  CHECK((table.export_delta(10).fids == Fids{1}));
 }
 
 }  // namespace
@@ -154,8 +156,9 @@ int main() {
   test_several_exports_are_settled_together();
   test_a_row_created_anew_is_no_delete();
   test_a_replica_that_applies_every_delta_has_the_digest_of_its_trainer();
-  test_applying_a_delta_keeps_what_is_pending_here_pending();
   test_rows_tell_what_is_touched_or_in_flight();
   test_forgetting_leaves_rows_that_can_be_touched_again();
-  test_creating_and_erasing_for_ever_does_not_grow_the_touched_set();
+  test_rows_go_in_the_order_of_their_first_touch();
+  test_what_was_forgotten_has_lost_its_place_in_the_order();
+  test_a_sighting_alone_touches_a_new_row_and_no_other();
 }

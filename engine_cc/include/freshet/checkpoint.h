@@ -38,6 +38,7 @@ class Checkpoint {
   std::uint64_t digest() const noexcept { return digest_; }
   std::uint64_t num_rows() const noexcept { return num_rows_; }
   const std::vector<std::uint64_t>& erased() const noexcept { return erased_; }
+  /// As Table::pending_deletes.
   const std::vector<std::uint64_t>& pending_deletes() const noexcept { return pending_deletes_; }
   const Candidates& candidates() const noexcept { return candidates_; }
   const std::vector<std::uint64_t>& state() const noexcept { return state_; }
