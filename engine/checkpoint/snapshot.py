@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,16 +11,13 @@ import numpy.typing as npt
 
 from engine.checkpoint.arrays import load_arrays, save_arrays
 from engine.checkpoint.folder import write_folder
-from engine.embedding.store import EmbeddingStore
-from engine.embedding.table_file import load_table, save_table
+from engine.embedding.store import EmbeddingStore, ServingStore
+from engine.embedding.table_file import load_vectors, save_vectors
+from engine.embedding.table_restore import rows_file
 from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import LoadedSnapshot, SnapshotMeta
 
 DENSE_FILE: Final = "dense.arrow"
-
-
-def table_file(table: str) -> str:
-    return f"{table}.arrow"
 
 
 def write_snapshot(
@@ -30,20 +27,25 @@ def write_snapshot(
     meta: SnapshotMeta,
     created_ms: int,
 ) -> Path:
-    """Write tables (without optimizer state) and dense weights as a folder of `parent`; its name sorts by sequence, then time."""
+    """Write tables (vectors only) and dense weights as a folder of `parent`, while nobody changes them."""
 
     def fill(folder: Path) -> None:
         for name, table in store.tables.items():
-            save_table(table, folder / table_file(name), with_state=False)
+            save_vectors(table, folder / rows_file(name))
         save_arrays(weights, folder / DENSE_FILE)
 
-    document = meta.model_copy(update={"created_ms": created_ms}).model_dump(mode="json")
-    return write_folder(parent, f"{meta.sequence:012d}-{created_ms:013d}", fill, document)
+    return write_snapshot_folder(parent, meta.model_copy(update={"created_ms": created_ms}), fill)
+
+
+def write_snapshot_folder(parent: Path, meta: SnapshotMeta, fill: Callable[[Path], None]) -> Path:
+    """A snapshot's folder with whatever `fill` writes; its name sorts by sequence, then time (`meta.created_ms`)."""
+    name = f"{meta.sequence:012d}-{meta.created_ms or 0:013d}"
+    return write_folder(parent, name, fill, meta.model_dump(mode="json"))
 
 
 def load_snapshot(folder: Path, definition: ModelDefinition) -> LoadedSnapshot:
     """Read a folder whose checksums were verified (`open_folder`). Raises `CorruptRecord` when it is not of this definition."""
-    store = EmbeddingStore.for_definition(definition)
+    store = ServingStore.for_definition(definition)
     for name, table in store.tables.items():
-        load_table(table, folder / table_file(name))
+        load_vectors(table, folder / rows_file(name))
     return LoadedSnapshot(store, load_arrays(folder / DENSE_FILE))

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.embedding.store import EmbeddingStore
+from engine.embedding.store import ModelStore
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.models.architecture import Architecture, Weights, check_weights
 from engine.models.deepfm import RankingModel
-from engine.models.inputs import InputLayout, SparseBatch
+from engine.models.inputs import InputLayout
 from engine.models.registry import build_architecture
 from engine.models.signature import (
     lookup_rows,
@@ -37,7 +37,7 @@ class Predictor:
     def __init__(
         self,
         definition: ModelDefinition,
-        store: EmbeddingStore,
+        store: ModelStore,
         architecture: RankingModel | RetrievalModel | None = None,
     ) -> None:
         """`architecture` gives layers and first weights; without one it is built from the definition's seed."""
@@ -46,7 +46,7 @@ class Predictor:
         self._layout = InputLayout(definition)
         self._architecture = architecture or build_architecture(definition)
         self._names = list(self._architecture.variables)
-        self._parameters: tuple[EmbeddingStore, tuple[Any, ...]] = (store, ())
+        self._parameters: tuple[ModelStore, tuple[Any, ...]] = (store, ())
         self.follow(self._architecture)
         self._vectors: dict[Side, Any] = {}
         if isinstance(self._architecture, RankingModel):
@@ -55,7 +55,7 @@ class Predictor:
             self._vectors = {side: self._compile_vectors(side) for side in Side}
 
     @property
-    def store(self) -> EmbeddingStore:
+    def store(self) -> ModelStore:
         """The tables that answer now."""
         return self._parameters[0]
 
@@ -68,7 +68,7 @@ class Predictor:
         """Replace all weights at once. Raises `CorruptRecord` on a wrong name or shape, leaving the old ones."""
         self.replace(self.store, weights)
 
-    def replace(self, store: EmbeddingStore, weights: Mapping[str, FloatArray]) -> None:
+    def replace(self, store: ModelStore, weights: Mapping[str, FloatArray]) -> None:
         """Replace the tables and all weights at once. Raises `CorruptRecord` on a wrong name or shape, leaving the old ones."""
         shapes = {name: tuple(value.shape) for name, value in zip(self._names, self._parameters[1], strict=True)}
         check_weights(weights, shapes)
@@ -112,10 +112,11 @@ class Predictor:
             cosines: FloatArray = products.sum(axis=1)
             return cosines
         sparse = self._layout.sparse_batch({Side.USER: user, Side.ITEM: items})
-        sides = (self._tensors(sparse, side) for side in Side)
         store, weights = self._parameters
+        rows, members = lookup_rows(store, sparse)
+        sides = (side_tensors(self._layout, side, sparse.sides[side], members) for side in Side)
         scores: FloatArray = self._pair_scores(
-            weights, lookup_rows(store, sparse), *sides, tf.constant(user_rows), tf.constant(item_rows)
+            weights, rows, *sides, tf.constant(user_rows), tf.constant(item_rows)
         ).numpy()
         return scores
 
@@ -124,12 +125,10 @@ class Predictor:
             raise ValueError("a deepfm has no vectors; use scores")
         sparse = self._layout.sparse_batch({side: batch})
         store, weights = self._parameters
-        rows = lookup_rows(store, sparse)
-        vectors: FloatArray = self._vectors[side](weights, rows, self._tensors(sparse, side)).numpy()
+        rows, members = lookup_rows(store, sparse)
+        tensors = side_tensors(self._layout, side, sparse.sides[side], members)
+        vectors: FloatArray = self._vectors[side](weights, rows, tensors).numpy()
         return vectors
-
-    def _tensors(self, sparse: SparseBatch, side: Side) -> dict[str, Any]:
-        return side_tensors(self._layout, side, sparse.sides[side])
 
     def _scope(self, weights: tuple[Any, ...]) -> Any:
         variables = self._architecture.variables.values()

@@ -1,37 +1,52 @@
-"""Encoded batches to what a compiled step takes: distinct FIDs per table, and where each belongs."""
+"""Encoded batches to what a compiled step takes: the values of each table, and where each belongs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from engine.embedding.store import table_name
 from engine.features.encoded import EncodedBatch, FidArray, FloatArray, SlotValues
 from engine.spec.definition import ModelDefinition, Side, Slot, side_of
 
 IndexArray = npt.NDArray[np.int32]
+StampArray = npt.NDArray[np.uint32]
+
+_NO_STAMPS: StampArray = np.empty(0, np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
-class UniqueFids:
-    """The distinct FIDs of one table in a batch, by first appearance: `fids` uint64[u], `slots` uint16[u] (slot numbers)."""
+class Values:
+    """Every value of one table in a batch, duplicates included: fids uint64[nnz], slots uint16[nnz] (slot numbers).
+
+    `seen_at_s` uint32[nnz] says when each was seen, `NOT_SEEN` for values that are no sighting; empty in a batch that
+    is only looked up.
+    """
 
     fids: FidArray
     slots: npt.NDArray[np.uint16]
+    seen_at_s: StampArray
+
+    def __len__(self) -> int:
+        return len(self.fids)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The slots of one dim and one side: value j adds row `indices[j]` of the unique rows to segment `segments[j]`.
+    """The slots of one dim and one side: they are the table's values from `start` on, one for each of `segments`.
 
-    Segment `s * num_rows + r` is row r of the block's slot s. Both int32[nnz]; `segments` ascends.
+    Segment `s * num_rows + r` is row r of the block's slot s. int32[nnz], ascending.
     """
 
-    indices: IndexArray
+    start: int
     segments: IndexArray
+
+    def of(self, members: IndexArray) -> IndexArray:
+        """The block's part of an array with one element for each value of the table."""
+        return members[self.start : self.start + self.segments.size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +60,9 @@ class SideBatch:
 
 @dataclass(frozen=True, slots=True)
 class SparseBatch:
-    """A user side and an item side (either may be absent) over shared unique FIDs per table name."""
+    """A user side and an item side (either may be absent), and the values of both by table name."""
 
-    unique: dict[str, UniqueFids]
+    values: dict[str, Values]
     sides: dict[Side, SideBatch]
 
 
@@ -77,36 +92,41 @@ class InputLayout:
             sides[side] = EncodedBatch(slots, batch.dense[:, self.dense_indices(side)], batch.num_rows)
         return sides
 
-    def sparse_batch(self, sides: dict[Side, EncodedBatch]) -> SparseBatch:
-        """Find the distinct FIDs of each table over all sides given, and index them."""
-        unique: dict[str, UniqueFids] = {}
+    def sparse_batch(
+        self, sides: Mapping[Side, EncodedBatch], seen_at_s: Mapping[Side, StampArray] | None = None
+    ) -> SparseBatch:
+        """Lay the values of each table end to end, over all sides given. `seen_at_s`: of each row of each side, to learn from it."""
+        values: dict[str, Values] = {}
         blocks: dict[Side, dict[str, Block]] = {side: {} for side in sides}
         for table in self.tables:
-            placed = [(side, self.slots(table, side)) for side in sides]
-            values = [[sides[side].slots[slot.name] for slot in slots] for side, slots in placed]
-            numbers = [self._number[slot.name] for _, slots in placed for slot in slots]
-            unique[table], indices = _distinct([value for each in values for value in each], numbers)
+            parts: list[Values] = []
             start = 0
-            for (side, _), each in zip(placed, values, strict=True):
-                segments = _segments(each, sides[side].num_rows)
-                blocks[side][table] = Block(indices[start : start + segments.size], segments)
+            for side, batch in sides.items():
+                slots = self.slots(table, side)
+                stamps = None if seen_at_s is None else seen_at_s[side]
+                parts += [_values(batch.slots[slot.name], self._number[slot.name], stamps) for slot in slots]
+                segments = _segments([batch.slots[slot.name] for slot in slots], batch.num_rows)
+                blocks[side][table] = Block(start, segments)
                 start += segments.size
+            values[table] = _joined(parts)
         return SparseBatch(
-            unique, {side: SideBatch(blocks[side], batch.dense, batch.num_rows) for side, batch in sides.items()}
+            values, {side: SideBatch(blocks[side], batch.dense, batch.num_rows) for side, batch in sides.items()}
         )
 
 
-def _distinct(values: list[SlotValues], numbers: list[int]) -> tuple[UniqueFids, IndexArray]:
-    """Distinct FIDs over several slots' values laid end to end, and the place of each value among them."""
-    if not values:
-        return UniqueFids(np.empty(0, np.uint64), np.empty(0, np.uint16)), np.empty(0, np.int32)
-    fids = np.concatenate([value.fids for value in values])
-    encoded = pa.array(fids).dictionary_encode()
-    indices = encoded.indices.to_numpy().astype(np.int32, copy=False)
-    distinct = encoded.dictionary.to_numpy()
-    slots = np.empty(distinct.size, np.uint16)
-    slots[indices] = np.repeat(np.array(numbers, np.uint16), [value.fids.size for value in values])
-    return UniqueFids(distinct, slots), indices
+def _values(values: SlotValues, number: int, stamps: StampArray | None) -> Values:
+    seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, values.lengths)
+    return Values(values.fids, np.full(values.fids.size, number, np.uint16), seen_at_s)
+
+
+def _joined(parts: list[Values]) -> Values:
+    if not parts:
+        return Values(np.empty(0, np.uint64), np.empty(0, np.uint16), _NO_STAMPS)
+    return Values(
+        np.concatenate([part.fids for part in parts]),
+        np.concatenate([part.slots for part in parts]),
+        np.concatenate([part.seen_at_s for part in parts]),
+    )
 
 
 def _segments(values: list[SlotValues], num_rows: int) -> IndexArray:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from engine.embedding.store import EmbeddingStore
+from engine.embedding.store import ModelStore
 from engine.models.architecture import Inputs
-from engine.models.inputs import InputLayout, SideBatch, SparseBatch
+from engine.models.inputs import IndexArray, InputLayout, SideBatch, SparseBatch
 from engine.models.pooling import mean_pool
 from engine.spec.definition import ModelDefinition, Side
 
 
 def rows_signature(layout: InputLayout) -> dict[str, Any]:
-    """Unique embedding rows by table: float32[u, dim]."""
+    """Embedding rows by table: float32[u, dim]."""
     return {table: tf.TensorSpec([None, dim], tf.float32) for table, dim in layout.tables.items()}
 
 
@@ -28,18 +30,22 @@ def side_signature(layout: InputLayout, side: Side) -> dict[str, Any]:
     }
 
 
-def side_tensors(layout: InputLayout, side: Side, batch: SideBatch) -> dict[str, Any]:
+def side_tensors(
+    layout: InputLayout, side: Side, batch: SideBatch, members: Mapping[str, IndexArray]
+) -> dict[str, Any]:
+    """`members` int32[nnz] by table: which of the table's rows each of its values is."""
     tables = [table for table in layout.tables if layout.slots(table, side)]
     return {
-        "indices": {table: tf.convert_to_tensor(batch.blocks[table].indices) for table in tables},
+        "indices": {table: tf.convert_to_tensor(batch.blocks[table].of(members[table])) for table in tables},
         "segments": {table: tf.convert_to_tensor(batch.blocks[table].segments) for table in tables},
         "dense": tf.convert_to_tensor(batch.dense),
     }
 
 
-def lookup_rows(store: EmbeddingStore, batch: SparseBatch) -> dict[str, Any]:
-    """The unique rows of each table, zeros for FIDs without a row."""
-    return {table: tf.convert_to_tensor(store.tables[table].lookup(each.fids)) for table, each in batch.unique.items()}
+def lookup_rows(store: ModelStore, batch: SparseBatch) -> tuple[dict[str, Any], dict[str, IndexArray]]:
+    """A row for each value of each table, zeros for FIDs without one; and the members that say so."""
+    rows = {table: tf.convert_to_tensor(store.tables[table].lookup(each.fids)) for table, each in batch.values.items()}
+    return rows, {table: np.arange(len(each), dtype=np.int32) for table, each in batch.values.items()}
 
 
 def pool_side(layout: InputLayout, side: Side, rows: dict[str, Any], tensors: dict[str, Any]) -> Inputs:

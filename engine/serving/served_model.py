@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from engine.checkpoint.snapshot import load_snapshot
-from engine.embedding.store import EmbeddingStore
-from engine.embedding.table import TableDelta
+from engine.embedding.rows import TableDelta
+from engine.embedding.store import ServingStore
 from engine.features.encoded import FidArray
 from engine.features.encoder import FeatureEncoder
 from engine.models.forward import Predictor
@@ -25,7 +24,6 @@ from engine.sync.delta import Weights
 from engine.sync.snapshot import LoadedSnapshot
 from engine.sync.status import ReplicaStatus
 
-DIGEST_EVERY_S: Final = 5.0
 _NO_FIDS: Final = np.empty(0, np.uint64)
 
 
@@ -58,12 +56,10 @@ class ServedModel:
         self._everything_changed = False
         self._has_caught_up = False
         self._is_served = False
-        self._digest_lock = threading.Lock()
-        self._digest: tuple[object, float, str] | None = None
         self._applier = Applier(
             log,
             topics.params(project, ref.name, ref.version),
-            make_store=lambda: EmbeddingStore.for_definition(ref.definition),
+            make_store=lambda: ServingStore.for_definition(ref.definition),
             snapshots_directory=snapshots_directory,
             load_snapshot=lambda folder: load_snapshot(folder, ref.definition),
             clock_ms=lambda: int(clock() * 1000),
@@ -142,26 +138,13 @@ class ServedModel:
             num_deletes_applied=status.num_deletes_applied,
             num_resyncs=status.num_resyncs,
             last_error=self.failure or status.last_error,
-            digest=self._current_digest(status, store) if store.num_rows else "",
+            digest=f"{store.digest():016x}" if store.num_rows else "",
             table_bytes=store.memory_bytes,
         )
 
     def _status(self) -> tuple[ReplicaStatus, float]:
         status, taken_s = self._served
         return status, 0.0 if status.age_s is None else status.age_s + max(0.0, self._clock() - taken_s)
-
-    def _current_digest(self, status: ReplicaStatus, store: EmbeddingStore) -> str:
-        """Hexadecimal. It walks every row, so it is taken anew only when rows have changed, and not at every call."""
-        version = (id(store), status.num_rows_applied, status.num_deletes_applied)
-        with self._digest_lock:
-            now_s = self._clock()
-            if self._digest is not None:
-                known, taken_s, digest = self._digest
-                if known == version or now_s - taken_s < DIGEST_EVERY_S:
-                    return digest
-            digest = f"{store.digest():016x}"
-            self._digest = (version, now_s, digest)
-            return digest
 
     def _note_rows(self, table: str, rows: TableDelta) -> None:
         del table  # a FID is a hash of its slot too, and a slot has one table

@@ -12,9 +12,9 @@ from typing import Final
 
 from engine.checkpoint.folder import newest_folder, open_folder
 from engine.checkpoint.manifest import Manifest, read_manifest
-from engine.embedding.store import EmbeddingStore
-from engine.embedding.table import TableDelta
-from engine.errors import CorruptRecord, OffsetOutOfRange, SequenceGap, UnknownTopic
+from engine.embedding.rows import TableDelta
+from engine.embedding.store import ServingStore
+from engine.errors import CorruptRecord, EngineError, OffsetOutOfRange, SequenceGap, UnknownTopic
 from engine.streams.log import EventLog, StoredRecord
 from engine.sync.delta import Delta, DeltaHeader, DeltaKind, TrainedThrough, Weights, decode_delta
 from engine.sync.snapshot import LoadedSnapshot, SnapshotMeta
@@ -37,8 +37,16 @@ def _ignore(*_: object) -> None:
     """Nobody wants to know."""
 
 
+class _Different(EngineError):
+    """The replica's tables are not the trainer's, though every delta was applied."""
+
+    code = "digest_differs"
+
+
 class Applier:
-    """Keeps a store equal to the trainer's. `poll` is called by one thread; `store` and `status` may be read by any.
+    """Keeps a store equal to the trainer's, and sees by digests that it is.
+
+    `poll` is called by one thread; `store` and `status` may be read by any.
 
     `make_store` makes empty tables; `load_snapshot(folder)` reads a verified folder. After the tables changed `on_rows(table,
     rows)` is called, for dense weights `on_dense(weights)`, and `on_snapshot(loaded)` when `store` was replaced whole.
@@ -49,7 +57,7 @@ class Applier:
         log: EventLog,
         topic: str,
         *,
-        make_store: Callable[[], EmbeddingStore],
+        make_store: Callable[[], ServingStore],
         snapshots_directory: Path,
         load_snapshot: Callable[[Path], LoadedSnapshot],
         clock_ms: Callable[[], int],
@@ -103,9 +111,8 @@ class Applier:
         for record in records:
             if not self._take(record, report):
                 break
-        if self._blocked:
-            self._start_or_resync(report)
-        report.has_more = len(records) == MAX_RECORDS and self._blocked is None
+        is_resynced = self._blocked is not None and self._start_or_resync(report)
+        report.has_more = self._blocked is None and (is_resynced or len(records) == MAX_RECORDS)
         self._note_trainer()
         self._add_up(report)
         return report
@@ -143,8 +150,12 @@ class Applier:
                     )
                 self._apply(delta)
                 self._count(header, len(record.value), report)
+                self._compare(header)
         except SequenceGap as error:
             self._block(ResyncCause.GAP, error, min_sequence=header.previous_sequence)
+            return False
+        except _Different as error:
+            self._block(ResyncCause.DIGEST, error, min_sequence=delta.header.sequence, min_offset=record.offset + 1)
             return False
         except CorruptRecord as error:
             self._block(ResyncCause.CORRUPT, error, min_offset=record.offset + 1)
@@ -170,6 +181,15 @@ class Applier:
             except (ValueError, TypeError) as error:
                 raise CorruptRecord(f"delta {header.sequence} does not fit {header.table}: {error}") from error
             self._on_rows(header.table, delta.rows)
+
+    def _compare(self, header: DeltaHeader) -> None:
+        """Whether the tables are the trainer's, in constant time."""
+        for name, digest in header.digests.items():
+            own = self.store.tables[name].digest() if name in self.store.tables else 0
+            if own != digest:
+                raise _Different(
+                    f"after delta {header.sequence} the digest of {name} is {own:016x}; the trainer's is {digest:016x}"
+                )
 
     def _apply_snapshot(self, header: DeltaHeader, name: str) -> None:
         manifest = open_folder(self._snapshots_directory / name)

@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.embedding.table import TableDelta
+from engine.embedding.rows import TableDelta
 from engine.errors import CorruptRecord
 
 MAGIC: Final = b"FRD1"
@@ -52,6 +52,7 @@ class DeltaHeader(BaseModel):
     """What a delta is. `sequence` counts from 1 without gaps; `previous_sequence` is what a replica must stand at to apply it.
 
     `trained_through` holds once this delta is applied. `snapshot` is the name of a folder beside the model's other snapshots.
+    `digests`, by table, are the trainer's once this delta is applied; a delta after which the tables still differ has none.
     `checksum` is the record's trailer, filled in by `encode_delta` and `decode_delta`.
     """
 
@@ -68,6 +69,7 @@ class DeltaHeader(BaseModel):
     table: str = ""
     num_upserts: int = Field(default=0, ge=0)
     num_deletes: int = Field(default=0, ge=0)
+    digests: dict[str, int] = Field(default_factory=dict)
     snapshot: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     checksum: int = 0
 

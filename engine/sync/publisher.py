@@ -62,6 +62,7 @@ class _Draft:
     num_upserts: int = 0
     num_deletes: int = 0
     snapshot: str | None = None
+    digests: dict[str, int] = field(default_factory=dict)
 
 
 class Publisher:
@@ -112,7 +113,7 @@ class Publisher:
     def publish_rows(self, trained_through: TrainedThrough) -> PublishReport:
         """Publish every touched row and delete of every table.
 
-        Only the last delta of a call carries `trained_through`: before it, a replica has not yet got everything. With
+        Only the last delta of a call carries `trained_through` and digests: before it, a replica has not yet got everything. With
         nothing touched one empty delta tells replicas how far training came, unless they know. Raises `LogError`,
         `LeaseLost`; then what was not appended is touched again.
         """
@@ -123,12 +124,12 @@ class Publisher:
         try:
             while drafts := self._export(left, until_now):
                 if not any(left.values()):
-                    drafts[-1] = replace(drafts[-1], trained_through=trained_through)
+                    drafts[-1] = replace(drafts[-1], trained_through=trained_through, digests=self._digests())
                 report += self._append(drafts)
                 for table in self._store.tables.values():
                     table.acknowledge_delta()
             if not report.sequences and (trained_through != until_now or self.last_published is None):
-                report += self._append([_Draft(DeltaKind.ROWS, trained_through)])
+                report += self._append([_Draft(DeltaKind.ROWS, trained_through, digests=self._digests())])
         except BaseException:
             for table in self._store.tables.values():
                 table.restore_delta()
@@ -152,6 +153,11 @@ class Publisher:
         The last record is where the next publisher learns the sequence from.
         """
         self._log.trim(self._topic, PARTITION, min(offset, self._next_offset - 1))
+
+    def _digests(self) -> dict[str, int]:
+        """The tables' digests, when replicas will have just what the tables have now; {} when something was touched meanwhile."""
+        digests = {name: table.digest() for name, table in self._store.tables.items()}
+        return {} if self._store.num_touched else digests
 
     def _export(self, left: dict[str, int], trained_through: TrainedThrough) -> list[_Draft]:
         """Take what one append may carry out of the tables, counting `left` down; empty when nothing is left."""
@@ -207,6 +213,7 @@ class Publisher:
                 table=draft.table,
                 num_upserts=draft.num_upserts,
                 num_deletes=draft.num_deletes,
+                digests=draft.digests,
                 snapshot=draft.snapshot,
             )
             for sequence, draft in enumerate(drafts, self._sequence + 1)

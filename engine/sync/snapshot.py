@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.embedding.store import EmbeddingStore
+from engine.embedding.store import ServingStore
 from engine.errors import CorruptRecord
 from engine.sync.delta import TrainedThrough
 
@@ -42,5 +42,5 @@ class SnapshotMeta(BaseModel):
 class LoadedSnapshot:
     """A snapshot in memory: its tables and its dense weights (float32, by name)."""
 
-    store: EmbeddingStore
+    store: ServingStore
     weights: dict[str, NDArray[np.float32]]

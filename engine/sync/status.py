@@ -14,6 +14,7 @@ class ResyncCause(StrEnum):
     GAP = "gap"
     CORRUPT = "corrupt"
     TRIMMED = "trimmed"
+    DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)

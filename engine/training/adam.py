@@ -49,8 +49,8 @@ class Adam:
 
     def state(self) -> dict[str, npt.NDArray[np.float32]]:
         """A copy of the moments: `<weight>/first`, `<weight>/second`. The step count is `num_steps`."""
-        moments = {f"{name}/first": variable.numpy() for name, variable in self._first.items()}
-        return moments | {f"{name}/second": variable.numpy() for name, variable in self._second.items()}
+        moments = {f"{name}/first": np.array(variable.numpy()) for name, variable in self._first.items()}
+        return moments | {f"{name}/second": np.array(variable.numpy()) for name, variable in self._second.items()}
 
     @property
     def num_steps(self) -> int:

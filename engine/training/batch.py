@@ -19,26 +19,26 @@ from engine.training.state import CHECKPOINTS, TrainingState
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch run has come: examples learned, of how many, and the metrics' values."""
+    """How far a batch run has come: examples learned, of how many, the metrics' values, and the tables'."""
 
     num_examples: int
     num_total: int
     metrics: dict[str, float | None]
+    tables: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """What a batch run did. `end_offsets` (partition -> next offset) is exactly where online training goes on.
 
-    `is_complete` is False when it was told to stop; run again with `resume=True` to go on.
+    `tables` is `TrainingState.table_metrics`. `is_complete` is False when it was told to stop; run again with `resume=True` to go on.
     """
 
     num_examples: int
     end_offsets: dict[int, int]
     is_complete: bool
     metrics: dict[str, float | None]
-    table_rows: int
-    table_bytes: int
+    tables: dict[str, int]
     num_corrupt: int
 
 
@@ -84,8 +84,9 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
             shutil.rmtree(directory / name, ignore_errors=True)
     topic = topics.examples(project)
     ends = _end_offsets(log, topic, until_offsets, until_time_ms)
-    state = TrainingState.restore_or_new(definition, directory)
+    state = TrainingState.restore_or_new(definition, directory, wall_clock=clock)
     reader = ExampleReader(log, topic, state.progress.examples)
+    state.event_clock.register(reader.num_partitions)
     publication = Publication(
         state,
         log,
@@ -100,28 +101,31 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     num_total = state.progress.num_examples + sum(
         max(0, end - reader.next_offsets[partition]) for partition, end in ends.items()
     )
-    is_complete = _learn_until(
-        state,
-        reader,
-        ends,
-        publication,
-        clock=clock,
-        num_total=num_total,
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
-    if is_complete:
-        # An empty partition has an exact place too.
-        state.progress.examples = {**ends, **state.progress.examples}
-        publication.publish_snapshot()
-    publication.checkpoint(always=True)
+    try:
+        is_complete = _learn_until(
+            state,
+            reader,
+            ends,
+            publication,
+            clock=clock,
+            num_total=num_total,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+        if is_complete:
+            # An empty partition has an exact place too.
+            state.progress.examples = {**ends, **state.progress.examples}
+            publication.publish_snapshot()
+        else:
+            publication.checkpoint(always=True)
+    finally:
+        publication.abandon()
     return BatchResult(
         num_examples=state.progress.num_examples,
         end_offsets=dict(state.progress.examples),
         is_complete=is_complete,
         metrics=state.metrics.values(),
-        table_rows=state.store.num_rows,
-        table_bytes=state.store.memory_bytes,
+        tables=state.table_metrics(),
         num_corrupt=state.progress.num_corrupt,
     )
 
@@ -144,8 +148,11 @@ def _learn_until(
         if not records:
             return True
         state.learn(parse_records(records))
+        state.event_clock.report_caught_up(reader.at_end)
         publication.checkpoint_if_due()
-        on_progress(BatchProgress(state.progress.num_examples, num_total, state.metrics.values()))
+        on_progress(
+            BatchProgress(state.progress.num_examples, num_total, state.metrics.values(), state.table_metrics())
+        )
     return False
 
 

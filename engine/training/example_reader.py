@@ -30,6 +30,17 @@ class ExampleReader:
                     earliest=earliest[partition],
                 )
         self._turn = 0
+        self._at_end: set[int] = set()
+
+    @property
+    def num_partitions(self) -> int:
+        """Of the topic: they are numbered from 0."""
+        return max(self.next_offsets, default=0) + 1
+
+    @property
+    def at_end(self) -> frozenset[int]:
+        """The partitions of which the last look found nothing more (before `until`)."""
+        return frozenset(self._at_end)
 
     def read(
         self,
@@ -75,11 +86,14 @@ class ExampleReader:
         self, partition: int, max_records: int, until: Mapping[int, int] | None, timeout_s: float
     ) -> list[StoredRecord]:
         offset = self.next_offsets[partition]
-        if until is not None:
-            max_records = min(max_records, until.get(partition, 0) - offset)
         if max_records <= 0:
             return []
-        records = self._log.read(self._topic, partition, offset, max_records, timeout_s)
+        if until is not None:
+            max_records = min(max_records, until.get(partition, 0) - offset)
+        records = self._log.read(self._topic, partition, offset, max_records, timeout_s) if max_records > 0 else []
         if records:
             self.next_offsets[partition] = records[-1].offset + 1
+            self._at_end.discard(partition)
+        else:
+            self._at_end.add(partition)
         return records

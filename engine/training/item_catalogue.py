@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,24 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("properties", pa.binary()),
 ]
 CATALOGUE_SCHEMA: Final = pa.schema(_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueCopy:
+    """Rows, ids and properties of items at one moment, least recently noted first."""
+
+    rows: list[int]
+    ids: list[str]
+    properties: list[Mapping[str, Any]]
+
+    def to_arrow(self) -> pa.Table:
+        """As `CATALOGUE_SCHEMA`; `properties` is JSON."""
+        columns = [
+            pa.array(self.rows, pa.int64()),
+            pa.array(self.ids, pa.string()),
+            pa.array([orjson.dumps(each) for each in self.properties], pa.binary()),
+        ]
+        return pa.table(columns, schema=CATALOGUE_SCHEMA)
 
 
 class ItemCatalogue:
@@ -98,16 +117,14 @@ class ItemCatalogue:
         rows, self._reused = self._reused, []
         return rows
 
+    def copied(self) -> CatalogueCopy:
+        """The items as they are now, while this goes on changing. Shallow, so quick: properties are replaced, never changed."""
+        rows = list(self._rows.values())
+        return CatalogueCopy(rows, list(self._rows), [self._properties[row] for row in rows])
+
     def to_arrow(self) -> pa.Table:
         """Items least recently noted first, as `CATALOGUE_SCHEMA`; `properties` is JSON."""
-        rows = list(self._rows.values())
-        properties = [orjson.dumps(self._properties[row]) for row in rows]
-        columns = [
-            pa.array(rows, pa.int64()),
-            pa.array(list(self._rows), pa.string()),
-            pa.array(properties, pa.binary()),
-        ]
-        return pa.table(columns, schema=CATALOGUE_SCHEMA)
+        return self.copied().to_arrow()
 
     @classmethod
     def from_arrow(cls, table: pa.Table, capacity: int = 200_000) -> ItemCatalogue:

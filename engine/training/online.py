@@ -69,10 +69,11 @@ class OnlineTrainer:
         self._definition = definition
         self._clock = clock
         self._on_metrics = on_metrics
-        self.state = TrainingState.restore_or_new(definition, directory)
+        self.state = TrainingState.restore_or_new(definition, directory, wall_clock=clock)
         topic = topics.examples(project)
         log.create_topic(topic)
         self._reader = ExampleReader(log, topic, self.state.progress.examples)
+        self.state.event_clock.register(self._reader.num_partitions)
         fence()
         self._evaluator = PrequentialEvaluator(self.state, self._frozen(directory), clock)
         self.publication = Publication(
@@ -104,16 +105,21 @@ class OnlineTrainer:
             num_examples = len(logged)
             num_evaluated = self._evaluator.evaluate(logged)
             self.state.learn(logged)
+        self.state.event_clock.report_caught_up(self._reader.at_end)
         report = self.publication.run_due()
         self._report_metrics()
         return PollResult(num_examples, num_evaluated, report)
 
     def close(self) -> None:
-        """Publish and save what is pending; for an orderly stop. Raises as `poll`."""
+        """Publish and save what is pending, and wait for it; for an orderly stop. Raises as `poll`."""
         if self.publication.has_caught_up:
             self.publication.snapshot()
         self.publication.checkpoint()
         self._report_metrics(at_once=True)
+
+    def abandon(self) -> None:
+        """Leave nothing running; for any other end. What was not saved is replayed by the next trainer."""
+        self.publication.abandon()
 
     def metrics(self) -> Metrics:
         """The dictionary that `on_metrics` gets."""
@@ -125,8 +131,7 @@ class OnlineTrainer:
             "examples_per_s": learned / elapsed_s if elapsed_s > 0 else 0.0,
             "num_examples": progress.num_examples,
             "num_corrupt": progress.num_corrupt,
-            "table_rows": self.state.store.num_rows,
-            "table_bytes": self.state.store.memory_bytes,
+            **self.state.table_metrics(),
             "event_time_ms": progress.event_time_ms,
             "lag_records": self._reader.num_behind(),
         }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.checkpoint.snapshot import write_snapshot
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.sync.publisher import Publisher, PublishReport
 from engine.sync.snapshot import SnapshotMeta
-from engine.training.state import SNAPSHOTS, TrainingState
+from engine.training.checkpoint_writer import CheckpointWriter
+from engine.training.state import TrainingState
 
 
 class Publication:
@@ -18,7 +18,8 @@ class Publication:
 
     After a restart nothing is published before training has again passed what the topic says was published already: a replica never
     goes back. Every row learned meanwhile is still touched, and goes out with the first delta after that. `fence` is called before
-    anything leaves, and raises `LeaseLost` for a trainer that must stop. `clock` is in seconds; its epoch does not matter.
+    anything leaves, and raises `LeaseLost` for a trainer that must stop; a checkpoint's thread calls it too. `clock` is in seconds;
+    its epoch does not matter. Its last word is `checkpoint` or `abandon`.
     """
 
     def __init__(
@@ -35,7 +36,6 @@ class Publication:
         fence: Callable[[], None],
     ) -> None:
         self._state = state
-        self._directory = directory
         self._clock = clock
         self._clock_ms = clock_ms
         self._fence = fence
@@ -56,7 +56,7 @@ class Publication:
         self._checkpoint_due_s = now_s + state.definition.training.checkpoint_every_s
         self._dense_steps_published = -1
         self._snapshot_sequence = -1
-        self._examples_saved = state.progress.num_examples
+        self._writer = CheckpointWriter(state, directory, clock_ms=clock_ms, fence=fence)
 
     @property
     def has_caught_up(self) -> bool:
@@ -66,7 +66,7 @@ class Publication:
 
     def next_due_s(self) -> float:
         """The clock's time at which `run_due` next has something to do."""
-        return min(self._rows_due_s, self._checkpoint_due_s)
+        return self._rows_due_s if self._writer.is_writing else min(self._rows_due_s, self._checkpoint_due_s)
 
     def run_due(self) -> PublishReport:
         """Do whatever is due. Raises `LeaseLost`, `LogError`, OSError; calling again later loses nothing."""
@@ -79,7 +79,8 @@ class Publication:
                 if now_s >= self._dense_due_s:
                     self._dense_due_s = now_s + sync.dense_interval_s
             self._rows_due_s = now_s + sync.interval_s
-        if now_s >= self._snapshot_due_s and self.has_caught_up:
+        self._collect()
+        if now_s >= self._snapshot_due_s and self.has_caught_up and not self._writer.is_writing:
             report += self.snapshot()
             self._snapshot_due_s = now_s + sync.snapshot_every_s
         self.checkpoint_if_due()
@@ -95,45 +96,71 @@ class Publication:
         return report
 
     def snapshot(self) -> PublishReport:
-        """Publish what is pending and write a snapshot of just that; nothing is written when nothing was published since the last."""
+        """Publish what is pending and have a snapshot of just that written; none when nothing was published since the last."""
         report = self._publish(with_dense=True)
-        if self.publisher.sequence == self._snapshot_sequence:
-            return report
-        self._fence()
-        self._write_snapshot()
-        self._snapshot_sequence = self.publisher.sequence
+        if self.publisher.sequence != self._snapshot_sequence:
+            self._begin_snapshot()
         return report
 
     def publish_snapshot(self) -> PublishReport:
-        """Write a snapshot and publish it in place of all touched rows: replicas that follow load it. What a batch run ends with."""
-        self._fence()
-        folder = self._write_snapshot()
-        report = self.publisher.publish_snapshot(folder, self._state.progress.trained_through())
+        """Save the state with a snapshot, and publish that in place of all touched rows: replicas that follow load it.
+
+        What a batch run ends with. The checkpoint knows of no touched rows, because the snapshot has them all: whoever goes on from it
+        publishes what comes after. Should this fail in between, it is to be called again.
+        """
         for table in self._state.store.tables.values():
             table.forget_touched()
+        self._begin_snapshot()
+        written = self._writer.wait()
+        assert written is not None and written.snapshot is not None
+        report = self.publisher.publish_snapshot(written.snapshot, self._state.progress.trained_through())
         self._dense_steps_published = self._state.adam.num_steps
         return report
 
-    def _write_snapshot(self) -> Path:
+    def _begin_snapshot(self) -> None:
+        """It is written beside a full checkpoint, by the same walk through the tables."""
         meta = SnapshotMeta(
             sequence=self.publisher.sequence,
             params_offset=self.publisher.next_offset,
             trained_through=self._state.progress.trained_through(),
+            created_ms=self._clock_ms(),
         )
-        weights = self._state.architecture.dense_weights()
-        return write_snapshot(self._directory / SNAPSHOTS, self._state.store, weights, meta, self._clock_ms())
+        self._writer.begin(meta)
+        self._snapshot_sequence = meta.sequence
+        self._checkpoint_due_s = self._clock() + self._state.definition.training.checkpoint_every_s
 
     def checkpoint_if_due(self) -> None:
-        """Save the state when `checkpoint_every_s` has passed since it was last due."""
+        """Begin to save the state when `checkpoint_every_s` has passed since it was last due, and no checkpoint is being written.
+
+        It is the state as it is now, whatever training does while it is written. Raises what an earlier one failed with.
+        """
+        self._collect()
         now_s = self._clock()
-        if now_s >= self._checkpoint_due_s:
-            self.checkpoint()
-            self._checkpoint_due_s = now_s + self._state.definition.training.checkpoint_every_s
+        if now_s < self._checkpoint_due_s or self._writer.is_writing:
+            return
+        self._checkpoint_due_s = now_s + self._state.definition.training.checkpoint_every_s
+        if self._state.progress.num_examples != self._writer.examples_saved:
+            self._writer.begin()
+
+    def _collect(self) -> None:
+        try:
+            self._writer.collect()
+        except BaseException:
+            self._snapshot_sequence = -1  # it may have been a snapshot that failed
+            raise
 
     def checkpoint(self, *, always: bool = False) -> None:
-        """Save the state, unless no example was learned since it was last saved."""
-        if not always and self._state.progress.num_examples == self._examples_saved:
-            return
+        """Save the state and wait for it, unless no example was learned since it was last saved. Raises `LeaseLost`, OSError."""
+        self._writer.wait()
         self._fence()
-        self._state.save(self._directory, self._clock_ms(), self._fence)
-        self._examples_saved = self._state.progress.num_examples
+        if always or self._state.progress.num_examples != self._writer.examples_saved:
+            self._writer.begin()
+            self._writer.wait()
+
+    def await_checkpoint(self) -> None:
+        """Wait for the checkpoint that is being written, if any. Raises what it failed with."""
+        self._writer.wait()
+
+    def abandon(self) -> None:
+        """Stop a checkpoint that is being written: the one before it stays the newest."""
+        self._writer.abandon()

@@ -2,157 +2,234 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import orjson
-import pyarrow as pa
 
-from engine.checkpoint.arrays import load_arrays, load_table_file, save_arrays, save_table_file
-from engine.checkpoint.folder import newest_folder, open_folder, write_folder
-from engine.checkpoint.snapshot import DENSE_FILE, table_file
+from engine.checkpoint.arrays import load_arrays, load_table_file
+from engine.checkpoint.folder import Chain, newest_chain, open_chain
+from engine.checkpoint.snapshot import DENSE_FILE
+from engine.embedding.event_clock import EventClock
 from engine.embedding.store import EmbeddingStore
-from engine.embedding.table_file import load_table, save_table
+from engine.embedding.table_restore import restore_store
+from engine.embedding.table_saver import StoreImage
 from engine.errors import CorruptRecord, NoCheckpoint
 from engine.evaluation.stream_metrics import StreamMetrics
 from engine.features.encoder import FeatureEncoder
 from engine.models.registry import build_architecture
 from engine.spec.definition import ModelDefinition
+from engine.sync.snapshot import SnapshotMeta
 from engine.training.adam import Adam
+from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
 from engine.training.progress import Progress
+from engine.training.state_cut import (
+    CATALOGUE_FILE,
+    CHECKPOINT_FORMAT,
+    CHECKPOINTS,
+    OPTIMIZER_FILE,
+    SNAPSHOTS,
+    SmallState,
+    StateCut,
+)
 from engine.training.train_step import StepResult, TrainStep
 from engine.training.training_batch import BatchBuilder, RetrievalBatch
 
-CHECKPOINTS: Final = "checkpoints"
-SNAPSHOTS: Final = "snapshots"
+__all__ = ["CHECKPOINTS", "SNAPSHOTS", "TrainingState"]
 
-_OPTIMIZER_FILE: Final = "optimizer.arrow"
-_CATALOGUE_FILE: Final = "catalogue.arrow"
-_POOL_FILE: Final = "pool.arrow"
-_FREQUENCY_FILE: Final = "frequency.arrow"
-_PROGRESS_FILE: Final = "progress.json"
+_COUNTED: Final = (
+    "num_created",
+    "num_expired",
+    "num_over_budget",
+    "num_turned_away",
+    "num_candidates",
+    "candidate_bytes",
+    "num_candidates_dropped",
+)
 
 
 class TrainingState:
-    """Tables, dense weights, both optimizers, item pool, catalogue, frequencies, metrics, offsets and counts. Not thread-safe."""
+    """Tables, dense weights, both optimizers, event clock, item pool, catalogue, frequencies, metrics, offsets and counts.
 
-    def __init__(self, definition: ModelDefinition) -> None:
+    Not thread-safe; a `cut` may be written by another thread.
+    """
+
+    def __init__(
+        self,
+        definition: ModelDefinition,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+        store: EmbeddingStore | None = None,
+    ) -> None:
+        """`wall_clock` (seconds since 1970) bounds event time; `store` is of the same definition, by default a new one."""
         self.definition = definition
         self.encoder = FeatureEncoder(definition)
-        self.store = EmbeddingStore.for_definition(definition)
+        self.store = store or EmbeddingStore.for_definition(definition)
         self.architecture = build_architecture(definition)
         shapes = {name: tuple(variable.shape) for name, variable in self.architecture.variables.items()}
         self.adam = Adam(shapes, definition.dense_optimizer.learning_rate)
+        self.event_clock = EventClock(1, wall_clock=wall_clock)
         self.catalogue = ItemCatalogue()
         self.pool = ItemPool(definition.training.batch_size)
         self.frequency = FrequencyEstimates(self.catalogue.capacity)
         self.metrics = StreamMetrics()
         self.progress = Progress()
         self.step = TrainStep(definition, self.store, self.architecture, self.adam)
+        self._last_cut: str | None = None
         self._make_builder()
 
     def _make_builder(self) -> None:
         self.builder = BatchBuilder(self.definition, self.encoder, self.catalogue, self.pool, self.frequency)
 
     def learn(self, logged: LoggedExamples) -> StepResult | None:
-        """Score, then learn from at most `batch_size` examples, and count them. None when they hold nothing for the task."""
-        batch = self.builder.build(logged) if logged.examples else None
-        result = None if batch is None else self.step.learn(batch)
-        if isinstance(batch, RetrievalBatch):
-            self.catalogue.mark_changed(batch.item_keys)
+        """Score, then learn from at most `batch_size` examples, count them, and expire. None when they hold nothing for the task."""
+        result = self._learn(logged) if logged.examples else None
         if result is not None and result.finite:
             is_ranking = self.definition.architecture.kind == "deepfm"
             self.metrics.note(result.loss, result.scores, result.labels, with_log_loss=is_ranking)
         elif result is not None:
             self.progress.num_refused_batches += 1
+        num_before = self.progress.num_examples
         self.progress.note(logged)
+        expire_due(self.store, self.event_clock.now_s, num_before, self.progress.num_examples)
         return result
 
-    def save(self, directory: Path, created_ms: int, fence: Callable[[], None] = lambda: None) -> Path:
-        """Write a checkpoint folder below `directory/checkpoints`, whole or not at all. Raises OSError.
+    def _learn(self, logged: LoggedExamples) -> StepResult | None:
+        self.event_clock.register(int(logged.partitions.max()) + 1)
+        times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
+        batch = self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
+        if batch is None:
+            return None
+        result = self.step.learn(batch)
+        if isinstance(batch, RetrievalBatch):
+            self.catalogue.mark_changed(batch.item_keys)
+        return result
 
-        `fence` is asked last: a process that was stopped in the midst of writing must not put its old state above a successor's.
+    def table_metrics(self) -> dict[str, int]:
+        """What the tables hold, and what has become of rows and candidates since training began; sums over the tables."""
+        counters = [table.counters for table in self.store.tables.values()]
+        return {
+            "table_rows": self.store.num_rows,
+            "table_bytes": self.store.memory_bytes,
+            **{name: sum(getattr(each, name) for each in counters) for name in _COUNTED},
+        }
+
+    def cut(self, created_ms: int, *, after: Path | None = None, snapshot: SnapshotMeta | None = None) -> StateCut:
+        """The state as it is now, to be written while training goes on; one at a time.
+
+        `after` names the checkpoint last written of this very state: the cut then holds, of the tables, only what changed since.
+        `snapshot` has one written beside it, and makes it full; so does a name that is `after`'s, which is then replaced. Raises
+        ValueError when another cut was taken since `after`.
         """
+        if after is not None and after.name != self._last_cut:
+            raise ValueError(f"after must be the last cut, {self._last_cut}, received {after.name}")
         name = f"{self.progress.num_examples:015d}-{created_ms:013d}"
-        meta = {"created_ms": created_ms, "definition": self.definition.as_json(), "progress": self.progress.as_json()}
+        meta = {
+            "format": CHECKPOINT_FORMAT,
+            "created_ms": created_ms,
+            "definition": self.definition.as_json(),
+            "progress": self.progress.as_json(),
+        }
+        is_incremental = after is not None and after.name != name and snapshot is None
+        tables = StoreImage(self.store.tables, incremental=is_incremental)
+        self._last_cut = name
+        return StateCut(
+            name=name,
+            meta=meta,
+            previous=after if tables.is_incremental else None,
+            tables=tables,
+            dense=self.architecture.dense_weights(),
+            moments=self.adam.state(),
+            catalogue=self.catalogue.copied(),
+            small=self._small(),
+            snapshot=snapshot,
+        )
 
-        def fill(folder: Path) -> None:
-            self._fill(folder)
-            fence()
-
-        return write_folder(directory / CHECKPOINTS, name, fill, meta)
-
-    def _fill(self, folder: Path) -> None:
-        for name, table in self.store.tables.items():
-            save_table(table, folder / table_file(name), with_state=True)
-        save_arrays(self.architecture.dense_weights(), folder / DENSE_FILE)
-        save_arrays(self.adam.state(), folder / _OPTIMIZER_FILE)
-        save_table_file(self.catalogue.to_arrow(), folder / _CATALOGUE_FILE)
-        save_table_file(pa.table({"row": self.pool.recent()}), folder / _POOL_FILE)
+    def _small(self) -> SmallState:
         num_items = len(self.catalogue)
-        frequency = {"last": self.frequency.last[:num_items], "gap": self.frequency.gap[:num_items]}
-        save_table_file(pa.table(frequency), folder / _FREQUENCY_FILE)
         counters = {
             "progress": self.progress.as_json(),
             "metrics": self.metrics.as_json(),
+            "event_clock": self.event_clock.to_json(),
             "num_dense_steps": self.adam.num_steps,
             "num_pushed": self.pool.num_pushed,
             "num_observed": self.frequency.num_seen,
         }
-        (folder / _PROGRESS_FILE).write_bytes(orjson.dumps(counters))
+        return SmallState(
+            pool=self.pool.recent(),
+            last=self.frequency.last[:num_items].copy(),
+            gap=self.frequency.gap[:num_items].copy(),
+            counters=counters,
+        )
+
+    def save(self, directory: Path, created_ms: int, fence: Callable[[], None] = lambda: None) -> Path:
+        """Write a full checkpoint and wait for it; see `StateCut.write`."""
+        return self.cut(created_ms).write(directory, fence).checkpoint
 
     @classmethod
-    def restore(cls, definition: ModelDefinition, directory: Path) -> TrainingState:
+    def restore(
+        cls, definition: ModelDefinition, directory: Path, *, wall_clock: Callable[[], float] = time.time
+    ) -> TrainingState:
         """The newest complete checkpoint below `directory/checkpoints`. Raises `NoCheckpoint` when there is none."""
-        folder = newest_folder(directory / CHECKPOINTS)
-        if folder is None:
+        chain = newest_chain(directory / CHECKPOINTS)
+        if chain is None:
             raise NoCheckpoint(f"{directory / CHECKPOINTS} holds no complete checkpoint")
-        return cls.open(definition, folder)
+        return cls._from_chain(definition, chain, wall_clock)
 
     @classmethod
-    def restore_or_new(cls, definition: ModelDefinition, directory: Path) -> TrainingState:
+    def restore_or_new(
+        cls, definition: ModelDefinition, directory: Path, *, wall_clock: Callable[[], float] = time.time
+    ) -> TrainingState:
         try:
-            return cls.restore(definition, directory)
+            return cls.restore(definition, directory, wall_clock=wall_clock)
         except NoCheckpoint:
-            return cls(definition)
+            return cls(definition, wall_clock=wall_clock)
 
     @classmethod
-    def open(cls, definition: ModelDefinition, folder: Path) -> TrainingState:
-        """The checkpoint in `folder`. Raises `CorruptRecord` when it is damaged or of another definition."""
-        manifest = open_folder(folder)
-        if ModelDefinition.parse(manifest.meta.get("definition")) != definition:
+    def open(
+        cls, definition: ModelDefinition, folder: Path, *, wall_clock: Callable[[], float] = time.time
+    ) -> TrainingState:
+        """The checkpoint in `folder`. Raises `CorruptRecord` when it, or one it builds on, is damaged or of another definition."""
+        return cls._from_chain(definition, open_chain(folder), wall_clock)
+
+    @classmethod
+    def _from_chain(cls, definition: ModelDefinition, chain: Chain, wall_clock: Callable[[], float]) -> TrainingState:
+        folder, meta = chain[-1].folder, chain[-1].meta
+        if ModelDefinition.parse(meta.get("definition")) != definition:
             raise CorruptRecord(f"{folder} belongs to another model definition")
-        state = cls(definition)
+        if meta.get("format", 1) not in (1, CHECKPOINT_FORMAT):
+            raise CorruptRecord(
+                f"{folder}: format must be 1 to {CHECKPOINT_FORMAT}, received {meta['format']!r}; a later Freshet wrote it"
+            )
         try:
+            # Rows of format 1 do not say when they were seen: no later than what had been learned.
+            seen_s = int(meta["progress"]["event_time_ms"]) // 1000
+            store = restore_store(definition, [manifest.folder for manifest in chain], unstamped_s=max(0, seen_s))
+            state = cls(definition, wall_clock=wall_clock, store=store)
             state._load(folder)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise CorruptRecord(f"{folder} is not a checkpoint of this version: {error}") from error
         return state
 
     def _load(self, folder: Path) -> None:
-        for name, table in self.store.tables.items():
-            load_table(table, folder / table_file(name))
+        """All but the tables."""
         self.architecture.load_dense_weights(load_arrays(folder / DENSE_FILE))
-        counters: dict[str, Any] = orjson.loads((folder / _PROGRESS_FILE).read_bytes())
-        self.adam.restore(load_arrays(folder / _OPTIMIZER_FILE), counters["num_dense_steps"])
-        self.catalogue = ItemCatalogue.from_arrow(load_table_file(folder / _CATALOGUE_FILE))
-        self.pool.restore(_column(load_table_file(folder / _POOL_FILE), "row"), counters["num_pushed"])
-        frequency = load_table_file(folder / _FREQUENCY_FILE)
+        small = SmallState.load(folder)
+        counters = small.counters
+        self.adam.restore(load_arrays(folder / OPTIMIZER_FILE), counters["num_dense_steps"])
+        self.catalogue = ItemCatalogue.from_arrow(load_table_file(folder / CATALOGUE_FILE))
+        self.pool.restore(small.pool, counters["num_pushed"])
         num_items = len(self.catalogue)
-        self.frequency.last[:num_items] = _column(frequency, "last")
-        self.frequency.gap[:num_items] = _column(frequency, "gap")
+        self.frequency.last[:num_items], self.frequency.gap[:num_items] = small.last, small.gap
         self.frequency.num_seen = counters["num_observed"]
         self.metrics = StreamMetrics.from_json(counters["metrics"])
         self.progress = Progress.from_json(counters["progress"])
+        if "event_clock" in counters:
+            self.event_clock.restore(counters["event_clock"])
         self._make_builder()
-
-
-def _column(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
-    values: np.ndarray[Any, Any] = table.column(name).to_numpy()
-    return values

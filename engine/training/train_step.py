@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from engine.embedding.store import EmbeddingStore
+from engine.embedding.table import Batch
 from engine.features.encoded import FloatArray
 from engine.models.architecture import Inputs
 from engine.models.deepfm import RankingModel, corrected_cross_entropy
-from engine.models.inputs import InputLayout, SparseBatch
+from engine.models.inputs import InputLayout
 from engine.models.signature import pair_inputs, pool_side, rows_signature, side_signature, side_tensors
 from engine.models.two_tower import RetrievalModel, sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
@@ -59,6 +60,7 @@ class TrainStep:
         self._adam = adam
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
+        self._buffers: dict[str, FloatArray] = {}
         signature = [rows_signature(self._layout), *(side_signature(self._layout, side) for side in Side)]
         self._step = tf.function(
             self._ranking_step if isinstance(architecture, RankingModel) else self._retrieval_step,
@@ -68,23 +70,33 @@ class TrainStep:
 
     def learn(self, batch: RankingBatch | RetrievalBatch) -> StepResult:
         """Score the batch, then learn from it."""
-        sparse = self._layout.sparse_batch({Side.USER: batch.user, Side.ITEM: batch.items})
-        rows = {
-            table: tf.convert_to_tensor(self._store.tables[table].lookup_or_create(each.fids, each.slots))
-            for table, each in sparse.unique.items()
+        sparse = self._layout.sparse_batch({Side.USER: batch.user, Side.ITEM: batch.items}, batch.seen_at_s)
+        sighted = {
+            table: self._store.tables[table].sight(each.fids, each.slots, each.seen_at_s)
+            for table, each in sparse.values.items()
         }
-        sides = (side_tensors(self._layout, side, sparse.sides[side]) for side in Side)
+        rows = {table: tf.convert_to_tensor(self._gather(table, each)) for table, each in sighted.items()}
+        members = {table: each.members for table, each in sighted.items()}
+        sides = (side_tensors(self._layout, side, sparse.sides[side], members) for side in Side)
         loss, scores, labels, gradients = self._step(rows, *sides, _extra_tensors(batch))
         finite = bool(np.isfinite(loss.numpy()))
         if finite:
-            self._apply(sparse, gradients)
+            self._apply(sighted, gradients)
         return StepResult(float(loss), scores.numpy(), labels.numpy(), finite)
 
-    def _apply(self, sparse: SparseBatch, gradients: dict[str, Any]) -> None:
+    def _gather(self, table: str, batch: Batch) -> FloatArray:
+        """The batch's rows, zeros for FIDs that have not earned one, in memory that the next step uses again."""
+        buffer = self._buffers.get(table)
+        if buffer is None or len(buffer) < batch.num_unique:
+            dim = self._store.tables[table].dim
+            buffer = self._buffers[table] = np.empty((batch.num_unique + batch.num_unique // 4, dim), np.float32)
+        return self._store.tables[table].gather(batch, buffer[: batch.num_unique])
+
+    def _apply(self, sighted: dict[str, Batch], gradients: dict[str, Any]) -> None:
         # Adam's count includes this step, and travels with the checkpoint
         learning_rate = self._definition.sparse_optimizer.learning_rate.at(self._adam.num_steps - 1)
-        for table, each in sparse.unique.items():
-            self._store.tables[table].apply_gradients(each.fids, gradients[table].numpy(), learning_rate)
+        for table, batch in sighted.items():
+            self._store.tables[table].apply(batch, gradients[table].numpy(), learning_rate)
 
     def _extra_signature(self) -> dict[str, Any]:
         if isinstance(self._architecture, RankingModel):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.embedding.rows import NOT_SEEN
 from engine.features.columns import columns_for_items, columns_from_examples
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.features.encoder import FeatureEncoder
+from engine.models.inputs import StampArray
 from engine.spec.definition import DeepFM, ModelDefinition, Side
 from engine.spec.example import Example, Origin
 from engine.training.draws import example_keys
@@ -26,7 +28,8 @@ FILL_CANDIDATES = 256
 class RankingBatch:
     """p labelled pairs of a user row and an item row (int32[p]); labels, weights and sampling_rates float32[p].
 
-    `is_sampled` bool[p] marks negatives that the trainer drew itself.
+    `is_sampled` bool[p] marks negatives that the trainer drew itself. `seen_at_s` has uint32[n] for the rows of each side: when
+    each was seen; drawn rows are no sighting (`NOT_SEEN`).
     """
 
     user: EncodedBatch
@@ -37,13 +40,15 @@ class RankingBatch:
     weights: FloatArray
     sampling_rates: FloatArray
     is_sampled: npt.NDArray[np.bool_]
+    seen_at_s: dict[Side, StampArray]
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalBatch:
     """n users, each of whom acted on the item of the same row; items beyond n are drawn candidates.
 
-    item_keys int64[c] (catalogue rows) and log_q float32[c] as `sampled_softmax` takes them; weights float32[n].
+    item_keys int64[c] (catalogue rows) and log_q float32[c] as `sampled_softmax` takes them; weights float32[n]. `seen_at_s` as in
+    `RankingBatch`.
     """
 
     user: EncodedBatch
@@ -51,6 +56,7 @@ class RetrievalBatch:
     item_keys: npt.NDArray[np.int64]
     log_q: FloatArray
     weights: FloatArray
+    seen_at_s: dict[Side, StampArray]
 
 
 class BatchBuilder:
@@ -76,8 +82,11 @@ class BatchBuilder:
     def is_positive(self, example: Example) -> bool:
         return example.labels.get(self._event_type, 0.0) > 0.5
 
-    def build(self, logged: LoggedExamples) -> RankingBatch | RetrievalBatch | None:
-        """The batch to learn from, or None when no example carries the task's label. Call once for each example, in log order."""
+    def build(self, logged: LoggedExamples, seen_at_s: StampArray) -> RankingBatch | RetrievalBatch | None:
+        """The batch to learn from, or None when no example carries the task's label. Call once for each example, in log order.
+
+        `seen_at_s` uint32[n]: when each example's ids were seen, as `EventClock.stamps` says.
+        """
         examples = logged.examples
         rows = self._catalogue.note((example.item_id, example.item) for example in examples)
         self._frequency.forget(self._catalogue.take_reused())
@@ -86,12 +95,13 @@ class BatchBuilder:
         self._frequency.observe(rows[positive])
         keys = example_keys(self._definition.training.seed, logged.partitions, logged.offsets)
         if isinstance(self._definition.architecture, DeepFM):
-            return self._ranking_batch(logged, positive, pushed_before, keys, rows)
-        return self._retrieval_batch(logged, positive, pushed_before, keys, rows)
+            return self._ranking_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
+        return self._retrieval_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
 
-    def _ranking_batch(
+    def _ranking_batch(  # noqa: PLR0917 - what `build` found out
         self,
         logged: LoggedExamples,
+        seen_at_s: StampArray,
         positive: npt.NDArray[np.bool_],
         pushed_before: RowArray,
         keys: npt.NDArray[np.uint64],
@@ -129,6 +139,7 @@ class BatchBuilder:
             ),
             sampling_rates=np.concatenate([own_rates, self._draw_rates(drawn[usable])]),
             is_sampled=np.arange(num + num_drawn) >= num,
+            seen_at_s=_stamped(seen_at_s[kept], distinct.size),
         )
 
     def _draw_rates(self, rows: RowArray) -> FloatArray:
@@ -144,9 +155,10 @@ class BatchBuilder:
         rates: FloatArray = np.exp(self._frequency.log_probability(rows)) * np.float32(scale)
         return rates
 
-    def _retrieval_batch(
+    def _retrieval_batch(  # noqa: PLR0917 - what `build` found out
         self,
         logged: LoggedExamples,
+        seen_at_s: StampArray,
         positive: npt.NDArray[np.bool_],
         pushed_before: RowArray,
         keys: npt.NDArray[np.uint64],
@@ -168,6 +180,7 @@ class BatchBuilder:
             item_keys=candidates,
             log_q=log_q,
             weights=np.array([example.weight for example in examples], np.float32),
+            seen_at_s=_stamped(seen_at_s[positive], extra.size),
         )
 
     def _encode(self, examples: list[Example], side: Side, drawn: RowArray | None = None) -> EncodedBatch:
@@ -178,3 +191,9 @@ class BatchBuilder:
         ids = [example.item_id for example in examples] + self._catalogue.ids(rows)
         properties = [example.item for example in examples] + list(self._catalogue.properties(rows))
         return self._encoder.encode(columns_for_items(ids, properties, self._item_sources), len(ids), side)
+
+
+def _stamped(seen_at_s: StampArray, num_drawn: int) -> dict[Side, StampArray]:
+    """Stamps of the rows of each side, of examples and then of drawn items. Nobody has seen those: a draw earns and keeps no row."""
+    drawn = np.full(num_drawn, NOT_SEEN, np.uint32)
+    return {Side.USER: seen_at_s, Side.ITEM: np.concatenate([seen_at_s, drawn])}

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from engine.embedding.hashing import hash_ids
 from engine.features.encoded import EncodedBatch, SlotValues
-from engine.spec.definition import ModelDefinition
+from engine.spec.definition import ModelDefinition, Side
 from engine.spec.example import Cause, Example, Origin
 from engine.streams.log import StoredRecord
 from engine.training.logged import parse_records
@@ -54,6 +54,7 @@ class EngineStep:
             weights=ones,
             sampling_rates=ones,
             is_sampled=np.zeros(num, np.bool_),
+            seen_at_s=dict.fromkeys(Side, np.zeros(num, np.uint32)),
         )
 
     def learn(self, prepared: RankingBatch) -> float:

@@ -45,6 +45,7 @@ def _train(session: RunSession) -> Run.State | None:
     def on_progress(progress: BatchProgress) -> None:
         metrics = {
             **progress.metrics,
+            **progress.tables,
             "num_examples": progress.num_examples,
             "examples_per_s": rate.of(progress.num_examples),
         }
@@ -71,8 +72,7 @@ def _train(session: RunSession) -> Run.State | None:
             **result.metrics,
             "num_examples": result.num_examples,
             "examples_per_s": rate.of(result.num_examples),
-            "table_rows": result.table_rows,
-            "table_bytes": result.table_bytes,
+            **result.tables,
             "num_corrupt": result.num_corrupt,
         },
         progress=1.0 if result.is_complete else None,

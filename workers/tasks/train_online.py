@@ -6,8 +6,10 @@ import time
 
 from engine.spec.definition import ModelDefinition
 from engine.streams import topics
+from engine.sync.publisher import Publisher, PublishReport
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
+from webapp.registry.models import ModelVersion
 from webapp.training.models import Run
 from webapp.training.services import publish_record
 from workers.celery_app import app
@@ -40,18 +42,25 @@ def _train(session: RunSession) -> None:
     )
     examples = topics.examples(session.run.project.slug)
     session.note_start({**log.earliest_offsets(examples), **trainer.state.progress.examples})
-    while not session.should_stop():
-        published = trainer.poll(POLL_TIMEOUT_S).published
-        last = trainer.publication.publisher.last_published
-        if published.sequences and last is not None:
-            publish_record(
-                model_version=version,
-                kind=last.kind.value,
-                sequence=published.sequences[-1],
-                num_rows=published.num_rows,
-                num_deletes=published.num_deletes,
-                num_bytes=published.num_bytes,
-                event_time=event_time(last.trained_through.event_time_ms),
-            )
-    session.report_each()
-    trainer.close()
+    try:
+        while not session.should_stop():
+            _record(version, trainer.publication.publisher, trainer.poll(POLL_TIMEOUT_S).published)
+        session.report_each()
+        trainer.close()
+    finally:
+        trainer.abandon()
+
+
+def _record(version: ModelVersion, publisher: Publisher, published: PublishReport) -> None:
+    """Note what a poll published."""
+    last = publisher.last_published
+    if published.sequences and last is not None:
+        publish_record(
+            model_version=version,
+            kind=last.kind.value,
+            sequence=published.sequences[-1],
+            num_rows=published.num_rows,
+            num_deletes=published.num_deletes,
+            num_bytes=published.num_bytes,
+            event_time=event_time(last.trained_through.event_time_ms),
+        )

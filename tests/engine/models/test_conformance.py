@@ -123,13 +123,13 @@ def test_one_batch_can_be_overfitted(kind: str) -> None:
 def test_gradients_reach_every_slot_and_weight(kind: str) -> None:
     state = TrainingState(make_definition(kind))
     examples = make_examples(64)
-    state.builder.build(as_logged(examples))
+    state.builder.build(as_logged(examples), np.zeros(64, np.uint32))
     batch = encoded(state, examples)
     before, weights = {}, state.architecture.dense_weights()
     for slot in state.definition.slots:
         fids = np.unique(batch.slots[slot.name].fids)
         number = np.full(fids.size, state.definition.number_of(slot), np.uint16)
-        before[slot.name] = (fids, state.store.table_of(slot).lookup_or_create(fids, number))
+        before[slot.name] = (fids, state.store.table_of(slot).lookup_or_create(fids, number, 0))
     for start in (0, 64):
         state.learn(as_logged(examples, start))
     for slot in state.definition.slots:

@@ -45,14 +45,23 @@ def test_nothing_at_all_pools_to_zero() -> None:
     assert pooled.numpy().tolist() == np.zeros((2, 3, 4)).tolist()
 
 
-def test_batch_holds_each_fid_once_per_table_with_its_slot_number() -> None:
+def test_batch_lays_the_values_of_a_table_end_to_end_with_their_slot_numbers() -> None:
     layout = InputLayout(DEFINITION)
     user = EncodedBatch({"user": values([7], [8]), "seen": values([20, 21], [])}, np.zeros((2, 0), np.float32), 2)
     item = EncodedBatch({"item": values([21], [22])}, np.zeros((2, 0), np.float32), 2)
-    batch = layout.sparse_batch({Side.USER: user, Side.ITEM: item})
-    assert batch.unique["dim3"].fids.tolist() == [20, 21, 22]
-    assert batch.unique["dim3"].slots.tolist() == [2, 2, 2]  # `seen` shares the rows of `item`
-    assert batch.unique["dim2"].slots.tolist() == [1, 1]
+    stamps = {Side.USER: np.array([100, 101], np.uint32), Side.ITEM: np.array([200, 201], np.uint32)}
+    batch = layout.sparse_batch({Side.USER: user, Side.ITEM: item}, stamps)
+    assert batch.values["dim3"].fids.tolist() == [20, 21, 21, 22]
+    assert batch.values["dim3"].slots.tolist() == [2, 2, 2, 2]  # `seen` shares the rows of `item`
+    assert batch.values["dim3"].seen_at_s.tolist() == [100, 100, 200, 201]
+    assert batch.values["dim2"].slots.tolist() == [1, 1]
     seen, items = batch.sides[Side.USER].blocks["dim3"], batch.sides[Side.ITEM].blocks["dim3"]
-    assert (seen.indices.tolist(), seen.segments.tolist()) == ([0, 1], [0, 0])
-    assert (items.indices.tolist(), items.segments.tolist()) == ([1, 2], [0, 1])
+    assert (seen.segments.tolist(), items.segments.tolist()) == ([0, 0], [0, 1])
+    members = np.array([5, 6, 6, 7], np.int32)  # what the table says of the four values
+    assert (seen.of(members).tolist(), items.of(members).tolist()) == ([5, 6], [6, 7])
+
+
+def test_batch_that_is_only_looked_up_has_no_stamps() -> None:
+    user = EncodedBatch({"user": values([7]), "seen": values([20])}, np.zeros((1, 0), np.float32), 1)
+    batch = InputLayout(DEFINITION).sparse_batch({Side.USER: user})
+    assert [len(each.seen_at_s) for each in batch.values.values()] == [0, 0]

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.checkpoint.folder import open_folder, write_folder
-from engine.embedding.store import EmbeddingStore
+from engine.embedding.options import TableOptions
+from engine.embedding.serving_table import ServingTable
+from engine.embedding.store import EmbeddingStore, ServingStore
 from engine.embedding.table import EmbeddingTable
-from engine.embedding.table_file import load_table, save_table
+from engine.embedding.table_file import load_vectors, save_vectors
 from engine.streams.memory import MemoryLog
 from engine.sync.applier import Applier
 from engine.sync.delta import TrainedThrough
@@ -23,15 +25,17 @@ TOPIC = "shop.params.clicks.v1"
 
 
 def make_store() -> EmbeddingStore:
-    return EmbeddingStore(
-        {f"dim{dim}": EmbeddingTable(dim, seed=7, init_scale=0.1, initial_accumulator=0.1) for dim in (2, 8)}
-    )
+    return EmbeddingStore({f"dim{dim}": EmbeddingTable(TableOptions(dim, seed=7)) for dim in (2, 8)})
+
+
+def make_copy() -> ServingStore:
+    return ServingStore({f"dim{dim}": ServingTable(dim) for dim in (2, 8)})
 
 
 def train(store: EmbeddingStore, fids: list[int], gradient: float = 0.5) -> None:
     for table in store.tables.values():
         ids = np.array(fids, np.uint64)
-        table.lookup_or_create(ids, np.ones(len(ids), np.uint16))
+        table.lookup_or_create(ids, np.ones(len(ids), np.uint16), 0)
         table.apply_gradients(ids, np.full((len(ids), table.dim), gradient, np.float32), 0.1)
 
 
@@ -42,10 +46,10 @@ def through(number: int) -> TrainedThrough:
 class Trainer:
     """A store and its publisher, with snapshots as a trainer writes them."""
 
-    def __init__(self, log: MemoryLog, snapshots: Path, **options: Any) -> None:
+    def __init__(self, log: MemoryLog, snapshots: Path, store: EmbeddingStore | None = None, **options: Any) -> None:
         self.log = log
         self.snapshots = snapshots
-        self.store = make_store()
+        self.store = store or make_store()
         self.now_ms = 1000
         self.numbers = itertools.count(1)
         self.publisher = Publisher(
@@ -62,7 +66,7 @@ class Trainer:
     def write_snapshot(self, trained_through: TrainedThrough, weights: dict[str, NDArray[np.float32]]) -> Path:
         def fill(folder: Path) -> None:
             for name, table in self.store.tables.items():
-                save_table(table, folder / f"{name}.arrow", with_state=False)
+                save_vectors(table, folder / f"{name}.arrow")
             np.save(folder / "bias.npy", weights["bias"], allow_pickle=False)
 
         meta = {
@@ -76,9 +80,9 @@ class Trainer:
 
 def load_snapshot(folder: Path) -> LoadedSnapshot:
     open_folder(folder)
-    store = make_store()
+    store = make_copy()
     for name, table in store.tables.items():
-        load_table(table, folder / f"{name}.arrow")
+        load_vectors(table, folder / f"{name}.arrow")
     return LoadedSnapshot(store, {"bias": np.load(folder / "bias.npy", allow_pickle=False)})
 
 
@@ -92,7 +96,7 @@ class Replica:
         self.applier = Applier(
             log,
             TOPIC,
-            make_store=make_store,
+            make_store=make_copy,
             snapshots_directory=snapshots,
             load_snapshot=load_snapshot,
             clock_ms=lambda: self.now_ms,

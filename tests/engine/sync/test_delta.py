@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.embedding.table import TableDelta
+from engine.embedding.rows import TableDelta
 from engine.errors import CorruptRecord
 from engine.sync.delta import (
     DeltaHeader,

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from numpy.typing import NDArray
 
 from engine.embedding.store import EmbeddingStore
-from engine.embedding.table_file import load_table, save_table
+from engine.embedding.table_restore import restore_table
+from engine.embedding.table_saver import StoreImage
 from engine.errors import LogError
 from engine.streams.memory import MemoryLog
 from tests.engine.sync.parties import TOPIC, Replica, Trainer, make_store, through, train
@@ -93,8 +94,10 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule()
     def checkpoint(self) -> None:
-        for name, table in self.trainer.store.tables.items():
-            save_table(table, Path(self.folder.name) / name)
+        saved = Path(self.folder.name) / "saved"
+        saved.mkdir(exist_ok=True)
+        with StoreImage(self.trainer.store.tables, incremental=False) as image:
+            image.write(saved)
         self.replay = []
 
     @rule(failure=st.sampled_from(["", "before", "after"]))
@@ -103,10 +106,12 @@ class SyncMachine(RuleBasedStateMachine):
         if failure:
             self.publish_rows(failure)
         numbers = self.trainer.numbers
-        self.trainer = Trainer(self.log, self.snapshots)
+        saved = Path(self.folder.name) / "saved"
+        tables = {
+            name: restore_table(table.options, [saved], name) for name, table in self.trainer.store.tables.items()
+        }
+        self.trainer = Trainer(self.log, self.snapshots, EmbeddingStore(tables))
         self.trainer.numbers = numbers
-        for name, table in self.trainer.store.tables.items():
-            load_table(table, Path(self.folder.name) / name)
         for work in self.replay:
             work(self.trainer.store)
 

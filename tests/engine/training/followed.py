@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.checkpoint.folder import open_folder
 from engine.checkpoint.snapshot import load_snapshot
-from engine.embedding.store import EmbeddingStore
+from engine.embedding.store import ServingStore
 from engine.spec.definition import ModelDefinition
 from engine.streams import topics
 from engine.streams.log import EventLog
@@ -22,7 +22,7 @@ class Follower:
         self._log = log
         self._directory = directory
         self._offset = 0
-        self.store = EmbeddingStore.for_definition(definition)
+        self.store = ServingStore.for_definition(definition)
         self.weights: dict[str, np.ndarray] = {}
         self.headers: list[DeltaHeader] = []
 

@@ -41,7 +41,7 @@ def test_one_pass_ends_at_the_end_found_at_the_start(tmp_path: Path) -> None:
     assert (result.is_complete, result.num_examples, result.end_offsets) == (True, 200, {0: 200})
     assert [progress.num_examples for progress in seen] == [64, 128, 192, 200]
     assert {progress.num_total for progress in seen} == {200}
-    assert result.metrics["auc"] is not None and result.table_rows > 0
+    assert result.metrics["auc"] is not None and result.tables["table_rows"] > 0
 
 
 def test_end_can_be_an_offset_or_an_event_time(tmp_path: Path) -> None:
@@ -120,4 +120,9 @@ def test_topic_without_examples_gives_an_empty_model(tmp_path: Path) -> None:
     log = MemoryLog()
     log.create_topic("p.examples")
     result = train_batch(DEFINITION, log, "p", "m", 1, tmp_path, clock=FakeClock())
-    assert (result.is_complete, result.num_examples, result.end_offsets, result.table_rows) == (True, 0, {0: 0}, 0)
+    assert (result.is_complete, result.num_examples, result.end_offsets, result.tables["table_rows"]) == (
+        True,
+        0,
+        {0: 0},
+        0,
+    )

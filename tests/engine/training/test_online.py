@@ -20,7 +20,8 @@ from tests.engine.training.made import FakeClock, append_examples, make_definiti
 
 METRICS = {
     "loss", "auc", "log_loss", "hr_at_10", "hr_at_10_frozen", "examples_per_s", "num_examples", "num_corrupt", "table_rows", "table_bytes",
-    "event_time_ms", "lag_records",
+    "event_time_ms", "lag_records", "num_created", "num_expired", "num_over_budget", "num_turned_away", "num_candidates", "candidate_bytes",
+    "num_candidates_dropped",
 }  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Stage:
         for _ in range(polls):
             learned += trainer.poll(0.0).num_examples
             self.clock.now_s += step_s
+        trainer.publication.await_checkpoint()
         return learned
 
     def assert_follower_equals(self, trainer: OnlineTrainer) -> None:
@@ -101,7 +103,7 @@ def test_snapshot_equals_the_deltas_up_to_its_sequence(tmp_path: Path) -> None:
     trainer = stage.trainer()
     stage.run(trainer, 5)
     stage.clock.now_s += 60
-    trainer.poll(0.0)
+    stage.run(trainer, 1)
     folder = newest_folder(stage.directory / SNAPSHOTS)
     assert folder is not None
     meta = open_folder(folder).meta
@@ -109,7 +111,7 @@ def test_snapshot_equals_the_deltas_up_to_its_sequence(tmp_path: Path) -> None:
     assert (meta["sequence"], meta["params_offset"]) == (len(stage.follower.headers), len(stage.follower.headers))
     assert load_snapshot(folder, stage.definition).store.digest() == stage.follower.store.digest()
     stage.clock.now_s += 60
-    trainer.poll(0.0)
+    stage.run(trainer, 1)
     assert newest_folder(stage.directory / SNAPSHOTS) == folder, "nothing new, no new snapshot"
 
 

@@ -6,13 +6,19 @@ import pytest
 
 from engine.embedding.hashing import hash_ids
 from engine.spec.example import Example
+from engine.training.logged import LoggedExamples
 from engine.training.state import TrainingState
 from engine.training.training_batch import FILL_CANDIDATES, RankingBatch, RetrievalBatch
 from tests.engine.training.made import as_logged, make_definition, make_example, make_examples
 
 
+def build(state: TrainingState, logged: LoggedExamples) -> RankingBatch | RetrievalBatch | None:
+    """Each example is seen as many seconds after 1970 as its offset says."""
+    return state.builder.build(logged, logged.offsets.astype(np.uint32))
+
+
 def ranking_batch(state: TrainingState, examples: list[Example], start: int = 0) -> RankingBatch:
-    batch = state.builder.build(as_logged(examples, start))
+    batch = build(state, as_logged(examples, start))
     assert isinstance(batch, RankingBatch)
     return batch
 
@@ -79,17 +85,17 @@ def test_example_without_the_tasks_label_is_counted_but_not_learned() -> None:
 def test_two_tower_learns_from_positives_only() -> None:
     state = TrainingState(make_definition("two_tower"))
     examples = [make_example(n, n, n, label=float(n % 2), origin="impression") for n in range(6)]
-    batch = state.builder.build(as_logged(examples))
+    batch = build(state, as_logged(examples))
     assert isinstance(batch, RetrievalBatch)
     assert batch.user.num_rows == 3
     assert batch.item_keys[:3].tolist() == [1, 3, 5]
-    assert state.builder.build(as_logged(examples[::2], 6)) is None
+    assert build(state, as_logged(examples[::2], 6)) is None
 
 
 def test_lone_click_is_told_from_drawn_candidates() -> None:
     state = TrainingState(make_definition("two_tower"))
     state.learn(as_logged(make_examples(64)))
-    batch = state.builder.build(as_logged([make_example(0, 0, 0)], 64))
+    batch = build(state, as_logged([make_example(0, 0, 0)], 64))
     assert isinstance(batch, RetrievalBatch)
     assert (batch.user.num_rows, batch.items.num_rows, batch.log_q.size) == (1, FILL_CANDIDATES, FILL_CANDIDATES)
     assert np.unique(batch.item_keys).size > 10
@@ -102,7 +108,7 @@ def test_lone_click_is_told_from_drawn_candidates() -> None:
 def test_correction_is_left_out_when_the_definition_says_so() -> None:
     for corrected in (True, False):
         state = TrainingState(make_definition("two_tower", log_q_correction=corrected))
-        batch = state.builder.build(as_logged(make_examples(64)))
+        batch = build(state, as_logged(make_examples(64)))
         assert isinstance(batch, RetrievalBatch)
         assert bool(batch.log_q.any()) is corrected
 

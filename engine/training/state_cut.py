@@ -1,0 +1,133 @@
+"""A training state at one moment, taken between two batches and written while training goes on; and how it is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from engine.checkpoint.arrays import FloatArrays, load_table_file, save_arrays, save_table_file
+from engine.checkpoint.folder import write_folder
+from engine.checkpoint.snapshot import DENSE_FILE, write_snapshot_folder
+from engine.embedding.table_saver import StoreImage
+from engine.sync.snapshot import SnapshotMeta
+from engine.training.item_catalogue import CatalogueCopy
+
+CHECKPOINTS: Final = "checkpoints"
+SNAPSHOTS: Final = "snapshots"
+CHECKPOINT_FORMAT: Final = 2
+"""In a manifest's meta. Format 1, which does not say so, has no event clock, and tables without stamps and candidates."""
+
+OPTIMIZER_FILE: Final = "optimizer.arrow"
+CATALOGUE_FILE: Final = "catalogue.arrow"
+_POOL_FILE: Final = "pool.arrow"
+_FREQUENCY_FILE: Final = "frequency.arrow"
+_PROGRESS_FILE: Final = "progress.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The folders that a cut became."""
+
+    checkpoint: Path
+    snapshot: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SmallState:
+    """What a checkpoint has whole each time: the pool's rows, the frequencies' arrays (of known items), and counters as JSON types."""
+
+    pool: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+    gap: npt.NDArray[np.float64]
+    counters: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        save_table_file(pa.table({"row": self.pool}), folder / _POOL_FILE)
+        save_table_file(pa.table({"last": self.last, "gap": self.gap}), folder / _FREQUENCY_FILE)
+        (folder / _PROGRESS_FILE).write_bytes(orjson.dumps(self.counters))
+
+    @classmethod
+    def load(cls, folder: Path) -> SmallState:
+        """Raises `CorruptRecord`, KeyError, ValueError for a folder without such files."""
+        frequency = load_table_file(folder / _FREQUENCY_FILE)
+        return cls(
+            pool=_column(load_table_file(folder / _POOL_FILE), "row"),
+            last=_column(frequency, "last"),
+            gap=_column(frequency, "gap"),
+            counters=orjson.loads((folder / _PROGRESS_FILE).read_bytes()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StateCut:
+    """Copies of everything small, and an image of the tables. `write` or `close` it, once, from any one thread.
+
+    `previous` is the checkpoint that the image builds on; None when it is full. A full cut may carry a snapshot of the same moment.
+    """
+
+    name: str
+    meta: dict[str, Any]
+    previous: Path | None
+    tables: StoreImage
+    dense: FloatArrays
+    moments: FloatArrays
+    catalogue: CatalogueCopy
+    small: SmallState
+    snapshot: SnapshotMeta | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return self.previous is None
+
+    def write(self, directory: Path, fence: Callable[[], None]) -> Written:
+        """Write a checkpoint folder below `directory/checkpoints`, and the snapshot's below `directory/snapshots`, each whole or not
+        at all. Raises OSError, and what `fence` raises.
+
+        `fence` is asked last: a process that was stopped in the midst of writing must not put its old state above a successor's.
+        """
+        snapshots: list[Path] = []
+
+        def fill(folder: Path) -> None:
+            if self.snapshot is None:
+                self.tables.write(folder)
+            else:
+                snapshots.append(self._write_snapshot(directory / SNAPSHOTS, self.snapshot, folder, fence))
+            self._save_the_rest(folder)
+            fence()
+
+        with self.tables:
+            checkpoint = write_folder(directory / CHECKPOINTS, self.name, fill, self.meta, previous=self.previous)
+            self.tables.confirm()
+        return Written(checkpoint, *snapshots)
+
+    def close(self) -> None:
+        """Let go of the tables' image without writing it."""
+        self.tables.close()
+
+    def _write_snapshot(self, parent: Path, meta: SnapshotMeta, folder: Path, fence: Callable[[], None]) -> Path:
+        """One walk through the rows writes them into both folders."""
+
+        def fill(snapshot: Path) -> None:
+            self.tables.write(folder, snapshot)
+            save_arrays(self.dense, snapshot / DENSE_FILE)
+            fence()
+
+        return write_snapshot_folder(parent, meta, fill)
+
+    def _save_the_rest(self, folder: Path) -> None:
+        save_arrays(self.dense, folder / DENSE_FILE)
+        save_arrays(self.moments, folder / OPTIMIZER_FILE)
+        save_table_file(self.catalogue.to_arrow(), folder / CATALOGUE_FILE)
+        self.small.save(folder)
+
+
+def _column(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
+    values: np.ndarray[Any, Any] = table.column(name).to_numpy()
+    return values
