@@ -138,7 +138,8 @@ void Table::take_rows(const BatchPlan& plan, std::size_t& num_rows, Delta& delta
   }
 }
 
-/// Takes the in-flight mark from the rows in flight and gives them others.
+/// Takes the in-flight mark from the rows in flight and gives them others. Both are part of a checkpoint, so a row that
+/// is no longer on its way has changed.
 void Table::unmark_in_flight(std::uint32_t marks_added) {
   BatchPlan& plan = scratch_plan();
   plan.build(in_flight_, index_.salt());
@@ -148,7 +149,7 @@ void Table::unmark_in_flight(std::uint32_t marks_added) {
     const ShardLock lock(shard.mutex);
     const auto unmark = [&](const BatchPlan::Group& group, const Place& place) {
       const std::uint32_t marks = place.bucket->marks(place.cell);
-      place.bucket->set_marks(place.cell, (marks & ~RowMark::kInFlight) | marks_added);
+      place.bucket->set_marks(place.cell, (marks & ~RowMark::kInFlight) | marks_added | RowMark::kDirty);
       if ((marks & RowMark::kTouched) == 0 && marks_added != 0) notes.add(index_.key(group.hash));
     };
     visit_groups(plan, number, unmark, [&](const BatchPlan::Group& group) {
@@ -183,8 +184,9 @@ void Table::forget_touched() {
     std::ptrdiff_t num_forgotten = 0;
     index_.for_each_in_segment(segment, [&](std::uint64_t, const Place& place) {
       const std::uint32_t marks = place.bucket->marks(place.cell);
-      num_forgotten += (marks & RowMark::kTouched) != 0 ? 1 : 0;
-      place.bucket->set_marks(place.cell, marks & ~RowMark::kTouched);
+      if ((marks & RowMark::kTouched) == 0) return;
+      ++num_forgotten;
+      place.bucket->set_marks(place.cell, (marks & ~RowMark::kTouched) | RowMark::kDirty);
     });
     ++shard.epoch;
     shard.pending_deletes.clear();

@@ -11,18 +11,27 @@ BatchPlan& scratch_plan() {
   return plan;
 }
 
+Table::Seen Table::Sightings::of(const BatchPlan& plan, const BatchPlan::Group& group) const noexcept {
+  Seen seen;
+  for (std::uint32_t at = group.first; at != BatchPlan::kEnd; at = plan.next(at)) {
+    const std::uint32_t at_s = seen_at(at);
+    if (at_s == kNotSeen) continue;
+    if (seen.num == 0) seen.first = at;
+    ++seen.num;
+    seen.latest_s = std::max(seen.latest_s, at_s);
+  }
+  return seen;
+}
+
 void Table::note_sighting(Shard& shard, const Place& place, const BatchPlan& plan,
                           const BatchPlan::Group& group, const Sightings& sightings, TouchNotes& notes) {
   keep_pre_image(shard, group.hash, place);
-  std::uint32_t seen_at_s = sightings.seen_at(group.first);
-  for (std::uint32_t at = plan.next(group.first); at != BatchPlan::kEnd; at = plan.next(at)) {
-    seen_at_s = std::max(seen_at_s, sightings.seen_at(at));
-  }
+  const Seen seen = sightings.of(plan, group);
   MarkedBucket& bucket = *place.bucket;
-  if (seen_at_s > bucket.stamps[place.cell]) store_word(bucket.stamps[place.cell], seen_at_s);
+  if (seen.latest_s > bucket.stamps[place.cell]) store_word(bucket.stamps[place.cell], seen.latest_s);
   const std::uint32_t count = bucket.count(place.cell);
   if (count < MarkedBucket::kMaxCount) {
-    bucket.set_count(place.cell, std::min(count + group.size, MarkedBucket::kMaxCount));
+    bucket.set_count(place.cell, std::min(count + seen.num, MarkedBucket::kMaxCount));
   }
   mark(place, RowMark::kDirty | (sightings.learns ? RowMark::kTouched : 0U), group.hash, notes);
 }
@@ -31,12 +40,14 @@ void Table::note_sighting(Shard& shard, const Place& place, const BatchPlan& pla
 Table::Place Table::admit(unsigned number, const BatchPlan& plan, const BatchPlan::Group& group,
                           const Sightings& sightings, TouchNotes& notes) {
   Shard& shard = shards_[number];
-  const std::uint16_t slot_number = sightings.slots[group.first];
-  const std::uint32_t seen_at_s = sightings.seen_at(group.first);
+  const Seen seen = sightings.of(plan, group);
+  if (seen.num == 0) return {};
+  const std::uint16_t slot_number = sightings.slots[seen.first];
+  const std::uint32_t seen_at_s = sightings.seen_at(seen.first);
   if (!options_.rules.all_always() &&
-      !shard.ledger.sight(index_.key(group.hash), slot_number, options_.rules, group.size, seen_at_s,
-                          sightings.first_draw + group.first)) {
-    shard.num_turned_away += group.size;
+      !shard.ledger.sight(index_.key(group.hash), slot_number, options_.rules, seen.num, seen_at_s,
+                          sightings.first_draw + seen.first)) {
+    shard.num_turned_away += seen.num;
     return {};
   }
   if (options_.max_rows != 0 && size() >= options_.max_rows) make_room(number, seen_at_s);

@@ -66,7 +66,9 @@ class Table {
 
   void contains(std::span<const std::uint64_t> fids, std::span<bool> out) const;
 
-  // Sighting: event times are seconds, from the guarded clock of the stream.
+  // Sighting: event times are seconds, from the guarded clock of the stream. A position whose time is `kNotSeen` is no
+  // sighting, but one that a step learns from all the same, as a sampled negative is: it gets the row that there is, and
+  // neither earns nor keeps one.
 
   /// Sights every position, then copies vectors to `out`. A FID without a row gets one, which is touched, when its
   /// slot's rule admits it; otherwise its positions get zeros. `seen_at_s` has one element per position or one for all.
@@ -217,6 +219,13 @@ class Table {
     std::vector<std::uint64_t> fids_;
   };
 
+  /// The sightings among a group's positions: how many, the first one, and when the last was.
+  struct Seen {
+    std::uint32_t num = 0;
+    std::uint32_t first = 0;
+    std::uint32_t latest_s = 0;
+  };
+
   /// How a batch was sighted.
   struct Sightings {
     std::span<const std::uint16_t> slots;
@@ -227,6 +236,7 @@ class Table {
     std::uint32_t seen_at(std::uint32_t position) const noexcept {
       return seen_at_s[seen_at_s.size() == 1 ? 0 : position];
     }
+    Seen of(const BatchPlan& plan, const BatchPlan::Group& group) const noexcept;
   };
 
   float* floats(std::uint32_t row) const noexcept { return reinterpret_cast<float*>(rows_.at(row)); }

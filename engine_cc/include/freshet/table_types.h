@@ -15,6 +15,9 @@ namespace freshet {
 /// Which rows go first when a table has reached its budget. Between equals the one seen longer ago goes first.
 enum class Evict : std::uint8_t { kLeastRecent, kLeastOften };
 
+/// In place of an event time: see Table::sight.
+inline constexpr std::uint32_t kNotSeen = UINT32_MAX;
+
 struct TableOptions {
   std::uint32_t dim = 0;   // 1 .. Optimizer::kMaxDim
   std::uint64_t seed = 0;  // of new rows and of probabilistic admission
