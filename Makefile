@@ -36,7 +36,7 @@ stop: ## stop a running system from another terminal
 test: setup-dev ## run every test
 	@$(TEST_ENV) $(RUN) -m pytest $(ARGS)
 
-test-cc: setup-dev ## run the C++ tests with the address and undefined-behaviour sanitizers
+test-cc: setup-dev ## run the C++ tests with the address, undefined-behaviour and thread sanitizers
 	@PATH="$(abspath $(VENV))/bin:$$PATH" engine_cc/test.sh
 
 lint: setup-dev ## ruff, clang-format, mypy in strict mode, import rules

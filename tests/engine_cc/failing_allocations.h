@@ -2,6 +2,7 @@
 
 // Replaces the allocation functions of the program: to be included by its one source.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -47,8 +48,37 @@ __attribute__((noinline)) void operator delete(void* memory) noexcept {
   num_bytes_held -= *reinterpret_cast<std::size_t*>(start);
   std::free(start);
 }
+/// The size lies in front of the memory, as above, and the start of all is that much further in front as alignment asks.
+__attribute__((noinline)) void* operator new(std::size_t size, std::align_val_t alignment) {
+  using namespace freshet::testing;
+  if (allocations_until_failure == 0) throw std::bad_alloc();
+  if (allocations_until_failure > 0) --allocations_until_failure;
+  const auto step = std::max(static_cast<std::size_t>(alignment), kSizeHeader);
+  auto* const start = static_cast<char*>(std::aligned_alloc(step, (size + 2 * step - 1) / step * step));
+  if (start == nullptr) throw std::bad_alloc();
+  *reinterpret_cast<std::size_t*>(start + step - kSizeHeader) = size;
+  num_bytes_held += size;
+  num_bytes_allocated += size;
+  return start + step;
+}
+__attribute__((noinline)) void operator delete(void* memory, std::align_val_t alignment) noexcept {
+  using namespace freshet::testing;
+  if (memory == nullptr) return;
+  num_bytes_held -= *reinterpret_cast<std::size_t*>(static_cast<char*>(memory) - kSizeHeader);
+  std::free(static_cast<char*>(memory) - std::max(static_cast<std::size_t>(alignment), kSizeHeader));
+}
 // The other forms by name, for the sanitizers bring their own, which do not come by here.
 void* operator new[](std::size_t size) { return operator new(size); }
 void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
 void operator delete[](void* memory) noexcept { operator delete(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { operator delete(memory); }
+void* operator new[](std::size_t size, std::align_val_t alignment) { return operator new(size, alignment); }
+void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  operator delete(memory, alignment);
+}
+void operator delete[](void* memory, std::align_val_t alignment) noexcept {
+  operator delete(memory, alignment);
+}
+void operator delete[](void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  operator delete(memory, alignment);
+}
