@@ -10,11 +10,11 @@ namespace freshet {
 void BatchPlan::build(std::span<const std::uint64_t> keys, std::uint64_t salt) {
   hashes_.resize(keys.size());
   entries_.resize(keys.size());
-  next_.resize(keys.size());
+  next_.assign(keys.size(), kEnd);
   groups_.clear();
   groups_.reserve(keys.size());
   hash_keys(keys.data(), keys.size(), salt, hashes_.data());
-  const auto wanted = static_cast<unsigned>(std::bit_width(keys.size() / 1024));
+  const auto wanted = static_cast<unsigned>(std::bit_width(keys.size() / 512));
   const unsigned part_bits = std::clamp(wanted, HashParts::kShardBits, 12U);
   spread(part_bits);
   const unsigned parts_per_shard_bits = part_bits - HashParts::kShardBits;
@@ -46,10 +46,10 @@ void BatchPlan::spread(unsigned part_bits) {
 }
 
 void BatchPlan::group(std::span<const Entry> part) {
-  const std::size_t places = std::bit_ceil(std::max<std::size_t>(2 * part.size(), 2));
+  // A quarter full at most: whether a place is taken is a branch, and should go the same way nearly always.
+  const std::size_t places = std::bit_ceil(std::max<std::size_t>(3 * part.size(), 2));
   group_at_.assign(places, kEnd);
   for (const Entry& entry : part) {
-    next_[entry.position] = kEnd;
     for (std::size_t at = (entry.hash >> 16) & (places - 1);; at = (at + 1) & (places - 1)) {
       const std::uint32_t number = group_at_[at];
       if (number == kEnd) {

@@ -1,11 +1,16 @@
 #include "freshet/serving_table.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
 
 #include "freshet/dispatch.h"
+#include "freshet/instruction_set.h"
 
 namespace freshet {
 namespace {
@@ -24,9 +29,12 @@ std::uint32_t checked_dim(std::uint32_t dim) {
 /// Rows of whole words, so that they can be shared word by word.
 std::size_t padded(std::size_t bytes) { return (bytes + 3) / 4 * 4; }
 
+/// What a batch of readers needs. `Convert` decodes one row; it is a type and not a function pointer where that is worth
+/// it, because a call's own stack traffic, between copies that wait for memory, was seen to cost half as much again.
+template <typename Convert>
 struct Decode {
   const RowArena& rows;
-  DecodeFn decode;
+  Convert convert;
   std::size_t row_bytes;
   std::uint32_t dim;
   float* out;
@@ -35,22 +43,47 @@ struct Decode {
 #if FRESHET_CHECKED_WORDS
     std::byte copied[sizeof(float) * (ServingTable::kMaxDim + 1)];
     load_shared(copied, rows.at(row), row_bytes);
-    decode(copied, dim, out + position * dim);
+    convert(copied, dim, out + position * dim);
 #else
-    decode(rows.at(row), dim, out + position * dim);
+    convert(rows.at(row), dim, out + position * dim);
 #endif
   }
 };
 
-FRESHET_CLONES void decode_batch(const Index& index, Keys fids, const Decode& copy) {
+template <typename Convert>
+[[gnu::always_inline]] inline void decode_rows(const Index& index, Keys fids, const Decode<Convert>& copy) {
+  const std::byte* const first_row = copy.rows.at(0);
+  const std::size_t stride = copy.rows.stride();
   const auto ask = [&](std::uint32_t row) {
-    const std::byte* const first = copy.rows.at(row);
-    for (std::size_t byte = 0; byte < copy.row_bytes; byte += 64) __builtin_prefetch(first + byte);
+    for (std::size_t byte = 0; byte < copy.row_bytes; byte += 64)
+      __builtin_prefetch(first_row + row * stride + byte);
   };
   index.read_batch(fids, ask, copy, [&](std::size_t position) {
     std::fill_n(copy.out + position * copy.dim, copy.dim, 0.0F);
   });
 }
+
+FRESHET_CLONES void decode_any(const Index& index, Keys fids, const Decode<DecodeFn>& copy) {
+  decode_rows(index, fids, copy);
+}
+
+#if defined(__x86_64__) && !FRESHET_CHECKED_WORDS
+/// Rows of 16 or a multiple of 16 halves on a processor with AVX-512.
+struct Halves {
+  [[gnu::target("arch=x86-64-v4")]] void operator()(const std::byte* row, std::uint32_t dim,
+                                                    float* out) const noexcept {
+    for (std::uint32_t i = 0; i < dim; i += 16) {
+      const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + 2 * i));
+      _mm512_storeu_ps(out + i, _mm512_cvtph_ps(halves));
+    }
+  }
+};
+
+[[gnu::target("arch=x86-64-v4")]] void decode_halves(const Index& index, Keys fids,
+                                                     const Decode<Halves>& copy) {
+  decode_rows(index, fids, copy);
+}
+#endif
 
 }  // namespace
 
@@ -80,7 +113,12 @@ void ServingTable::lookup(Keys fids, std::span<float> out) const {
                                 std::to_string(dim_) + " floats, received " + std::to_string(out.size()) +
                                 " floats in all");
   }
-  decode_batch(index_, fids, {rows_, decode_, row_bytes_, dim_, out.data()});
+#if defined(__x86_64__) && !FRESHET_CHECKED_WORDS
+  if (precision_ == Precision::kFloat16 && dim_ % 16 == 0 && widest_set() == InstructionSet::kAvx512) {
+    return decode_halves(index_, fids, {rows_, Halves{}, row_bytes_, dim_, out.data()});
+  }
+#endif
+  decode_any(index_, fids, {rows_, decode_, row_bytes_, dim_, out.data()});
 }
 
 void ServingTable::contains(Keys fids, std::span<bool> out) const {

@@ -28,6 +28,7 @@ Table::Table(const TableOptions& options)
       rows_((options.dim + optimizer_.num_state_floats()) * sizeof(float), kNumShards, Index::kMaxRows,
             &warmer_),
       slot_memory_(std::size_t{Index::kMaxRows} * sizeof(std::uint16_t), nullptr) {
+  slot_memory_.grow_to(slot_memory_.capacity());
   for (unsigned shard = 0; shard < kNumShards; ++shard) {
     shards_.emplace_back(options.seed, options.max_candidates / kNumShards, options.index_salt + shard);
     shards_.back().budget_hand = std::uint64_t{shard} << (64 - HashParts::kShardBits);
@@ -79,9 +80,19 @@ void Table::check_rate(float learning_rate) {
   }
 }
 
-Table::TouchNotes::TouchNotes(Table& table, std::size_t max_notes) : table_(table), max_notes_(max_notes) {
+namespace {
+
+std::vector<std::uint64_t>& scratch_notes() {
+  thread_local std::vector<std::uint64_t> fids;
+  return fids;
+}
+
+}  // namespace
+
+Table::TouchNotes::TouchNotes(Table& table, std::size_t max_notes, Log log)
+    : table_(table), max_notes_(max_notes), fids_(scratch_notes()) {
   fids_.reserve(max_notes);
-  table.compact_log();
+  if (log == Log::kMayShrink) table.compact_log();
   const std::lock_guard lock(table.log_mutex_);
   table.log_.reserve(table.num_promised_ + max_notes);
   table.num_promised_ += max_notes;
@@ -92,6 +103,7 @@ Table::TouchNotes::~TouchNotes() {
   for (const std::uint64_t fid : fids_) table_.log_.push(fid);
   table_.num_touched_rows_ += static_cast<std::ptrdiff_t>(fids_.size());
   table_.num_promised_ -= max_notes_;
+  fids_.clear();
 }
 
 std::uint64_t Table::term(std::uint64_t fid, const float* vector) const noexcept {
@@ -130,10 +142,6 @@ Table::Place Table::create(unsigned number, std::uint64_t hash, std::uint16_t sl
   const std::uint32_t row = rows_.allocate(number);
   Place place;
   try {
-    {
-      const std::lock_guard lock(slot_mutex_);
-      slot_memory_.grow_to((std::size_t{row} + 1) * sizeof(std::uint16_t));
-    }
     float initial[Optimizer::kMaxDim];
     initialise_vector(options_.initializer, options_.seed, fid, initial, options_.dim);
     store_shared(floats(row), initial, options_.dim * sizeof(float));
@@ -211,9 +219,10 @@ void Table::assign(std::span<const std::uint64_t> fids, std::span<const std::uin
       if (begins_anew) optimizer_.initialise(floats(row) + options_.dim);
       mark(place, RowMark::kTouched | RowMark::kDirty, group.hash, notes);
     };
-    visit_groups(plan, number, write, [&](const BatchPlan::Group& group) {
-      write(group, create(number, group.hash, slots[group.last], RowMark::kTouched, notes));
-    });
+    visit_groups(plan, number, AskMatrix{plan, vectors.data(), options_.dim}, write,
+                 [&](const BatchPlan::Group& group) {
+                   write(group, create(number, group.hash, slots[group.last], RowMark::kTouched, notes));
+                 });
   }
 }
 
@@ -239,7 +248,8 @@ std::size_t Table::erase(std::span<const std::uint64_t> fids) {
 std::size_t Table::size() const noexcept { return num_rows_.load(std::memory_order_relaxed); }
 
 std::size_t Table::memory_bytes() const {
-  std::size_t bytes = sizeof *this + index_.memory_bytes() + rows_.memory_bytes() + slot_memory_.size();
+  std::size_t bytes = sizeof *this + index_.memory_bytes() + rows_.memory_bytes() +
+                      rows_.num_reserved() * sizeof(std::uint16_t);
   for (const Shard& shard : shards_) {
     const ShardLock lock(shard.mutex);
     bytes += sizeof shard + shard.ledger.memory_bytes() + shard.pending_deletes.memory_bytes() +

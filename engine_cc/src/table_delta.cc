@@ -133,7 +133,7 @@ void Table::take_rows(const BatchPlan& plan, std::size_t& num_rows, Delta& delta
       std::memcpy(delta.vectors.data() + num_rows * dim, floats(place.row()), dim * sizeof(float));
       ++num_rows;
     };
-    visit_groups(plan, number, take, [](const BatchPlan::Group&) {});
+    visit_groups(plan, number, AskNothing{}, take, [](const BatchPlan::Group&) {});
     ++shard.epoch;
   }
 }
@@ -143,7 +143,8 @@ void Table::take_rows(const BatchPlan& plan, std::size_t& num_rows, Delta& delta
 void Table::unmark_in_flight(std::uint32_t marks_added) {
   BatchPlan& plan = scratch_plan();
   plan.build(in_flight_, index_.salt());
-  TouchNotes notes(*this, plan.groups().size());
+  // Compacting the log needs the lock that is held here.
+  TouchNotes notes(*this, marks_added != 0 ? plan.groups().size() : 0, TouchNotes::Log::kAsItIs);
   for (unsigned number = 0; number < kNumShards; ++number) {
     Shard& shard = shards_[number];
     const ShardLock lock(shard.mutex);
@@ -152,7 +153,7 @@ void Table::unmark_in_flight(std::uint32_t marks_added) {
       place.bucket->set_marks(place.cell, (marks & ~RowMark::kInFlight) | marks_added | RowMark::kDirty);
       if ((marks & RowMark::kTouched) == 0 && marks_added != 0) notes.add(index_.key(group.hash));
     };
-    visit_groups(plan, number, unmark, [&](const BatchPlan::Group& group) {
+    visit_groups(plan, number, AskNothing{}, unmark, [&](const BatchPlan::Group& group) {
       if (marks_added != 0) shard.pending_deletes.insert(index_.key(group.hash));
     });
   }

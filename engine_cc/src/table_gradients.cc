@@ -4,54 +4,156 @@
 #include <cstring>
 #include <vector>
 
+#include "freshet/dispatch.h"
 #include "freshet/table.h"
 #include "table_visit.h"
 
 namespace freshet {
 namespace {
 
-bool is_finite(const float* values, std::size_t num) noexcept {
-  std::uint32_t worst = 0;
-  for (std::size_t i = 0; i < num; ++i)
-    worst = std::max(worst, std::bit_cast<std::uint32_t>(values[i]) & 0x7F800000U);
-  return worst != 0x7F800000U;
+/// Adds a gradient to a sum, which begins with it when `is_first`, unless the gradient is not finite.
+FRESHET_CLONES bool add_if_finite(const float* grad, std::size_t dim, float* sum, bool is_first) noexcept {
+  std::int32_t most = 0;
+  for (std::size_t i = 0; i < dim; ++i)
+    most = std::max(most, std::bit_cast<std::int32_t>(grad[i]) & 0x7FFFFFFF);
+  if (most >= 0x7F800000) return false;
+  if (is_first) {
+    for (std::size_t i = 0; i < dim; ++i) sum[i] = grad[i];
+  } else {
+    for (std::size_t i = 0; i < dim; ++i) sum[i] += grad[i];
+  }
+  return true;
 }
 
 }  // namespace
 
 /// False, with the row as it was, when the gradient is not finite or the row would overflow.
-bool Table::update(Shard& shard, std::uint64_t fid, std::uint32_t row, const float* gradient,
-                   float learning_rate) noexcept {
-  float* const at = floats(row);
-  const std::uint64_t before = term(fid, at);
+bool Table::step(std::uint32_t row, const float* gradient, float learning_rate) const noexcept {
 #if FRESHET_CHECKED_WORDS
   float changed[4 * Optimizer::kMaxDim + 4];
-  std::memcpy(changed, at, rows_.row_bytes());
+  std::memcpy(changed, floats(row), rows_.row_bytes());
   if (!optimizer_.update(changed, gradient, learning_rate)) return false;
-  store_shared(at, changed, rows_.row_bytes());
-#else
-  if (!optimizer_.update(at, gradient, learning_rate)) return false;
-#endif
-  shard.digest += term(fid, at) - before;
+  store_shared(floats(row), changed, rows_.row_bytes());
   return true;
+#else
+  return optimizer_.update(floats(row), gradient, learning_rate);
+#endif
 }
 
-/// The sum of a group's finite gradients in input order; answers how many were left out.
-std::uint32_t Table::sum_gradients(const BatchPlan& plan, const BatchPlan::Group& group,
-                                   std::span<const float> grads, float* sum) const noexcept {
-  const std::size_t dim = options_.dim;
-  std::fill_n(sum, dim, 0.0F);
-  std::uint32_t num_rejected = 0;
-  for (std::uint32_t at = group.first; at != BatchPlan::kEnd; at = plan.next(at)) {
-    const float* const grad = grads.data() + std::size_t{at} * dim;
-    if (!is_finite(grad, dim)) {
-      ++num_rejected;
-      continue;
-    }
-    for (std::size_t i = 0; i < dim; ++i) sum[i] += grad[i];
+/// Steps of a few rows of a shard whose lock is held. The digest of all rows before, all steps, the digest of all rows
+/// after, in three loops: to read back a row that was written a moment ago would wait until the store has left the
+/// processor, behind others that wait for memory.
+class Table::Updater {
+ public:
+  static constexpr std::size_t kMost = GroupBurst::kSize;
+
+  explicit Updater(Table& table) : table_(table) {}
+
+  void add(std::uint64_t fid, std::uint32_t row, const float* gradient) noexcept {
+    steps_[num_++] = {fid, gradient, row, false};
   }
-  return num_rejected;
-}
+  std::size_t size() const noexcept { return num_; }
+  bool was_stepped(std::size_t number) const noexcept { return steps_[number].was_stepped; }
+  void clear() noexcept { num_ = 0; }
+
+  void run(Shard& shard, float learning_rate) noexcept {
+    std::uint64_t change = 0;
+    for (std::size_t i = 0; i < num_; ++i) change -= table_.term(steps_[i].fid, table_.floats(steps_[i].row));
+    for (std::size_t i = 0; i < num_; ++i) {
+      steps_[i].was_stepped = table_.step(steps_[i].row, steps_[i].gradient, learning_rate);
+    }
+    for (std::size_t i = 0; i < num_; ++i) change += table_.term(steps_[i].fid, table_.floats(steps_[i].row));
+    shard.digest += change;
+  }
+
+ private:
+  struct Step {
+    std::uint64_t fid;
+    const float* gradient;
+    std::uint32_t row;
+    bool was_stepped;
+  };
+
+  Table& table_;
+  Step steps_[kMost];
+  std::size_t num_ = 0;
+};
+
+/// What `apply_gradients` does with a burst of groups.
+class Table::UpdateBurst {
+ public:
+  UpdateBurst(Table& table, const BatchPlan& plan, std::span<const float> grads, float learning_rate)
+      : table_(table),
+        plan_(plan),
+        grads_(grads),
+        learning_rate_(learning_rate),
+        notes_(table, plan.groups().size()),
+        updater_(table),
+        sums_(GroupBurst::kSize * table.dim()) {}
+
+  void begin(Shard& shard) noexcept { shard_ = &shard; }
+  void absent(const BatchPlan::Group& group) noexcept { result_.num_absent += group.size; }
+  const ApplyResult& result() const noexcept { return result_; }
+
+  void visit(const GroupBurst& burst) {
+    std::uint32_t numbers[GroupBurst::kSize];
+    updater_.clear();
+    for (std::uint32_t i = 0; i < burst.groups.size(); ++i) {
+      if (!burst.places[i]) continue;
+      const BatchPlan::Group& group = burst.groups[i];
+      rejected_[i] = 0;
+      const float* const gradient = group.size == 1 ? at(group.first) : sum(group, i);
+      if (rejected_[i] == group.size) {
+        result_.num_rejected += group.size;
+        continue;
+      }
+      table_.keep_pre_image(*shard_, group.hash, burst.places[i]);
+      numbers[updater_.size()] = i;
+      updater_.add(table_.index_.key(group.hash), burst.places[i].row(), gradient);
+    }
+    updater_.run(*shard_, learning_rate_);
+    for (std::size_t number = 0; number < updater_.size(); ++number) {
+      const std::uint32_t i = numbers[number];
+      const BatchPlan::Group& group = burst.groups[i];
+      const bool was_stepped = updater_.was_stepped(number);
+      // Even a row that was left as it was is marked: a running checkpoint has its copy.
+      table_.mark(burst.places[i], was_stepped ? RowMark::kTouched | RowMark::kDirty : 0, group.hash, notes_);
+      const std::uint32_t num_rejected = was_stepped ? rejected_[i] : group.size;
+      result_.num_rejected += num_rejected;
+      result_.num_applied += group.size - num_rejected;
+    }
+  }
+
+ private:
+  const float* at(std::uint32_t position) const noexcept {
+    return grads_.data() + std::size_t{position} * table_.dim();
+  }
+
+  /// The sum of a group's finite gradients in input order.
+  const float* sum(const BatchPlan::Group& group, std::uint32_t i) noexcept {
+    float* const total = sums_.data() + i * table_.dim();
+    bool is_first = true;
+    for (std::uint32_t position = group.first; position != BatchPlan::kEnd; position = plan_.next(position)) {
+      if (add_if_finite(at(position), table_.dim(), total, is_first)) {
+        is_first = false;
+      } else {
+        ++rejected_[i];
+      }
+    }
+    return total;
+  }
+
+  Table& table_;
+  const BatchPlan& plan_;
+  const std::span<const float> grads_;
+  const float learning_rate_;
+  TouchNotes notes_;
+  Updater updater_;
+  std::vector<float> sums_;
+  std::uint32_t rejected_[GroupBurst::kSize] = {};
+  Shard* shard_ = nullptr;
+  ApplyResult result_;
+};
 
 ApplyResult Table::apply_gradients(std::span<const std::uint64_t> fids, std::span<const float> grads,
                                    float learning_rate) {
@@ -60,42 +162,14 @@ ApplyResult Table::apply_gradients(std::span<const std::uint64_t> fids, std::spa
   check_rate(learning_rate);
   BatchPlan& plan = scratch_plan();
   plan.build(fids, index_.salt());
-  return apply_found(plan, grads, learning_rate);
-}
-
-ApplyResult Table::apply_found(const BatchPlan& plan, std::span<const float> grads, float learning_rate) {
-  const std::size_t dim = options_.dim;
-  std::vector<float> sum(dim);
-  TouchNotes notes(*this, plan.groups().size());
-  ApplyResult result;
+  UpdateBurst update(*this, plan, grads, learning_rate);
   for (unsigned number = 0; number < kNumShards; ++number) {
-    Shard& shard = shards_[number];
-    const ShardLock lock(shard.mutex);
-    visit_groups(
-        plan, number,
-        [&](const BatchPlan::Group& group, const Place& place) {
-          const float* gradient = grads.data() + std::size_t{group.first} * dim;
-          std::uint32_t num_rejected = 0;
-          if (group.size > 1) {
-            num_rejected = sum_gradients(plan, group, grads, sum.data());
-            gradient = sum.data();
-          }
-          if (num_rejected < group.size) {
-            keep_pre_image(shard, group.hash, place);
-            if (update(shard, index_.key(group.hash), place.row(), gradient, learning_rate)) {
-              mark(place, RowMark::kTouched | RowMark::kDirty, group.hash, notes);
-            } else {
-              // Kept for a checkpoint without need; the mark must say so or it would be kept twice.
-              mark(place, 0, group.hash, notes);
-              num_rejected = group.size;
-            }
-          }
-          result.num_rejected += num_rejected;
-          result.num_applied += group.size - num_rejected;
-        },
-        [&](const BatchPlan::Group& group) { result.num_absent += group.size; });
+    const ShardLock lock(shards_[number].mutex);
+    update.begin(shards_[number]);
+    visit_groups(plan, number, AskMatrix{plan, grads.data(), options_.dim}, update,
+                 [&](const BatchPlan::Group& group) { update.absent(group); });
   }
-  return result;
+  return update.result();
 }
 
 ApplyResult Table::apply(const SightedBatch& batch, std::span<const float> grads, float learning_rate) {
@@ -103,6 +177,7 @@ ApplyResult Table::apply(const SightedBatch& batch, std::span<const float> grads
   check_rate(learning_rate);
   const std::size_t dim = options_.dim;
   ApplyResult result;
+  Updater updater(*this);
   std::vector<std::uint64_t> again;  // FIDs of shards whose rows or marks are no longer as they were
   std::vector<float> again_grads;
   for (unsigned number = 0; number < kNumShards; ++number) {
@@ -116,18 +191,27 @@ ApplyResult Table::apply(const SightedBatch& batch, std::span<const float> grads
                          grads.begin() + static_cast<std::ptrdiff_t>(end * dim));
       continue;
     }
+    const auto run = [&] {
+      updater.run(shard, learning_rate);
+      for (std::size_t i = 0; i < updater.size(); ++i) {
+        ++(updater.was_stepped(i) ? result.num_applied : result.num_rejected);
+      }
+      updater.clear();
+    };
+    const auto ask = [&](std::uint32_t i) {
+      if (i < end && batch.rows[i] != Index::kAbsent) rows_.prefetch(batch.rows[i]);
+    };
+    for (std::uint32_t i = batch.begin[number]; i < batch.begin[number] + Updater::kMost; ++i) ask(i);
     for (std::uint32_t i = batch.begin[number]; i < end; ++i) {
-      constexpr std::uint32_t kAhead = 32;
-      if (i + kAhead < end && batch.rows[i + kAhead] != Index::kAbsent)
-        rows_.prefetch(batch.rows[i + kAhead]);
+      ask(i + Updater::kMost);
       if (batch.rows[i] == Index::kAbsent) {
         ++result.num_absent;
-      } else if (update(shard, batch.fids[i], batch.rows[i], grads.data() + i * dim, learning_rate)) {
-        ++result.num_applied;
-      } else {
-        ++result.num_rejected;
+        continue;
       }
+      updater.add(batch.fids[i], batch.rows[i], grads.data() + i * dim);
+      if (updater.size() == Updater::kMost) run();
     }
+    run();
   }
   if (!again.empty()) {
     const ApplyResult rest = apply_gradients(again, again_grads, learning_rate);

@@ -12,17 +12,21 @@ namespace {
 /// The batch of a given dim, so that copying a row is a few instructions.
 template <std::size_t kDim>
 struct RowCopy {
-  const RowArena& rows;
+  RowCopy(const RowArena& rows, std::size_t any_dim, float* target)
+      : first_row(rows.at(0)), stride(rows.stride()), dim(any_dim), out(target) {}
+
+  const std::byte* first_row;
+  std::size_t stride;
   std::size_t dim;
   float* out;
 
   std::size_t width() const noexcept { return kDim == 0 ? dim : kDim; }
   void ask(std::uint32_t row) const noexcept {
-    const std::byte* const first = rows.at(row);
+    const std::byte* const first = first_row + row * stride;
     for (std::size_t byte = 0; byte < width() * sizeof(float); byte += 64) __builtin_prefetch(first + byte);
   }
   void operator()(std::size_t position, std::uint32_t row) const noexcept {
-    load_shared(out + position * width(), rows.at(row), width() * sizeof(float));
+    load_shared(out + position * width(), first_row + row * stride, width() * sizeof(float));
   }
 };
 

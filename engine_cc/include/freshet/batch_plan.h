@@ -14,7 +14,7 @@ namespace freshet {
 /// and finds each row once. Within a group positions keep their order: what is summed over them depends on nothing but
 /// the batch.
 ///
-/// A batch is first spread over parts of about a thousand keys by the top bits of the hash, so that finding duplicates
+/// A batch is first spread over parts of some five hundred keys by the top bits of the hash, so that finding duplicates
 /// stays within the first cache. O(n); memory about 44 bytes a position, kept for the next batch. Not thread safe.
 class BatchPlan {
  public:

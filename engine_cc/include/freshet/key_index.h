@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -75,7 +76,10 @@ class KeyIndex {
   bool read(std::uint64_t hash, Copy copy) const;
 
   // For the writer of the hash's shard.
-  void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(home_of(hash, segment_of(hash)), 1); }
+  void prefetch(std::uint64_t hash) const noexcept { prefetch_to_write(home_of(hash, segment_of(hash))); }
+  void prefetch_other(std::uint64_t hash) const noexcept {
+    prefetch_to_write(other_of(hash, segment_of(hash)));
+  }
   Place find(std::uint64_t hash) const noexcept;
   /// In two steps, so that a batch waits for no bucket: `find_home` looks in the home bucket and otherwise prefetches the
   /// other one for `find_away` when the key may lie there.
@@ -120,6 +124,7 @@ class KeyIndex {
   static constexpr std::size_t kGroup = 1024;
   static constexpr std::uint32_t kAhead = 96;   // buckets asked for before the one that is looked through
   static constexpr std::uint32_t kBurst = 128;  // rows asked for at a time
+  static constexpr std::uint32_t kTogether = 8;
 
   using Version = std::atomic<std::uint32_t>;
   struct SegmentInfo {

@@ -90,22 +90,45 @@ inline void KeyIndex<Bucket>::copy_rows(Group& group, auto& ask, auto& copy, aut
     const std::size_t position = group.start + i;
     if (!read(group.hashes[i], [&](std::uint32_t row) { copy(position, row); })) absent(position);
   };
-  for (std::uint32_t i = 0; i < group.num; ++i) {
-    if (i % kBurst == 0) {
-      for (std::uint32_t next = i; next < std::min(group.num, i + kBurst); ++next) ask(group.rows[next]);
-    }
-    if (group.rows[i] == kAbsent) [[unlikely]] {
-      absent(group.start + i);
+  // A burst is copied while the next one is on its way: a copy that has to wait for its row also holds up the reads
+  // behind it whose addresses look like that of its target (the low 12 bits decide).
+  const auto ask_burst = [&](std::uint32_t start) {
+    for (std::uint32_t i = start; i < std::min(group.num, start + kBurst); ++i) ask(group.rows[i]);
+  };
+  const auto copy_or_not = [&](std::size_t position, std::uint32_t row) {
+    if (row == kAbsent) {
+      absent(position);
     } else {
-      copy(group.start + i, group.rows[i]);
+      copy(position, row);
     }
+  };
+  ask_burst(0);
+  for (std::uint32_t start = 0; start < group.num; start += kBurst) {
+    ask_burst(start + kBurst);
+    const std::uint32_t end = std::min(group.num, start + kBurst);
+    std::uint32_t i = start;
+    for (; i + kTogether <= end; i += kTogether) {
+      std::uint32_t rows[kTogether];  // read before the copies, for the same reason
+      std::memcpy(rows, group.rows + i, sizeof rows);
+      bool all_present = true;
+      for (const std::uint32_t row : rows) all_present &= row != kAbsent;
+      if (!all_present) [[unlikely]] {
+        for (std::uint32_t at = 0; at < kTogether; ++at) copy_or_not(group.start + i + at, rows[at]);
+        continue;
+      }
+#pragma GCC unroll 8
+      for (std::uint32_t at = 0; at < kTogether; ++at) copy(group.start + i + at, rows[at]);
+    }
+    for (; i < end; ++i) copy_or_not(group.start + i, group.rows[i]);
     if constexpr (Bucket::kVersionBySegment) {
       fence_acquire();
-      const Version& version = segment_versions()[group.segments[i]];
-      const bool moved = !settled(group.seen[i], version.load(std::memory_order_acquire)) ||
-                         (group.rows[i] == kAbsent && segment_of(group.hashes[i]) != group.segments[i]);
-      if (moved) [[unlikely]]
-        read_again(i);
+      for (i = start; i < end; ++i) {
+        const Version& version = segment_versions()[group.segments[i]];
+        const bool moved = !settled(group.seen[i], version.load(std::memory_order_acquire)) ||
+                           (group.rows[i] == kAbsent && segment_of(group.hashes[i]) != group.segments[i]);
+        if (moved) [[unlikely]]
+          read_again(i);
+      }
     }
   }
   if constexpr (!Bucket::kVersionBySegment) {
@@ -152,7 +175,7 @@ auto KeyIndex<Bucket>::find_home(std::uint64_t hash, bool& may_be_away) const no
   may_be_away = false;
   if (found != 0) return {home, static_cast<std::uint32_t>(__builtin_ctz(found)), segment};
   may_be_away = home->num_away() != 0;
-  if (may_be_away) __builtin_prefetch(other_of(hash, segment), 1);
+  if (may_be_away) prefetch_to_write(other_of(hash, segment));
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "freshet/reserved_memory.h"
+#include "freshet/shared_words.h"
 
 namespace freshet {
 
@@ -31,7 +32,7 @@ class RowArena {
 
   void prefetch(std::uint32_t row) const noexcept {
     const std::byte* const first = at(row);
-    for (std::size_t byte = 0; byte < row_bytes_; byte += 64) __builtin_prefetch(first + byte, 1);
+    for (std::size_t byte = 0; byte < row_bytes_; byte += 64) prefetch_to_write(first + byte);
   }
 
   std::size_t row_bytes() const noexcept { return row_bytes_; }

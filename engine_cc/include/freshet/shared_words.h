@@ -85,6 +85,17 @@ inline void fence_release() noexcept {
 #endif
 }
 
+/// Asks for a line that is about to be written. Without -mprfchw, which the baseline lacks, the compiler's own prefetch
+/// would only ask to read, and rows written that way were measured at little more than half the rate; every x86-64
+/// processor takes the instruction, if only as none.
+inline void prefetch_to_write(const void* line) noexcept {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
 /// For a loop that waits for another thread's few microseconds of work.
 inline void pause_briefly() noexcept {
 #if defined(__x86_64__) && !FRESHET_CHECKED_WORDS

@@ -21,6 +21,7 @@
 namespace freshet {
 
 class Checkpoint;
+struct GroupBurst;
 
 /// The embedding rows of one dim and optimizer, keyed by FID; two FIDs never share a row. A row is its vector, the
 /// optimizer's state, its slot, when it was last seen and how often.
@@ -207,7 +208,9 @@ class Table {
   /// when this ends, however it ends.
   class TouchNotes {
    public:
-    TouchNotes(Table& table, std::size_t max_notes);
+    enum class Log : std::uint8_t { kMayShrink, kAsItIs };
+
+    TouchNotes(Table& table, std::size_t max_notes, Log log = Log::kMayShrink);
     ~TouchNotes();
     TouchNotes(const TouchNotes&) = delete;
     TouchNotes& operator=(const TouchNotes&) = delete;
@@ -216,7 +219,7 @@ class Table {
    private:
     Table& table_;
     const std::size_t max_notes_;
-    std::vector<std::uint64_t> fids_;
+    std::vector<std::uint64_t>& fids_;  // the thread's own, kept for its next call
   };
 
   /// The sightings among a group's positions: how many, the first one, and when the last was.
@@ -245,9 +248,12 @@ class Table {
   }
 
   /// Calls `found(group, Place)` for each group of the shard, whose lock is held, then `absent(group)` for those of the
-  /// same few that have no row; only `absent` may insert or erase. Groups are numbered as in `plan.groups()`.
-  template <typename Found, typename Missing>
-  void visit_groups(const BatchPlan& plan, unsigned shard, Found found, Missing absent) const;
+  /// same few that have no row; only `absent` may insert or erase. `ask(group)` comes early, to prefetch. Groups are numbered as in `plan.groups()`.
+  template <typename Ask, typename Found, typename Missing>
+  void visit_groups(const BatchPlan& plan, unsigned shard, Ask ask, Found&& found, Missing absent) const;
+
+  template <typename Ask>
+  void find_burst(GroupBurst& burst, std::span<const BatchPlan::Group> groups, Ask& ask) const;
 
   Place create(unsigned number, std::uint64_t hash, std::uint16_t slot, std::uint32_t marks,
                TouchNotes& notes);
@@ -260,11 +266,9 @@ class Table {
   /// To be called before a row changes: the running checkpoint gets what it was.
   void keep_pre_image(Shard& shard, std::uint64_t hash, const Place& place);
   void mark(const Place& place, std::uint32_t marks, std::uint64_t hash, TouchNotes& notes) noexcept;
-  ApplyResult apply_found(const BatchPlan& plan, std::span<const float> grads, float learning_rate);
-  std::uint32_t sum_gradients(const BatchPlan& plan, const BatchPlan::Group& group,
-                              std::span<const float> grads, float* sum) const noexcept;
-  bool update(Shard& shard, std::uint64_t fid, std::uint32_t row, const float* gradient,
-              float learning_rate) noexcept;
+  class UpdateBurst;
+  class Updater;
+  bool step(std::uint32_t row, const float* gradient, float learning_rate) const noexcept;
   void write_row(Shard& shard, std::uint64_t fid, std::uint32_t row, const float* vector,
                  const float* state) noexcept;
   std::uint64_t term(std::uint64_t fid, const float* vector) const noexcept;
@@ -292,7 +296,6 @@ class Table {
   Index index_;
   RowArena rows_;
   mutable ReservedMemory slot_memory_;
-  std::mutex slot_mutex_;
   mutable std::deque<Shard> shards_;  // a deque, because a shard cannot be moved
   std::atomic<std::uint64_t> num_rows_ = 0;
   std::atomic<std::uint64_t> num_sighted_ = 0;
@@ -301,7 +304,7 @@ class Table {
   mutable std::mutex log_mutex_;    // taken after a shard's
   TouchedLog log_;
   std::ptrdiff_t num_touched_rows_ = 0;  // below zero while a row has gone whose note is yet to come
-  std::size_t num_promised_ = 0;  // notes that running calls may yet add to the log
+  std::size_t num_promised_ = 0;         // notes that running calls may yet add to the log
   std::vector<std::uint64_t> in_flight_;
 
   mutable std::mutex expire_mutex_;  // taken before a shard's
