@@ -12,8 +12,10 @@ namespace freshet {
 /// the table. Rows that are about to change before they were read leave a copy of what they were (copy on write).
 ///
 /// A full checkpoint has every row; an incremental one has the rows that changed since the last checkpoint of the same
-/// table began (the first is therefore full, and so is the one after an import or an abandoned checkpoint), and the FIDs
-/// erased since. A table has at most one at a time.
+/// table began, imported ones among them (the first is therefore full, and so is the one after an abandoned checkpoint),
+/// and the FIDs erased since, which a loader takes out before it puts the rows in. A table has at most one at a time.
+/// Only `touched` may be younger than the start: it is cleared for rows whose delta was acknowledged meanwhile, and an
+/// incremental one does not have a row of which nothing else changed.
 ///
 /// The start holds all shards, for some microseconds a shard and the time to copy candidates and pending deletes; a
 /// piece holds one shard for one segment of at most 4,096 rows. Memory beside the table: the copies of rows that
