@@ -4,8 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,31 +12,21 @@
 #include <vector>
 
 #include "freshet/checkpoint.h"
-#include "freshet/hash_parts.h"
 #include "freshet/serving_table.h"
 #include "freshet/table.h"
+#include "fuzz_checks.h"
+#include "fuzz_input.h"
 #include "fuzz_model.h"
 
 namespace freshet::testing {
 
-#define AGREE(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
-      std::fprintf(stderr, "%s:%d: %s is false\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                 \
-    }                                                                               \
-  } while (false)
-
-class FuzzSession {
+class FuzzSession : FuzzInput {
  public:
   explicit FuzzSession(std::span<const std::uint8_t> bytes)
-      : bytes_(bytes),
-        options_(read_options()),
+      : FuzzInput(bytes),
         table_(options_),
         model_(options_),
-        serving_(options_.dim, options_.digest_precision, 5) {
-    make_fids();
-  }
+        serving_(options_.dim, options_.digest_precision, 5) {}
 
   void run() {
     while (!bytes_.empty()) {
@@ -46,77 +34,13 @@ class FuzzSession {
       AGREE(table_.size() == model_.rows.size());
       AGREE(table_.num_touched() == model_.num_touched());
     }
-    check_table(table_, model_);
+    check_same(table_, model_, now_s_);
     check_counters();
     if (checkpoint_) finish_checkpoint();
     level_serving();
   }
 
  private:
-  using Fids = std::vector<std::uint64_t>;
-  using Floats = std::vector<float>;
-  static constexpr std::uint64_t kSalt = 42;
-  static constexpr std::size_t kNumCrowded = 24;
-
-  std::uint8_t byte() {
-    if (bytes_.empty()) return 0;
-    const std::uint8_t first = bytes_[0];
-    bytes_ = bytes_.subspan(1);
-    return first;
-  }
-
-  TableOptions read_options() {
-    constexpr std::uint32_t dims[] = {1, 3, 16, 33};
-    constexpr OptimizerKind kinds[] = {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdagrad,
-                                       OptimizerKind::kAdam, OptimizerKind::kFtrl};
-    constexpr Precision precisions[] = {Precision::kFloat32, Precision::kFloat16, Precision::kInt8};
-    const std::uint8_t choice = byte();
-    TableOptions options;
-    options.dim = dims[choice % 4];
-    options.optimizer.kind = kinds[choice / 4 % 5];
-    options.digest_precision = precisions[choice / 20 % 3];
-    options.seed = choice;
-    options.index_salt = kSalt;
-    options.rules.set(1, {.admission = AdmissionKind::kMinCount, .min_count = 3});
-    options.rules.set(2,
-                      {.admission = AdmissionKind::kMinCount, .min_count = 2, .window_s = 10, .ttl_s = 25});
-    options.rules.set(3, {.admission = AdmissionKind::kProbability, .probability = 0.5});
-    options.rules.set(4, {.ttl_s = 15});
-    return options;
-  }
-
-  /// FIDs with structure, both ends of the range, and two crowds that share both their buckets, which eight keys fill: of
-  /// the first crowd every one has a segment of its own after four splits, the second no split of so small a table tells
-  /// apart, so that some of it find no place.
-  void make_fids() {
-    fids_ = {0, UINT64_MAX};
-    for (std::uint64_t fid = 1; fid <= 40; ++fid) fids_.push_back(fid % 2 == 0 ? fid : fid << 52);
-    const std::uint64_t salt = mix64(kSalt + kGolden64);
-    for (std::uint64_t i = 0; i < kNumCrowded; ++i) {
-      const std::uint64_t apart = i < kNumCrowded / 2 ? (i + 1) << 56 : i << 40;
-      const std::uint64_t hash = std::uint64_t{15} << 60 | apart | 0x123456789;
-      fids_.push_back(unmix64(hash) ^ salt);
-    }
-  }
-
-  std::uint16_t slot_of(std::uint64_t fid) const { return static_cast<std::uint16_t>(mix64(fid) % 5); }
-  /// Up to 11 FIDs, without those for which there may be no place.
-  Fids batch() {
-    Fids fids(byte() % 12);
-    for (std::uint64_t& one : fids) one = fids_[byte() % (fids_.size() - kNumCrowded / 2)];
-    return fids;
-  }
-  Floats matrix(std::size_t num_rows) {
-    Floats values(num_rows * options_.dim);
-    for (std::size_t i = 0; i < num_rows; ++i) {
-      const auto base = static_cast<float>(static_cast<std::int8_t>(byte())) / 16.0F;
-      for (std::size_t e = 0; e < options_.dim; ++e) {
-        values[i * options_.dim + e] = base + static_cast<float>(e) / 4.0F;
-      }
-    }
-    return values;
-  }
-
   void step() {
     switch (byte() % 16) {
       case 0:
@@ -489,54 +413,10 @@ class FuzzSession {
     AGREE(loaded.digest() == checkpoint_->digest());
     TableModel expected = *at_begin_;
     expected.restore();  // what is in flight at the time is not known to have arrived
-    check_table(loaded, expected);
+    check_same(loaded, expected, now_s_);
     AGREE(loaded.num_touched() == expected.num_touched());
     checkpoint_.reset();
     at_begin_.reset();
-  }
-
-  // Everything, at the end.
-
-  void check_table(const Table& table, const TableModel& model) const {
-    AGREE(table.size() == model.rows.size() && table.digest() == table.computed_digest());
-    std::size_t num_rows = 0;
-    for (Rows rows = table.export_rows(0, 7); !rows.fids.empty();
-         rows = table.export_rows(rows.next_cursor, 7)) {
-      for (std::size_t i = 0; i < rows.fids.size(); ++i, ++num_rows)
-        check_row(rows, i, model.rows.at(rows.fids[i]));
-    }
-    AGREE(num_rows == model.rows.size());
-    std::set<std::uint64_t> deletes = model.deletes;
-    for (const std::uint64_t one : model.in_flight) {
-      if (!model.rows.contains(one)) deletes.insert(one);
-    }
-    AGREE(table.pending_deletes() == Fids(deletes.begin(), deletes.end()));
-    check_candidates(table, model);
-  }
-
-  void check_row(const Rows& rows, std::size_t i, const ModelRow& row) const {
-    const std::size_t dim = options_.dim;
-    const std::size_t num_state = table_.num_state_floats();
-    AGREE(rows.slots[i] == row.slot && rows.seen_at_s[i] == row.seen_at_s && rows.counts[i] == row.count);
-    AGREE((rows.touched[i] != 0) == (row.touched || row.in_flight));
-    AGREE(std::equal(row.floats.begin(), row.floats.begin() + static_cast<std::ptrdiff_t>(dim),
-                     &rows.vectors[i * dim]));
-    AGREE(std::equal(row.floats.begin() + static_cast<std::ptrdiff_t>(dim), row.floats.end(),
-                     rows.states.begin() + static_cast<std::ptrdiff_t>(i * num_state)));
-  }
-
-  /// Those that have decayed may have been forgotten.
-  void check_candidates(const Table& table, const TableModel& model) const {
-    const Candidates candidates = table.export_candidates();
-    std::size_t num_live = 0;
-    for (std::size_t i = 0; i < candidates.fids.size(); ++i) {
-      const Candidate& known = model.candidates.at(candidates.fids[i]);
-      AGREE(known.count == candidates.counts[i] && known.slot == candidates.slots[i]);
-      AGREE(known.since_s == candidates.since_s[i]);
-      num_live += model.count_at(known, now_s_) != 0 ? 1 : 0;
-    }
-    for (const auto& entry : model.candidates) num_live -= model.count_at(entry.second, now_s_) != 0 ? 1 : 0;
-    AGREE(num_live == 0);
   }
 
   void check_counters() const {
@@ -546,12 +426,9 @@ class FuzzSession {
     AGREE(counters.num_candidates_dropped == 0 && counters.num_over_budget == 0);
   }
 
-  std::span<const std::uint8_t> bytes_;
-  const TableOptions options_;
   Table table_;
   TableModel model_;
   ServingTable serving_;
-  Fids fids_;
   std::vector<Delta> waiting_;  // on their way to the serving table
   std::uint32_t now_s_ = 1000;
   std::uint64_t num_sighted_ = 0;
