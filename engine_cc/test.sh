@@ -58,7 +58,7 @@ if way=$(thread_sanitizer "$tsan"); then
     configure "$tsan" FRESHET_SANITIZE_THREAD
     quietly "$tsan/step.log" cmake --build "$tsan" --parallel 2 --target test_races
     # shellcheck disable=SC2086 # a command and its arguments
-    TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" quietly "$tsan/step.log" $way "$tsan/test_races"
+    quietly "$tsan/step.log" env TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" $way "$tsan/test_races"
 else
     echo "engine_cc/test.sh: no thread sanitizer here: races are not looked for" >&2
     if [ "${CI:-}" = true ]; then
