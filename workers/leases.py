@@ -44,7 +44,13 @@ class LeaseBook(Protocol):
 
 
 class DatabaseLeases:
-    """`LeaseBook` over the services of `webapp.core`. A connection that broke (PostgreSQL was restarted) is opened again."""
+    """`LeaseBook` over the services of `webapp.core`. A connection that broke (PostgreSQL was restarted) is opened again.
+
+    A trainer's checkpoint asks for the token in a thread of its own, which has a connection of its own, and leaves none open.
+    """
+
+    def __init__(self) -> None:
+        self._owner = threading.get_ident()
 
     def acquire(self, name: str, holder: str, ttl_s: float) -> int | None:
         drop_broken_connection()
@@ -60,7 +66,11 @@ class DatabaseLeases:
 
     def token(self, name: str) -> int | None:
         drop_broken_connection()
-        lease = selectors.lease_holder(name=name)
+        try:
+            lease = selectors.lease_holder(name=name)
+        finally:
+            if threading.get_ident() != self._owner:
+                connection.close()
         return lease.token if lease else None
 
 

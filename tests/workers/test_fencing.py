@@ -16,6 +16,9 @@ from webapp.accounts.models import Project
 from webapp.core.models import Lease
 from workers.leases import LEASE_TTL_S, DatabaseLeases, HeldLease
 
+# A checkpoint's thread asks for the lease over a connection of its own, which sees what was committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 PARAMS = topics.params("shop", "m", 1)
 
 

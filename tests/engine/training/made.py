@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.embedding.options import options_of
+from engine.embedding.store import EmbeddingStore
+from engine.embedding.table import EmbeddingTable
 from engine.spec.definition import ModelDefinition
 from engine.spec.example import Cause, Example, Origin
 from engine.streams import topics
@@ -42,6 +45,19 @@ def make_definition(kind: str, *, training: dict[str, Any] | None = None, **arch
             "training": {"batch_size": 64, "linger_s": 0.0, **(training or {})},
         }
     )
+
+
+def with_rules(definition: ModelDefinition, rules: dict[str, dict[str, Any]], **more: Any) -> ModelDefinition:
+    """The definition with more fields for some slots, by name, and for itself."""
+    document = definition.as_json()
+    document["slots"] = [slot | rules.get(slot["name"], {}) for slot in document["slots"]]
+    return ModelDefinition.parse(document | more)
+
+
+def salted(definition: ModelDefinition) -> EmbeddingStore:
+    """Empty tables of which two have the same salt, so that they look for rows to expire in the same order."""
+    tables = {name: EmbeddingTable(options, index_salt=5) for name, options in options_of(definition).items()}
+    return EmbeddingStore(tables)
 
 
 def make_example(
