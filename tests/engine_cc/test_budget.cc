@@ -115,6 +115,33 @@ void test_a_batch_above_the_budget_has_every_row_created_once() {
   CHECK(table.size() <= 516 && table.counters().num_created == 3000);
 }
 
+void test_a_new_row_is_not_taken_for_the_next_of_its_batch() {
+  const TableOptions options = budget_options(3, Evict::kLeastOften);
+  const Fids fids = fids_of_one_shard(options, 5);
+  Table table(options);
+  for (int i = 0; i < 3; ++i) create(table, Fids(20, fids[i]), 10);
+  create(table, {fids[3], fids[4]}, 50);  // seen once each, but now
+  CHECK(table.size() == 3 && num_present(table, {fids[3], fids[4]}) == 2);
+}
+
+void test_a_row_that_goes_while_its_batch_is_sighted_is_absent_from_it() {
+  const TableOptions options = budget_options(1);
+  const Fids fids = fids_of_one_shard(options, 2);
+  Table table(options);
+  const SightedBatch batch = table.sight(fids, slots_for(fids), Times{10});  // room for one of two
+  CHECK(table.size() == 1);
+  const std::size_t stays = is_present(table, batch.fids[0]) ? 0 : 1;
+  const Floats initial = lookup(table, batch.fids);
+  Floats gathered(2, -1.0F);
+  table.gather(batch, gathered);
+  CHECK(gathered == initial && gathered[stays] != 0 && gathered[1 - stays] == 0);
+  Floats grads(2, 0.0F);
+  grads[1 - stays] = 1.0F;
+  const ApplyResult result = table.apply(batch, grads, 0.5F);
+  CHECK(result.num_applied == 1 && result.num_absent == 1);
+  CHECK(lookup(table, batch.fids) == initial);  // the gradient of the one that went moved nothing
+}
+
 /// The share of an old and of a new half that survives when a third of the table goes.
 void test_over_many_rows_age_decides() {
   Table table(budget_options(60'000));
@@ -209,6 +236,8 @@ int main() {
   test_between_equals_the_one_seen_longer_ago_goes();
   test_rows_seen_at_this_moment_go_last();
   test_a_batch_above_the_budget_has_every_row_created_once();
+  test_a_new_row_is_not_taken_for_the_next_of_its_batch();
+  test_a_row_that_goes_while_its_batch_is_sighted_is_absent_from_it();
   test_over_many_rows_age_decides();
   test_over_many_rows_frequency_decides();
   test_the_same_inputs_and_salt_give_the_same_decisions();

@@ -137,6 +137,20 @@ void test_what_was_forgotten_has_lost_its_place_in_the_order() {
   for (const std::uint64_t fid : {3, 2, 1}) CHECK((table.export_delta(1).fids == Fids{fid}));
 }
 
+void test_an_imported_row_travels_if_its_delete_would_have() {
+  Table table(options_of(1));
+  create(table, {1, 2});
+  table.forget_touched();
+  table.erase(Fids{1});
+  Rows rows;
+  rows.fids = {1, 3};
+  rows.slots = {1, 1};
+  rows.vectors = {0.5F, 0.25F};
+  table.import_rows(rows);  // as rows that are published already
+  const Delta delta = table.export_delta(10);
+  CHECK((delta.fids == Fids{1} && delta.vectors == Floats{0.5F} && delta.deleted.empty()));
+}
+
 void test_a_sighting_alone_touches_a_new_row_and_no_other() {
   Table table(options_of(1));
   create(table, {1});
@@ -160,5 +174,6 @@ int main() {
   test_forgetting_leaves_rows_that_can_be_touched_again();
   test_rows_go_in_the_order_of_their_first_touch();
   test_what_was_forgotten_has_lost_its_place_in_the_order();
+  test_an_imported_row_travels_if_its_delete_would_have();
   test_a_sighting_alone_touches_a_new_row_and_no_other();
 }
