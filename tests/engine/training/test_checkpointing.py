@@ -253,7 +253,7 @@ def _make_older(folder: Path) -> None:
     for path in folder.glob("dim*.state.arrow"):
         path.unlink()
     for path in folder.glob("dim*.arrow"):
-        with pa.OSFile(str(path)) as source:
+        with pa.OSFile(str(path), "rb") as source:
             table = pa.ipc.open_file(source).read_all()
         old = table.select(["fid", "slot", "vector", "state", "touched"])
         kinds = [field.with_name("accumulator") if field.name == "state" else field for field in old.schema]

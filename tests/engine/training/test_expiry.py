@@ -43,7 +43,7 @@ def fids(slot: int, *ids: str) -> np.ndarray:
 
 
 def held(state: TrainingState, slot: int, *ids: str) -> list[bool]:
-    return state.store.tables["dim8"].contains(fids(slot, *ids)).tolist()
+    return [bool(one) for one in state.store.tables["dim8"].contains(fids(slot, *ids))]
 
 
 def stream(first: int, num: int, user: int) -> list[Example]:
