@@ -47,3 +47,18 @@ def test_trimmed_examples_are_not_passed_over_in_silence() -> None:
     assert ExampleReader(log, "t", {}).read(1, FakeClock())[0].offset == 5
     with pytest.raises(OffsetOutOfRange):
         ExampleReader(log, "t", {0: 2}).read(1, FakeClock())
+
+
+def test_reader_knows_which_partitions_it_has_read_to_their_end() -> None:
+    log = filled(1, 20)
+    reader = ExampleReader(log, "t", {})
+    assert (reader.num_partitions, reader.at_end) == (1, frozenset())
+    reader.read(20, FakeClock())
+    assert reader.at_end == frozenset(), "a full batch does not tell"
+    reader.read(20, FakeClock())
+    assert reader.at_end == {0}
+    log.append("t", [Record("key", b"", 0)] * 5)
+    reader.read(2, FakeClock())
+    assert reader.at_end == frozenset()
+    reader.read(2, FakeClock(), until={0: 22})
+    assert reader.at_end == {0}, "nothing more before `until`"

@@ -14,6 +14,7 @@ from engine.embedding.hashing import hash_ids
 from engine.spec.definition import ModelDefinition
 from engine.spec.example import Example
 from engine.streams.memory import MemoryLog
+from engine.streams.partitioning import partition_of
 from engine.training.batch import train_batch
 from engine.training.expiry import EXPIRE_EVERY, LAP_TURNS, MIN_ROWS, expire_due
 from engine.training.online import OnlineTrainer
@@ -120,6 +121,24 @@ def test_id_without_a_row_is_zeros_and_learns_nothing() -> None:
     assert (state.store.num_rows, state.store.num_touched) == (0, 0)
     # without a row every pair looks alike but for its dense inputs: no first order terms, no interactions
     assert state.table_metrics()["num_candidates"] > 30
+
+
+def test_partition_that_lags_holds_expiry_back_until_it_has_been_read_to_its_end(tmp_path: Path) -> None:
+    model = definition({"user_id": {"expiry": {"ttl_s": 100}}})
+    log = MemoryLog()
+    log.create_topic("p.examples", 2)
+    here, later, there = 3, 4, 5
+    assert [partition_of(f"user-{user}", 2) for user in (here, later, there)] == [0, 0, 1]
+    append_examples(log, "p", [*stream(0, 64, here), *stream(10_000, 64, later), *stream(0, 128, there)])
+    trainer = OnlineTrainer(model, log, "p", "m", 1, tmp_path, clock=FakeClock(1e6))
+    for _ in range(4):
+        assert trainer.poll(0.0).num_examples == 64
+        assert held(trainer.state, USER, "user-3") == [True], "the other partition may still bring it"
+    assert trainer.poll(0.0).num_examples == 0
+    append_examples(log, "p", stream(10_064, 64, later))
+    assert trainer.poll(0.0).num_examples == 64
+    assert held(trainer.state, USER, "user-3", "user-4", "user-5") == [False, True, False]
+    trainer.close()
 
 
 def drawn_rules() -> Iterator[tuple[str, dict[str, Any]]]:
