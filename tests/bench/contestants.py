@@ -95,9 +95,12 @@ class Freshet:
     is_called_from_threads = True
 
     def __init__(self, num_rows: int) -> None:
+        from engine.embedding.options import TableOptions
         from engine.embedding.table import EmbeddingTable
+        from engine.spec.sparse_optimizer import SparseAdagrad
 
-        self.table = EmbeddingTable(DIM, seed=17, init_scale=0.01, initial_accumulator=INITIAL_ACCUMULATOR)
+        adagrad = SparseAdagrad(initial_accumulator=INITIAL_ACCUMULATOR)
+        self.table = EmbeddingTable(TableOptions(DIM, seed=17, optimizer=adagrad))
         self._outputs = Outputs()
 
     def insert(self, fids: Fids, vectors: Floats) -> None:
