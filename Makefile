@@ -13,7 +13,7 @@ endif
 RUN := $(VENV)/bin/python
 # test runs keep their own servers: an address given for `make run` is not theirs
 TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_URL
-CC_SOURCES = $(shell find engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
+CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench bench-engine bench-training bench-ingest bench-recommend screenshot password manage lock clean

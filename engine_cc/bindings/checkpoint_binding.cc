@@ -77,7 +77,8 @@ void bind_checkpoint(py::module_& module) {
       .def("pending_deletes", copy([](const Checkpoint& held) { return held.pending_deletes(); }))
       .def("state", copy([](const Checkpoint& held) { return held.state(); }))
       .def("waiting_bytes", get([](const Checkpoint& held) { return held.waiting_bytes(); }))
-      .def_property_readonly("is_incremental", get([](const Checkpoint& held) { return held.is_incremental(); }))
+      .def_property_readonly("is_incremental",
+                             get([](const Checkpoint& held) { return held.is_incremental(); }))
       .def_property_readonly("digest", get([](const Checkpoint& held) { return held.digest(); }))
       .def_property_readonly("num_rows", get([](const Checkpoint& held) { return held.num_rows(); }));
 }

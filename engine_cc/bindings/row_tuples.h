@@ -18,11 +18,10 @@ inline py::tuple row_tuple(Rows&& rows, std::size_t dim, std::size_t num_state_f
   const auto num_rows = static_cast<py::ssize_t>(rows.fids.size());
   const auto width = static_cast<py::ssize_t>(dim);
   const auto state_width = static_cast<py::ssize_t>(num_state_floats);
-  return py::make_tuple(take(std::move(rows.fids)), take(std::move(rows.slots)),
-                        take(std::move(rows.seen_at_s)), take(std::move(rows.counts)),
-                        take(std::move(rows.vectors), {num_rows, width}),
-                        take(std::move(rows.states), {num_rows, state_width}),
-                        as_bools(std::move(rows.touched)));
+  return py::make_tuple(
+      take(std::move(rows.fids)), take(std::move(rows.slots)), take(std::move(rows.seen_at_s)),
+      take(std::move(rows.counts)), take(std::move(rows.vectors), {num_rows, width}),
+      take(std::move(rows.states), {num_rows, state_width}), as_bools(std::move(rows.touched)));
 }
 
 /// (fids, slots, counts, since_s); nothing is copied.

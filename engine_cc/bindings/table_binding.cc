@@ -60,8 +60,7 @@ class SeenAt {
     int overflow = 0;
     const long long seconds = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
     if (overflow != 0 || seconds < 0 || seconds > UINT32_MAX) {
-      throw py::value_error("seen_at_s must be 0 to 4294967295, received " +
-                            std::string(py::str(number)));
+      throw py::value_error("seen_at_s must be 0 to 4294967295, received " + std::string(py::str(number)));
     }
     one_ = static_cast<std::uint32_t>(seconds);
     times_ = {&one_, 1};
@@ -277,9 +276,9 @@ py::tuple export_candidates(const Table& table) {
 
 void import_candidates(Table& table, const py::object& fids, const py::object& slots,
                        const py::object& counts, const py::object& since_s) {
-  const Candidates candidates{
-      optional_vector<Fid>(fids, "fids"), optional_vector<SlotNumber>(slots, "slots"),
-      optional_vector<std::uint32_t>(counts, "counts"), optional_vector<std::uint32_t>(since_s, "since_s")};
+  const Candidates candidates{optional_vector<Fid>(fids, "fids"), optional_vector<SlotNumber>(slots, "slots"),
+                              optional_vector<std::uint32_t>(counts, "counts"),
+                              optional_vector<std::uint32_t>(since_s, "since_s")};
   const py::gil_scoped_release unlocked;
   table.import_candidates(candidates);
 }
