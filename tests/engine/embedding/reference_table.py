@@ -164,7 +164,9 @@ class ReferenceTable:
                     continue
                 row.accumulator = accumulator
                 step = np.float32(learning_rate) * total / np.sqrt(accumulator)
-                row.vector = (row.vector - step).astype(np.float32)
+                # The rule of every optimizer has a decay, here of nothing, which makes of a negative zero a zero.
+                decay = np.float32(0.0) * row.vector
+                row.vector = (row.vector - decay - step).astype(np.float32)
                 num_applied += counts[fid]
                 self.pending.add(fid)
         return num_applied, num_absent, num_rejected
