@@ -10,7 +10,7 @@ namespace freshet {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kMaxStep = std::size_t{32} << 20;
+constexpr std::size_t kMaxStep = std::size_t{16} << 20;
 
 constexpr std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -49,12 +49,12 @@ ReservedMemory::~ReservedMemory() { munmap(mapping_, mapped_bytes_); }
 void ReservedMemory::grow_to(std::size_t bytes) {
   if (bytes <= size()) return;
   if (bytes > capacity_) throw std::bad_alloc();
-  const std::size_t step = std::clamp(round_up(bytes / 32, kHugePage), kHugePage, kMaxStep);
+  const std::size_t step = std::clamp(round_up(bytes / 16, kHugePage), kHugePage, kMaxStep);
   if (bytes > warmed_) {  // nobody warmed it: it is touched as it is used
     advise_huge(warmed_, round_up(bytes, kHugePage));
     warmed_ = std::min(round_up(bytes, kHugePage), capacity_);
   }
-  if (warmer_ != nullptr && bytes > kHugePage && warmed_ - bytes < step / 2) {
+  if (warmer_ != nullptr && bytes > kHugePage && warmed_ - bytes < step) {
     const std::size_t to = std::min(warmed_ + step, capacity_);
     advise_huge(warmed_, to);
     warmer_->warm(data_ + warmed_, to - warmed_);

@@ -29,32 +29,32 @@ std::size_t padded(std::size_t bytes) { return (bytes + 3) / 4 * 4; }
 /// it, because a call's own stack traffic, between copies that wait for memory, was seen to cost half as much again.
 template <typename Convert>
 struct Decode {
-  const RowArena& rows;
-  Convert convert;
+  const std::byte* first_row;
+  std::size_t stride;
   std::size_t row_bytes;
   std::uint32_t dim;
   float* out;
+  Convert convert;
 
   void operator()(std::size_t position, std::uint32_t row) const noexcept {
 #if FRESHET_CHECKED_WORDS
     std::byte copied[sizeof(float) * (ServingTable::kMaxDim + 1)];
-    load_shared(copied, rows.at(row), row_bytes);
+    load_shared(copied, first_row + row * stride, row_bytes);
     convert(copied, dim, out + position * dim);
 #else
-    convert(rows.at(row), dim, out + position * dim);
+    convert(first_row + row * stride, dim, out + position * dim);
 #endif
   }
 };
 
 template <typename Convert>
-[[gnu::always_inline]] inline void decode_rows(const Index& index, Keys fids, const Decode<Convert>& copy) {
-  const std::byte* const first_row = copy.rows.at(0);
-  const std::size_t stride = copy.rows.stride();
-  const auto ask = [&](std::uint32_t row) {
-    for (std::size_t byte = 0; byte < copy.row_bytes; byte += 64)
-      __builtin_prefetch(first_row + row * stride + byte);
+[[gnu::always_inline]] inline void decode_rows(const Index& index, Keys fids, const Decode<Convert> copy) {
+  const auto ask = [=](std::uint32_t row) {
+    for (std::size_t byte = 0; byte < copy.row_bytes; byte += 64) {
+      __builtin_prefetch(copy.first_row + row * copy.stride + byte);
+    }
   };
-  index.read_batch(fids, ask, copy, [&](std::size_t position) {
+  index.read_batch(fids, ask, copy, [=](std::size_t position) {
     std::fill_n(copy.out + position * copy.dim, copy.dim, 0.0F);
   });
 }
@@ -80,7 +80,11 @@ struct Halves {
 
 [[gnu::target("arch=x86-64-v4")]] void decode_halves(const Index& index, Keys fids,
                                                      const Decode<Halves>& copy) {
-  decode_rows(index, fids, copy);
+  if (copy.dim == 16) {  // known to the compiler, the loops over a row vanish
+    decode_rows(index, fids, Decode<Halves>{copy.first_row, copy.stride, 32, 16, copy.out, {}});
+  } else {
+    decode_rows(index, fids, copy);
+  }
 }
 #endif
 
@@ -114,10 +118,10 @@ void ServingTable::lookup(Keys fids, std::span<float> out) const {
   }
 #if defined(__x86_64__) && !FRESHET_CHECKED_WORDS
   if (precision_ == Precision::kFloat16 && dim_ % 16 == 0 && widest_set() == InstructionSet::kAvx512) {
-    return decode_halves(index_, fids, {rows_, Halves{}, row_bytes_, dim_, out.data()});
+    return decode_halves(index_, fids, {rows_.at(0), rows_.stride(), row_bytes_, dim_, out.data(), {}});
   }
 #endif
-  decode_any(index_, fids, {rows_, decode_, row_bytes_, dim_, out.data()});
+  decode_any(index_, fids, {rows_.at(0), rows_.stride(), row_bytes_, dim_, out.data(), decode_});
 }
 
 void ServingTable::contains(Keys fids, std::span<bool> out) const {

@@ -97,7 +97,8 @@ class Table {
   // Other changes.
 
   /// Sets slots and vectors, creating absent rows whatever the admission; optimizer state of existing rows stays, but
-  /// for FTRL's, which would undo it, and begins anew. The rows are touched. Of duplicates the last wins.
+  /// for FTRL's, which would undo it, and begins anew. The rows are touched. Of duplicates the last wins. A row made here
+  /// has never been seen: where its slot has a time to live, sight it before the next expiry.
   void assign(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
               std::span<const float> vectors);
 
