@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Literal
-
 from pydantic import Field, model_validator
 
 from engine.errors import InvalidDocument, Problem
-from engine.spec.document import Document, Name
+from engine.spec.architecture import Architecture, DeepFM, TwoTower
+from engine.spec.dense_input import DenseInput, DenseTransform
+from engine.spec.dense_optimizer import DenseAdam
+from engine.spec.document import Document
 from engine.spec.retention import Retention
 from engine.spec.schema import PropertyType, Schema
 from engine.spec.serving_copy import ServingCopy
-from engine.spec.slot import AdmitAlways, Side, Slot, Source, side_of
+from engine.spec.slot import AdmitAlways, Side, Slot, side_of
 from engine.spec.sparse_optimizer import SparseAdagrad, SparseOptimizer
+from engine.spec.sync_settings import Sync
+from engine.spec.task import Task
+from engine.spec.training_settings import Training
 
 __all__ = [
     "Architecture",
@@ -31,78 +34,6 @@ __all__ = [
     "TwoTower",
     "side_of",
 ]
-
-
-class DenseTransform(StrEnum):
-    IDENTITY = "identity"
-    LOG1P = "log1p"
-
-
-class DenseInput(Document):
-    """One floating-point input; a missing value is 0.0. `log1p` is sign(x)·ln(1+|x|)."""
-
-    name: Name
-    source: Source
-    transform: DenseTransform = DenseTransform.IDENTITY
-
-
-class Task(Document):
-    """One binary label: did an event of this type follow?"""
-
-    name: Name = "click"
-    event_type: Name = "click"
-
-
-class TwoTower(Document):
-    """Retrieval: user and item towers, in-batch sampled softmax with log-Q correction (Yi et al., RecSys 2019)."""
-
-    kind: Literal["two_tower"] = "two_tower"
-    hidden: list[int] = Field(
-        default_factory=lambda: [64], max_length=8, description="units of each hidden layer of both towers"
-    )
-    output_dim: int = Field(default=32, ge=1, le=512)
-    temperature: float = Field(default=0.1, gt=0, le=10)
-    log_q_correction: bool = True
-
-
-class DeepFM(Document):
-    """Ranking: first-order terms, factorization machine and a deep network over the same embeddings (Guo et al., IJCAI 2017)."""
-
-    kind: Literal["deepfm"] = "deepfm"
-    hidden: list[int] = Field(default_factory=lambda: [64, 32], max_length=8)
-    num_negatives: int = Field(
-        default=4, ge=1, le=100, description="negatives sampled for each action that came without an impression"
-    )
-
-
-Architecture = Annotated[TwoTower | DeepFM, Field(discriminator="kind")]
-
-
-class DenseAdam(Document):
-    kind: Literal["adam"] = "adam"
-    learning_rate: float = Field(default=0.001, gt=0, le=1)
-
-
-class Training(Document):
-    batch_size: int = Field(default=512, ge=1, le=65_536)
-    linger_s: float = Field(default=0.2, ge=0, le=60, description="online: the longest a partly filled batch waits")
-    seed: int = Field(default=17, ge=0, lt=2**63)
-    checkpoint_every_s: float = Field(default=30.0, gt=0)
-    evaluate_fraction: float = Field(
-        default=0.05,
-        ge=0,
-        le=1,
-        description="share of positive examples ranked against the catalogue for HR@k before they are learned",
-    )
-
-
-class Sync(Document):
-    interval_s: float = Field(default=1.0, gt=0, le=3600, description="a delta of touched rows each so many seconds")
-    dense_interval_s: float = Field(default=5.0, gt=0, description="dense weights travel at most this often")
-    snapshot_every_s: float = Field(default=60.0, gt=0)
-    max_delta_bytes: int = Field(
-        default=4 * 2**20, ge=2**16, le=2**26, description="a larger delta is cut into several, numbered each"
-    )
 
 
 class ModelDefinition(Document):
