@@ -12,7 +12,8 @@ from engine.evaluation.hit_rate import hits_in_top
 from engine.features.columns import columns_for_items, columns_from_examples
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.models.forward import Predictor
-from engine.spec.definition import Side, TwoTower
+from engine.spec.architecture import is_retrieval
+from engine.spec.definition import Side
 from engine.spec.example import Example
 from engine.training.draws import example_keys, unit_draws
 from engine.training.item_catalogue import ItemCatalogue, RowArray
@@ -20,7 +21,7 @@ from engine.training.logged import LoggedExamples
 from engine.training.state import TrainingState
 
 NUM_RANKED: Final = 200
-"""How many of the pool's most frequent items a deepfm ranks; a target not among them is a miss."""
+"""How many of the pool's most frequent items a ranking model ranks; a target not among them is a miss."""
 
 REFRESH_S: Final = 5.0
 _ENCODE_ROWS: Final = 8192
@@ -38,7 +39,7 @@ class _Ranking(Protocol):
 class PrequentialEvaluator:
     """Evaluates a fixed sample of positives: those whose key (seed, place in the log) draws below `evaluate_fraction`.
 
-    A two_tower ranks the whole known catalogue by exact dot products. A deepfm ranks the `NUM_RANKED` items most frequent in the pool.
+    A retrieval model ranks the whole known catalogue by exact dot products, a ranking model the `NUM_RANKED` items most frequent in the pool.
     Items of the user's history are left out of the list, and clicks on them are not evaluated. An item never seen before is a miss.
     Item vectors are computed anew for items just learned or changed, and for all of them every `REFRESH_S`.
     """
@@ -46,10 +47,11 @@ class PrequentialEvaluator:
     def __init__(self, state: TrainingState, frozen: Predictor, clock: Callable[[], float]) -> None:
         self._state = state
         live = Predictor(state.definition, state.store, state.architecture)
-        is_retrieval = isinstance(state.definition.architecture, TwoTower)
         self._live = live
         self._ranking: _Ranking = (
-            _CatalogueRanking(state, live, frozen, clock) if is_retrieval else _PopularRanking(state, live, frozen)
+            _CatalogueRanking(state, live, frozen, clock)
+            if is_retrieval(state.definition.architecture)
+            else _PopularRanking(state, live, frozen)
         )
 
     def evaluate(self, logged: LoggedExamples) -> int:
@@ -146,7 +148,7 @@ class _PopularRanking:
 
 def _output_dim(state: TrainingState) -> int:
     architecture = state.definition.architecture
-    assert isinstance(architecture, TwoTower)
+    assert is_retrieval(architecture)
     return architecture.output_dim
 
 

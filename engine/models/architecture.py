@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import CorruptRecord
+from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -19,11 +21,20 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
+class Sequence:
+    """A slot's rows in order, not pooled: values float32[n, max_values, dim], the newest last; mask bool[n, max_values] of what is."""
+
+    values: Any
+    mask: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
-    """Tensors of n rows: `slots` by name, each float32[n, dim], pooled; `dense` float32[n, num_dense]."""
+    """Tensors of n rows: `slots` by name, each float32[n, dim], pooled; `dense` float32[n, num_dense]; `sequences` by slot name."""
 
     slots: dict[str, Any]
     dense: Any
+    sequences: dict[str, Sequence] = field(default_factory=dict)
 
 
 class Architecture:
@@ -65,6 +76,40 @@ class Architecture:
         check_weights(weights, {name: tuple(variable.shape) for name, variable in variables.items()})
         for name, variable in variables.items():
             variable.assign(weights[name])
+
+
+class RankingArchitecture(Architecture, ABC):
+    """Scores pairs of a user and an item: one logit for each task."""
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        super().__init__(definition)
+        self.num_tasks = len(definition.tasks)
+
+    @abstractmethod
+    def logits(self, inputs: Inputs) -> Any:
+        """float32[n, num_tasks]: log-odds of a binary task's event; a regression's transformed value.
+
+        `inputs.dense` has the user side's inputs first, then the item side's, then those of the pair.
+        """
+
+
+class RetrievalArchitecture(Architecture, ABC):
+    """Vectors of users and of items; the greater their dot product, the better they fit."""
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        super().__init__(definition)
+        if not is_retrieval(definition.architecture):
+            raise ValueError(f"architecture.kind: must be of retrieval, received {definition.architecture.kind}")
+        self.output_dim = definition.architecture.output_dim
+        self.temperature = definition.architecture.temperature
+
+    @abstractmethod
+    def user_vectors(self, inputs: Inputs) -> Any:
+        """float32[n, output_dim], of at most unit length, from the user side's inputs."""
+
+    @abstractmethod
+    def item_vectors(self, inputs: Inputs) -> Any:
+        """float32[n, output_dim], of at most unit length, from the item side's inputs."""
 
 
 def check_weights(weights: Mapping[str, npt.NDArray[np.float32]], shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from engine.models.architecture import Architecture, Inputs
+from engine.models.architecture import Inputs, RankingArchitecture
 from engine.spec.definition import DeepFM, ModelDefinition
 
 
-class RankingModel(Architecture):
+class DeepFMModel(RankingArchitecture):
     """logit = Σ_s ⟨w_s, e_s⟩ + ⟨w_x, x⟩ + b + ½ Σ_d[(Σ_s e_s)² - Σ_s e_s²] + network(e_1 … e_S, x).
 
     e_s is slot s's pooled embedding, x the dense inputs in the order user side, item side. The first-order term is a projection
@@ -23,12 +23,12 @@ class RankingModel(Architecture):
             raise ValueError(f"architecture.kind: must be deepfm, received {definition.architecture.kind}")
         self._slots = [slot.name for slot in definition.slots]
         width = sum(slot.dim for slot in definition.slots) + len(definition.dense)
-        self._first_order = self.add_dense("first_order", width, 1)
+        self._first_order = self.add_dense("first_order", width, self.num_tasks)
         self._network, last = self.add_network("hidden", width, definition.architecture.hidden)
-        self._network.append(self.add_dense("output", last, 1))
+        self._network.append(self.add_dense("output", last, self.num_tasks))
 
     def logits(self, inputs: Inputs) -> Any:
-        """float32[n]: log-odds of the task's event. `inputs.dense` has the user side's inputs first, then the item side's."""
+        """float32[n, num_tasks]."""
         embeddings = tf.stack([inputs.slots[name] for name in self._slots], axis=1)
         total = tf.reduce_sum(embeddings, axis=1)
         second_order = 0.5 * tf.reduce_sum(total * total - tf.reduce_sum(embeddings * embeddings, axis=1), axis=1)
@@ -37,7 +37,7 @@ class RankingModel(Architecture):
         deep = flat
         for layer in self._network:
             deep = layer(deep)
-        return tf.squeeze(self._first_order(flat), axis=1) + second_order + tf.squeeze(deep, axis=1)
+        return self._first_order(flat) + second_order[:, tf.newaxis] + deep
 
 
 def corrected_cross_entropy(logits: Any, labels: Any, sampling_rates: Any) -> Any:

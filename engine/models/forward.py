@@ -11,8 +11,13 @@ import tensorflow as tf
 
 from engine.embedding.store import ModelStore
 from engine.features.encoded import EncodedBatch, FloatArray
-from engine.models.architecture import Architecture, Weights, check_weights
-from engine.models.deepfm import RankingModel
+from engine.models.architecture import (
+    Architecture,
+    RankingArchitecture,
+    RetrievalArchitecture,
+    Weights,
+    check_weights,
+)
 from engine.models.inputs import InputLayout
 from engine.models.registry import build_architecture
 from engine.models.signature import (
@@ -23,7 +28,6 @@ from engine.models.signature import (
     side_signature,
     side_tensors,
 )
-from engine.models.two_tower import RetrievalModel
 from engine.spec.definition import ModelDefinition, Side
 
 
@@ -38,7 +42,7 @@ class Predictor:
         self,
         definition: ModelDefinition,
         store: ModelStore,
-        architecture: RankingModel | RetrievalModel | None = None,
+        architecture: RankingArchitecture | RetrievalArchitecture | None = None,
     ) -> None:
         """`architecture` gives layers and first weights; without one it is built from the definition's seed."""
         self.definition = definition
@@ -49,10 +53,10 @@ class Predictor:
         self._parameters: tuple[ModelStore, tuple[Any, ...]] = (store, ())
         self.follow(self._architecture)
         self._vectors: dict[Side, Any] = {}
-        if isinstance(self._architecture, RankingModel):
+        if isinstance(self._architecture, RankingArchitecture):
             self._pair_scores = self._compile_pair_scores()
         else:
-            self._vectors = {side: self._compile_vectors(side) for side in Side}
+            self._vectors = {side: self._compile_vectors(side) for side in (Side.USER, Side.ITEM)}
 
     @property
     def store(self) -> ModelStore:
@@ -122,7 +126,7 @@ class Predictor:
 
     def _side_vectors(self, side: Side, batch: EncodedBatch) -> FloatArray:
         if side not in self._vectors:
-            raise ValueError("a deepfm has no vectors; use scores")
+            raise ValueError(f"a {self.definition.architecture.kind} has no vectors; use scores")
         sparse = self._layout.sparse_batch({side: batch})
         store, weights = self._parameters
         rows, members = lookup_rows(store, sparse)
@@ -139,7 +143,7 @@ class Predictor:
 
     def _compile_vectors(self, side: Side) -> Any:
         architecture = self._architecture
-        assert not isinstance(architecture, RankingModel)
+        assert isinstance(architecture, RetrievalArchitecture)
         tower = architecture.user_vectors if side is Side.USER else architecture.item_vectors
 
         def vectors(weights: tuple[Any, ...], rows: dict[str, Any], tensors: dict[str, Any]) -> Any:
@@ -152,7 +156,7 @@ class Predictor:
 
     def _compile_pair_scores(self) -> Any:
         architecture = self._architecture
-        assert isinstance(architecture, RankingModel)
+        assert isinstance(architecture, RankingArchitecture)
 
         def scores(  # noqa: PLR0917 - as a compiled function takes them
             weights: tuple[Any, ...],
@@ -167,7 +171,7 @@ class Predictor:
             candidates = pool_side(self._layout, Side.ITEM, rows, items)
             with self._scope(weights):
                 logits = architecture.logits(pair_inputs(self.definition, users, candidates, user_rows, item_rows))
-            return tf.sigmoid(logits)
+            return tf.sigmoid(logits[:, 0])
 
         row_signature = tf.TensorSpec([None], tf.int32)
         sides = [side_signature(self._layout, side) for side in Side]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from engine.models.deepfm import RankingModel
-from engine.models.two_tower import RetrievalModel
-from engine.spec.definition import ModelDefinition, TwoTower
+from engine.models.architecture import RankingArchitecture, RetrievalArchitecture
+from engine.models.deepfm import DeepFMModel
+from engine.models.two_tower import TwoTowerModel
+from engine.spec.definition import ModelDefinition
+
+MODELS: dict[str, type[RankingArchitecture] | type[RetrievalArchitecture]] = {
+    "two_tower": TwoTowerModel,
+    "deepfm": DeepFMModel,
+}
+"""The layers of each kind of architecture (`engine.spec.architecture.ARCHITECTURES`)."""
 
 
-def build_architecture(definition: ModelDefinition) -> RankingModel | RetrievalModel:
+def build_architecture(definition: ModelDefinition) -> RankingArchitecture | RetrievalArchitecture:
     """The Keras layers of the definition, freshly initialised from its seed."""
-    if isinstance(definition.architecture, TwoTower):
-        return RetrievalModel(definition)
-    return RankingModel(definition)
+    return MODELS[definition.architecture.kind](definition)

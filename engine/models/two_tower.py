@@ -6,11 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from engine.models.architecture import Architecture, Inputs
+from engine.models.architecture import Inputs, RetrievalArchitecture
 from engine.spec.definition import ModelDefinition, Side, TwoTower, side_of
 
 
-class RetrievalModel(Architecture):
+class TwoTowerModel(RetrievalArchitecture):
     """Each side: concat(pooled slots, dense) -> ReLU layers -> linear -> unit length. A dot product is a cosine.
 
     A row without any FID or dense value under zero biases has no direction; its vector is zero.
@@ -20,15 +20,14 @@ class RetrievalModel(Architecture):
         super().__init__(definition)
         if not isinstance(definition.architecture, TwoTower):
             raise ValueError(f"architecture.kind: must be two_tower, received {definition.architecture.kind}")
-        self.architecture = definition.architecture
         self._slots: dict[Side, list[str]] = {}
         self._towers: dict[Side, list[Any]] = {}
-        for side in Side:
+        for side in (Side.USER, Side.ITEM):
             slots = [slot for slot in definition.slots if side_of(slot.source) is side]
             num_dense = sum(side_of(dense.source) is side for dense in definition.dense)
             width = sum(slot.dim for slot in slots) + num_dense
-            layers, width = self.add_network(f"{side.value}_hidden", width, self.architecture.hidden)
-            layers.append(self.add_dense(f"{side.value}_output", width, self.architecture.output_dim))
+            layers, width = self.add_network(f"{side.value}_hidden", width, definition.architecture.hidden)
+            layers.append(self.add_dense(f"{side.value}_output", width, self.output_dim))
             self._slots[side] = [slot.name for slot in slots]
             self._towers[side] = layers
 

@@ -14,7 +14,8 @@ from engine.features.encoder import FeatureEncoder
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.exact_index import ExactIndex, Vectors
 from engine.retrieval.fid_owners import FidOwners
-from engine.spec.definition import Side, TwoTower
+from engine.spec.architecture import is_retrieval
+from engine.spec.definition import Side
 
 BATCH_ITEMS = 512
 
@@ -35,8 +36,8 @@ class ItemVectors:
 
     def __init__(self, catalogue: Catalogue, encoder: FeatureEncoder, tower: ItemTower) -> None:
         architecture = encoder.definition.architecture
-        if not isinstance(architecture, TwoTower):
-            raise ValueError(f"architecture.kind: must be two_tower, received {architecture.kind}")
+        if not is_retrieval(architecture):
+            raise ValueError(f"architecture.kind: must be of retrieval, received {architecture.kind}")
         self.index = ExactIndex(architecture.output_dim)
         self._catalogue = catalogue
         self._encoder = encoder

@@ -15,7 +15,7 @@ from engine.serving.project_state import ProjectState
 from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.serving.stages import RankingStage, RetrievalStage
-from engine.spec.definition import TwoTower
+from engine.spec.architecture import is_retrieval
 from engine.streams.log import EventLog
 
 Stage = RetrievalStage | RankingStage
@@ -53,10 +53,10 @@ class HostedProject:
         self._ranking: dict[StageKey, RankingStage] = {}
 
     def retrieval(self, ref: ModelRef) -> RetrievalStage:
-        """The stage of a model version, caught up with what was published. Raises `InvalidDocument` unless it is a two_tower."""
-        if not isinstance(ref.definition.architecture, TwoTower):
+        """The stage of a model version, caught up with what was published. Raises `InvalidDocument` unless it is one of retrieval."""
+        if not is_retrieval(ref.definition.architecture):
             kind = ref.definition.architecture.kind
-            raise InvalidDocument("deployment", [Problem("retrieval", "must be a two_tower model", kind)])
+            raise InvalidDocument("deployment", [Problem("retrieval", "must be a retrieval model", kind)])
         key = stage_key("retrieval", ref)
         if key not in self._retrieval:
             with self._catalogue_watched() as missed:

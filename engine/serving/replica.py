@@ -60,7 +60,7 @@ class Replica:
     def deploy(self, spec: DeploymentSpec) -> None:
         """Serve a deployment, or another version of it. The old version answers until the new one has read what there is.
 
-        Raises `InvalidDocument` for a retrieval model that is no two_tower; then nothing has changed for requests.
+        Raises `InvalidDocument` for a retrieval stage whose model only ranks; then nothing has changed for requests.
         """
         with self._changing:
             try:

@@ -40,7 +40,7 @@ class RankingStage:
 
 
 class RetrievalStage:
-    """A two_tower over a project's catalogue."""
+    """A retrieval model over a project's catalogue."""
 
     role: Role = "retrieval"
 

@@ -20,6 +20,7 @@ from engine.errors import CorruptRecord, NoCheckpoint
 from engine.evaluation.stream_metrics import StreamMetrics
 from engine.features.encoder import FeatureEncoder
 from engine.models.registry import build_architecture
+from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import SnapshotMeta
 from engine.training.adam import Adam
@@ -91,7 +92,7 @@ class TrainingState:
         """Score, then learn from at most `batch_size` examples, count them, and expire. None when they hold nothing for the task."""
         result = self._learn(logged) if logged.examples else None
         if result is not None and result.finite:
-            is_ranking = self.definition.architecture.kind == "deepfm"
+            is_ranking = not is_retrieval(self.definition.architecture)
             self.metrics.note(result.loss, result.scores, result.labels, with_log_loss=is_ranking)
         elif result is not None:
             self.progress.num_refused_batches += 1

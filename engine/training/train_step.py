@@ -11,11 +11,11 @@ import tensorflow as tf
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import Batch
 from engine.features.encoded import FloatArray
-from engine.models.architecture import Inputs
-from engine.models.deepfm import RankingModel, corrected_cross_entropy
+from engine.models.architecture import Inputs, RankingArchitecture, RetrievalArchitecture
+from engine.models.deepfm import corrected_cross_entropy
 from engine.models.inputs import InputLayout
 from engine.models.signature import pair_inputs, pool_side, rows_signature, side_signature, side_tensors
-from engine.models.two_tower import RetrievalModel, sampled_softmax
+from engine.models.two_tower import sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.adam import Adam
 from engine.training.training_batch import RankingBatch, RetrievalBatch
@@ -50,7 +50,7 @@ class TrainStep:
         self,
         definition: ModelDefinition,
         store: EmbeddingStore,
-        architecture: RankingModel | RetrievalModel,
+        architecture: RankingArchitecture | RetrievalArchitecture,
         adam: Adam,
     ) -> None:
         self._definition = definition
@@ -63,7 +63,7 @@ class TrainStep:
         self._buffers: dict[str, FloatArray] = {}
         signature = [rows_signature(self._layout), *(side_signature(self._layout, side) for side in Side)]
         self._step = tf.function(
-            self._ranking_step if isinstance(architecture, RankingModel) else self._retrieval_step,
+            self._ranking_step if isinstance(architecture, RankingArchitecture) else self._retrieval_step,
             input_signature=[*signature, self._extra_signature()],
             autograph=False,
         )
@@ -99,7 +99,7 @@ class TrainStep:
             self._store.tables[table].apply(batch, gradients[table].numpy(), learning_rate)
 
     def _extra_signature(self) -> dict[str, Any]:
-        if isinstance(self._architecture, RankingModel):
+        if isinstance(self._architecture, RankingArchitecture):
             floats = dict.fromkeys(("labels", "weights", "sampling_rates"), _FLOAT_ROWS)
             return {"user_rows": _INT_ROWS, "item_rows": _INT_ROWS, **floats}
         return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
@@ -108,12 +108,11 @@ class TrainStep:
         self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], extra: dict[str, Any]
     ) -> Any:
         model = self._architecture
-        assert isinstance(model, RankingModel)
+        assert isinstance(model, RankingArchitecture)
 
         def losses(users: Inputs, candidates: Inputs) -> tuple[Any, Any, Any]:
-            logits = model.logits(
-                pair_inputs(self._definition, users, candidates, extra["user_rows"], extra["item_rows"])
-            )
+            pairs = pair_inputs(self._definition, users, candidates, extra["user_rows"], extra["item_rows"])
+            logits = model.logits(pairs)[:, 0]
             loss = corrected_cross_entropy(logits, extra["labels"], extra["sampling_rates"])
             return loss, tf.sigmoid(logits - tf.math.log(extra["sampling_rates"])), extra["labels"]
 
@@ -123,12 +122,12 @@ class TrainStep:
         self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], extra: dict[str, Any]
     ) -> Any:
         model = self._architecture
-        assert isinstance(model, RetrievalModel)
+        assert isinstance(model, RetrievalArchitecture)
 
         def losses(users: Inputs, candidates: Inputs) -> tuple[Any, Any, Any]:
             user_vectors, item_vectors = model.user_vectors(users), model.item_vectors(candidates)
             cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
-            loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.architecture.temperature)
+            loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.temperature)
             return loss, *_compared(cosines, extra["item_keys"])
 
         return self._update(rows, user, items, extra["weights"], losses)

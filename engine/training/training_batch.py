@@ -12,7 +12,8 @@ from engine.features.columns import columns_for_items, columns_from_examples
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.features.encoder import FeatureEncoder
 from engine.models.inputs import StampArray
-from engine.spec.definition import DeepFM, ModelDefinition, Side
+from engine.spec.architecture import is_retrieval
+from engine.spec.definition import ModelDefinition, Side
 from engine.spec.example import Example, Origin
 from engine.training.draws import example_keys
 from engine.training.frequency import FrequencyEstimates
@@ -21,7 +22,7 @@ from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
 
 FILL_CANDIDATES = 256
-"""A two_tower's batch with fewer positives gets sampled candidates up to so many, so that a lone click learns something too."""
+"""A retrieval model's batch with fewer positives gets sampled candidates up to so many, so that a lone click learns something too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,9 @@ class BatchBuilder:
         pushed_before = self._pool.push(rows[positive])
         self._frequency.observe(rows[positive])
         keys = example_keys(self._definition.training.seed, logged.partitions, logged.offsets)
-        if isinstance(self._definition.architecture, DeepFM):
-            return self._ranking_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
-        return self._retrieval_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
+        if is_retrieval(self._definition.architecture):
+            return self._retrieval_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
+        return self._ranking_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
 
     def _ranking_batch(  # noqa: PLR0917 - what `build` found out
         self,
@@ -108,7 +109,7 @@ class BatchBuilder:
         rows: RowArray,
     ) -> RankingBatch | None:
         architecture = self._definition.architecture
-        assert isinstance(architecture, DeepFM)
+        assert not is_retrieval(architecture)
         labelled = np.fromiter(
             (self._event_type in example.labels for example in logged.examples), np.bool_, len(logged)
         )
@@ -150,7 +151,7 @@ class BatchBuilder:
         k·q times the pool's effective number of items, 1 / Σq², is the rate that `corrected_cross_entropy` takes out again.
         """
         architecture = self._definition.architecture
-        assert isinstance(architecture, DeepFM)
+        assert not is_retrieval(architecture)
         scale = architecture.num_negatives * self._pool.effective_items()
         rates: FloatArray = np.exp(self._frequency.log_probability(rows)) * np.float32(scale)
         return rates
@@ -172,7 +173,7 @@ class BatchBuilder:
         extra = drawn[possible].ravel()
         candidates = np.concatenate([rows[positive], extra])
         architecture = self._definition.architecture
-        corrected = not isinstance(architecture, DeepFM) and architecture.log_q_correction
+        corrected = is_retrieval(architecture) and architecture.log_q_correction
         log_q = self._frequency.log_probability(candidates) if corrected else np.zeros(candidates.size, np.float32)
         return RetrievalBatch(
             user=self._encode(examples, Side.USER),

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from engine.models.architecture import Inputs
-from engine.models.deepfm import RankingModel, corrected_cross_entropy
+from engine.models.deepfm import DeepFMModel, corrected_cross_entropy
 from engine.spec.definition import ModelDefinition
 
 
@@ -23,7 +23,7 @@ def definition(hidden: list[int]) -> ModelDefinition:
 
 
 def test_logits_equal_the_formula_written_out_in_numpy() -> None:
-    model = RankingModel(definition([5]))
+    model = DeepFMModel(definition([5]))
     rng = np.random.default_rng(0)
     slots = {name: rng.normal(size=(4, 3)).astype(np.float32) for name in "abc"}
     dense = rng.normal(size=(4, 1)).astype(np.float32)
@@ -39,7 +39,7 @@ def test_logits_equal_the_formula_written_out_in_numpy() -> None:
         hidden = np.maximum(flat @ weights["hidden_0/kernel"] + weights["hidden_0/bias"], 0)
         expected.append(first + pairs + (hidden @ weights["output/kernel"] + weights["output/bias"])[0])
     logits = model.logits(Inputs({name: tf.constant(value) for name, value in slots.items()}, tf.constant(dense)))
-    np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(logits.numpy(), np.reshape(expected, (4, 1)), rtol=1e-5)
 
 
 def test_cross_entropy_by_hand() -> None:

@@ -4,13 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from engine.models.architecture import Inputs
-from engine.models.two_tower import RetrievalModel, sampled_softmax
+from engine.models.two_tower import TwoTowerModel, sampled_softmax
 from tests.engine.training.made import make_definition
 
 
 def test_vectors_equal_the_towers_written_out_in_numpy_and_have_unit_length() -> None:
     definition = make_definition("two_tower", hidden=[6], output_dim=4)
-    model = RetrievalModel(definition)
+    model = TwoTowerModel(definition)
     rng = np.random.default_rng(1)
     slots = {name: rng.normal(size=(5, 8)).astype(np.float32) for name in ("item_id", "topic")}
     dense = rng.normal(size=(5, 1)).astype(np.float32)

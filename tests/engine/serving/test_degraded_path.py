@@ -152,6 +152,6 @@ def test_deployment_that_is_not_served_is_unavailable(shop: Any) -> None:
 def test_ranking_model_is_refused_as_retrieval(shop: Any, retrieving: Any) -> None:
     definition = retrieving.ref.definition.model_copy(update={"architecture": DeepFM()})
     before = shop.items()
-    with pytest.raises(InvalidDocument, match="retrieval: must be a two_tower model"):
+    with pytest.raises(InvalidDocument, match="retrieval: must be a retrieval model"):
         shop.deploy(shop.model("flat", definition))
     assert shop.items() == before
