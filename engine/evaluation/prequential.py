@@ -39,7 +39,7 @@ class _Ranking(Protocol):
 class PrequentialEvaluator:
     """Evaluates a fixed sample of positives: those whose key (seed, place in the log) draws below `evaluate_fraction`.
 
-    A retrieval model ranks the whole known catalogue by exact dot products, a ranking model the `NUM_RANKED` items most frequent in the pool.
+    A retrieval model ranks the whole known catalogue by exact dot products, another the `NUM_RANKED` items most frequent in the pool.
     Items of the user's history are left out of the list, and clicks on them are not evaluated. An item never seen before is a miss.
     Item vectors are computed anew for items just learned or changed, and for all of them every `REFRESH_S`.
     """
