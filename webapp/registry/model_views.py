@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from engine.errors import InvalidDocument
+from engine.spec.architecture import kinds_of_retrieval
 from engine.spec.definition import ModelDefinition
 from webapp.accounts.console import REFUSALS, account_of, problems_of, project_page
 from webapp.accounts.models import Project
@@ -51,7 +52,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "model": shown_model,
         "versions": versions,
         "shown": shown,
-        "is_retrieval": shown.document.get("architecture", {}).get("kind") == "two_tower",
+        "is_retrieval": shown.document.get("architecture", {}).get("kind") in kinds_of_retrieval(),
         "document": document,
         "words": words,
         "slots": [(slot, words.get("slots", {}).get(slot["name"], "")) for slot in document["slots"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Max, QuerySet
@@ -90,9 +91,9 @@ def newest_versions(*, project: Project) -> QuerySet[ModelVersion]:
     return versions.select_related("model").order_by("model__name", "-version").distinct("model__name")
 
 
-def versions_of_kind(*, project: Project, kind: str) -> QuerySet[ModelVersion]:
-    """Every version of the architecture `kind`, by model, newest first."""
-    versions = ModelVersion.objects.filter(model__project=project, document__architecture__kind=kind)
+def versions_of_kinds(*, project: Project, kinds: Sequence[str]) -> QuerySet[ModelVersion]:
+    """Every version of one of these kinds of architecture, by model, newest first."""
+    versions = ModelVersion.objects.filter(model__project=project, document__architecture__kind__in=kinds)
     return versions.select_related("model").order_by("model__name", "-version")
 
 

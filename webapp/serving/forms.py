@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -10,15 +11,15 @@ from engine.serving.requests import MAX_K
 from engine.spec.values import BrokenRule, check_id
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
-from webapp.registry.selectors import versions_of_kind
+from webapp.registry.selectors import versions_of_kinds
 from webapp.serving.models import Deployment
-from webapp.serving.services import KIND_OF_ROLE
+from webapp.serving.services import KINDS_OF_ROLE
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 
 
-def version_field(project: Project, kind: str) -> forms.ModelChoiceField[ModelVersion]:
-    versions = versions_of_kind(project=project, kind=kind)
+def version_field(project: Project, kinds: Sequence[str]) -> forms.ModelChoiceField[ModelVersion]:
+    versions = versions_of_kinds(project=project, kinds=kinds)
     return forms.ModelChoiceField(queryset=versions, required=False, empty_label="none")
 
 
@@ -29,8 +30,8 @@ class DeploymentForm(forms.Form):
 
     def __init__(self, *args: Any, project: Project, deployment: Deployment | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for role, kind in KIND_OF_ROLE.items():
-            self.fields[role] = version_field(project, kind)
+        for role, kinds in KINDS_OF_ROLE.items():
+            self.fields[role] = version_field(project, kinds)
         self.fields["retrieval"].help_text = "Finds items in the catalogue."
         self.fields["ranking"].help_text = "Orders what was found."
         if deployment:

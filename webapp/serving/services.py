@@ -11,6 +11,7 @@ from django.db.models import ProtectedError
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from engine.spec.architecture import kinds_of_ranking, kinds_of_retrieval
 from webapp.accounts.models import Project
 from webapp.core.errors import Conflict, Invalid
 from webapp.experiments.models import Arm
@@ -22,7 +23,7 @@ from webapp.serving.recommending import recommend
 
 __all__ = ["PositionReport", "deployment_delete", "deployment_put", "recommend", "replica_report"]
 
-KIND_OF_ROLE = {"retrieval": "two_tower", "ranking": "deepfm"}
+KINDS_OF_ROLE = {"retrieval": kinds_of_retrieval(), "ranking": kinds_of_ranking()}
 
 
 class PositionReport(TypedDict, total=False):
@@ -144,5 +145,5 @@ def _check_models(project: Project, retrieval: ModelVersion | None, ranking: Mod
         if chosen.model.project_id != project.pk:
             raise Invalid.field(role, "must be a model of this project", repr(str(chosen)))
         kind = chosen.document["architecture"]["kind"]
-        if kind != KIND_OF_ROLE[role]:
-            raise Invalid.field(role, f"must be a model of architecture {KIND_OF_ROLE[role]}", repr(kind))
+        if kind not in KINDS_OF_ROLE[role]:
+            raise Invalid.field(role, f"must be a {role} model: {', '.join(KINDS_OF_ROLE[role])}", repr(kind))

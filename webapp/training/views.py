@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from engine.spec.architecture import kinds_of_retrieval
 from webapp.accounts.console import REFUSALS, project_page
 from webapp.accounts.models import Project
 from webapp.registry.selectors import model_version
@@ -30,11 +31,11 @@ CHARTS = [
 
 
 RETRIEVAL_HAS_NONE = {"log_loss"}
-"""A two_tower's scores are no probabilities, so these curves would stay empty for ever."""
+"""A retrieval model's scores are no probabilities, so these curves would stay empty for ever."""
 
 
 def _has(run: Run, series: list[tuple[str, str]]) -> bool:
-    is_retrieval = run.model_version.document["architecture"]["kind"] == "two_tower"
+    is_retrieval = run.model_version.document["architecture"]["kind"] in kinds_of_retrieval()
     return not (is_retrieval and {key for key, _ in series} <= RETRIEVAL_HAS_NONE)
 
 
