@@ -37,7 +37,8 @@ class Example:
 
     `labels` maps an event type to 1.0 or 0.0; a task whose event type is absent does not learn from the row.
     `sampling_rate` is the share of such negatives that were kept (1.0 for positives).
-    `history` holds the user's recent item ids, oldest first, as they were before this event.
+    `history` holds the user's recent item ids, oldest first, as they were before this event. `counters` are the values of the schema's
+    counters by `<counter>_<window>`, as serving computed them for an impression, or as they were before the event.
     """
 
     example_id: str
@@ -54,6 +55,7 @@ class Example:
     event: dict[str, Any] = field(default_factory=dict)
     history: tuple[str, ...] = ()
     recommendation_id: str | None = None
+    counters: dict[str, float] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         return orjson.dumps(self)
@@ -81,7 +83,8 @@ class Example:
             check_milliseconds(milliseconds)
         for number in (self.cause.partition, self.cause.offset):
             check_integer(number)
-        for value in (self.weight, self.sampling_rate, *check_object(self.labels).values()):
+        numbers = (*check_object(self.labels).values(), *check_object(self.counters).values())
+        for value in (self.weight, self.sampling_rate, *numbers):
             check_float(value)
         if self.weight < 0 or not 0 < self.sampling_rate <= 1:
             raise BrokenRule("weight must be at least 0, sampling_rate above 0 and at most 1")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from engine.spec.counter import Counter, CounterValue, check_counters, values_of
 from engine.spec.document import Document, Name
 
 
@@ -27,6 +28,9 @@ class Property(Document):
         default=256, ge=1, le=4096, description="characters of a string, of each string of a string_list"
     )
     max_values: int = Field(default=64, ge=1, le=1024, description="values of a string_list")
+
+
+_COUNTABLE = frozenset((PropertyType.STRING, PropertyType.INTEGER, PropertyType.BOOLEAN))
 
 
 class EventRole(StrEnum):
@@ -56,6 +60,28 @@ class Schema(Document):
     )
     history_length: int = Field(default=20, ge=1, le=200, description="how many items a user's recent history keeps")
 
+    counters: dict[Name, Counter] = Field(
+        default_factory=dict,
+        max_length=50,
+        description="windowed counts of events, for definitions as counter.<counter>_<window>",
+    )
+
+    @field_validator("counters", mode="after")
+    @classmethod
+    def _counters_of_what_is_declared(cls, counters: dict[str, Counter], info: ValidationInfo) -> dict[str, Counter]:
+        declared = info.data
+        if not counters or not {"users", "items", "events"} <= declared.keys():
+            return counters
+        countable = {"user.id": True, "item.id": True}
+        for entity, properties in (("user", declared["users"]), ("item", declared["items"])):
+            countable |= {f"{entity}.{name}": one.type in _COUNTABLE for name, one in properties.items()}
+        event_properties = {
+            event_type: {name: one.type in _COUNTABLE for name, one in of_type.properties.items()}
+            for event_type, of_type in declared["events"].items()
+        }
+        check_counters(counters, countable, event_properties)
+        return counters
+
     @model_validator(mode="after")
     def _reserved_names(self) -> Schema:
         for entity, properties in (("users", self.users), ("items", self.items)):
@@ -67,3 +93,8 @@ class Schema(Document):
     def role_of(self, event_type: str) -> EventRole | None:
         declared = self.events.get(event_type)
         return declared.role if declared else None
+
+    @property
+    def counter_values(self) -> list[CounterValue]:
+        """What the counters give, by name; a definition reads each as `counter.<name>`."""
+        return values_of(self.counters)
