@@ -1,4 +1,4 @@
-"""HR@10 of a stream: clicks ranked against the catalogue before they are learned, by the model and by its frozen copy."""
+"""HR, NDCG and coverage at 10 of a stream: clicks ranked before they are learned, by the model and by its frozen copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.evaluation.hit_rate import hits_in_top
+from engine.evaluation.coverage import NO_ITEM, Lists, top_of
+from engine.evaluation.hit_rate import ranks_of
+from engine.evaluation.stream_metrics import Ranked
 from engine.features.columns import columns_for_items, columns_from_examples
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.models.forward import Predictor
@@ -18,6 +20,7 @@ from engine.spec.example import Example
 from engine.training.draws import example_keys, unit_draws
 from engine.training.item_catalogue import ItemCatalogue, RowArray
 from engine.training.logged import LoggedExamples
+from engine.training.observation import slice_codes
 from engine.training.state import TrainingState
 
 NUM_RANKED: Final = 200
@@ -26,6 +29,8 @@ NUM_RANKED: Final = 200
 REFRESH_S: Final = 5.0
 _ENCODE_ROWS: Final = 8192
 _SAMPLE_STREAM: Final = 1
+_LIST_SCORES: Final = 2_000_000
+"""How many scores of a batch the lists are taken from, for coverage: to sort a large catalogue for every click would take too long."""
 
 
 class _Ranking(Protocol):
@@ -34,6 +39,8 @@ class _Ranking(Protocol):
     def scores(self, user: EncodedBatch) -> tuple[FloatArray, FloatArray]: ...
 
     def columns_of(self, rows: RowArray) -> RowArray: ...
+
+    def rows_of(self, columns: Lists) -> Lists: ...
 
 
 class PrequentialEvaluator:
@@ -71,9 +78,18 @@ class PrequentialEvaluator:
                 each[index, seen[seen >= 0]] = -np.inf
         rows = [catalogue.row_of(example.item_id) for example in examples]
         targets = self._ranking.columns_of(np.array([-1 if row is None else row for row in rows], np.int64))
-        live, frozen = (hits_in_top(each, targets) for each in scores)
-        state.metrics.hits.note(live, frozen)
+        live, frozen = (ranks_of(each, targets) for each in scores)
+        codes = slice_codes(state, examples)
+        state.metrics.note_ranking(Ranked(live, frozen, self._lists(scores[0]), codes, len(catalogue)))
         return len(examples)
+
+    def _lists(self, scores: FloatArray) -> Lists:
+        """Catalogue rows of the live lists, for as many clicks as `_LIST_SCORES` allows: the rest have none."""
+        num = max(1, _LIST_SCORES // max(1, scores.shape[1]))
+        columns = top_of(scores[:num])
+        lists = np.full((len(scores), columns.shape[1]), NO_ITEM, np.int32)
+        lists[: len(columns)] = np.where(columns == NO_ITEM, NO_ITEM, self._ranking.rows_of(columns))
+        return lists
 
     def _sample(self, logged: LoggedExamples) -> list[Example]:
         training = self._state.definition.training
@@ -103,6 +119,9 @@ class _CatalogueRanking:
 
     def columns_of(self, rows: RowArray) -> RowArray:
         return rows
+
+    def rows_of(self, columns: Lists) -> Lists:
+        return columns
 
     def _refresh(self) -> None:
         catalogue = self._state.catalogue
@@ -144,6 +163,9 @@ class _PopularRanking:
         place[self._rows] = np.arange(self._rows.size)
         columns: RowArray = place[rows]
         return columns
+
+    def rows_of(self, columns: Lists) -> Lists:
+        return self._rows[columns].astype(np.int32) if self._rows.size else columns
 
 
 def _output_dim(state: TrainingState) -> int:

@@ -1,16 +1,31 @@
-"""Prequential metrics: of scores given before each example was learned. Older examples count ever less."""
+"""Prequential metrics: of scores and lists given before each example was learned, over sliding windows, overall and by slice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from engine.evaluation.auc import NUM_BINS, Floats, StreamingAuc
-from engine.evaluation.hit_rate import HitRates
+from engine.evaluation.auc import Floats, auc
+from engine.evaluation.calibration import calibration, reliability
+from engine.evaluation.coverage import Lists, coverage
+from engine.evaluation.grouped_auc import grouped_auc
+from engine.evaluation.hit_rate import LIST_LENGTH, Ranks, hit_rate
+from engine.evaluation.log_loss import log_loss
+from engine.evaluation.ndcg import ndcg
+from engine.evaluation.normalised_entropy import normalised_entropy
+from engine.evaluation.slices import Codes, Slicer
+from engine.evaluation.sliding import Columns, SlidingColumns
 
 HALF_LIFE_EXAMPLES: Final = 20_000.0
+WINDOW_SCORES: Final = 32_768
+WINDOW_LISTS: Final = 2_000
+
+Values = dict[str, float | None]
 
 
 class DecayedMean:
@@ -32,47 +47,144 @@ class DecayedMean:
         return self.total / self.weight if self.weight else None
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """n scores in [0, 1] with their labels, float[n]; whose each is, `users` uint64[n]; and its slices, `codes` uint8[n, s]."""
+
+    scores: Floats
+    labels: Floats
+    users: npt.NDArray[np.uint64]
+    codes: Codes
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """m clicks: the rank of each one's item in the live and the frozen list, int32[m] (`MISSED` for one not ranked); the live lists'
+    items, int32[m, k] (`NO_ITEM` where a list is short or was not kept); the slices of each, uint8[m, s]; and how many items there are.
+    """
+
+    live: Ranks
+    frozen: Ranks
+    lists: Lists
+    codes: Codes
+    num_items: int
+
+
 class StreamMetrics:
-    """Loss, AUC, log loss and hit rates over the recent stream; part of the checkpoint."""
+    """Metrics of the newest `WINDOW_SCORES` scores and `WINDOW_LISTS` lists; part of the checkpoint. The loss alone decays instead.
 
-    def __init__(self) -> None:
+    Every value is exact over its window: what is kept are the scores themselves, some 500 kB.
+    """
+
+    def __init__(self, slices: Sequence[str] = (), *, are_probabilities: bool = True) -> None:
+        """`slices` are declared sources, as in `Training.slices`. Without probabilities (a retrieval model's cosines) there is no log
+        loss, normalised entropy or calibration."""
+        self.are_probabilities = are_probabilities
+        self.slicer = Slicer(slices)
         self.loss = DecayedMean(HALF_LIFE_EXAMPLES)
-        self.log_loss = DecayedMean(HALF_LIFE_EXAMPLES)
-        self.auc = StreamingAuc(HALF_LIFE_EXAMPLES)
-        self.hits = HitRates()
+        self.num_items = 0
+        codes: dict[str, npt.DTypeLike] = {_code(place): np.uint8 for place in range(len(self.slicer.values))}
+        items: dict[str, npt.DTypeLike] = {_item(place): np.int32 for place in range(LIST_LENGTH)}
+        scores = {"score": np.float32, "label": np.float32, "user": np.uint64}
+        self._scores = SlidingColumns(WINDOW_SCORES, {**scores, **codes})
+        self.rankings = SlidingColumns(WINDOW_LISTS, {"live": np.int32, "frozen": np.int32, **codes, **items})
 
-    def note(self, loss: float, scores: Floats, labels: Floats, *, with_log_loss: bool) -> None:
-        """A step's loss, and its scores in [0, 1] with labels; log loss only where the scores are probabilities."""
-        if not scores.size:
+    def note(self, loss: float, scored: Scored) -> None:
+        """A step's loss and scores, from before it."""
+        if not scored.scores.size:
             return
-        self.loss.note(loss, scores.size)
-        self.auc.note(scores, labels)
-        if with_log_loss:
-            self.log_loss.note(log_loss(scores, labels), scores.size)
+        self.loss.note(loss, scored.scores.size)
+        self._scores.push(score=scored.scores, label=scored.labels, user=scored.users, **_spread(scored.codes, _code))
 
-    def values(self) -> dict[str, float | None]:
-        """`loss`, `auc`, `log_loss`, `hr_at_10`, `hr_at_10_frozen`; None where nothing can be said yet."""
-        return {"loss": self.loss.value, "auc": self.auc.value, "log_loss": self.log_loss.value, **self.hits.values()}
+    def note_ranking(self, ranked: Ranked) -> None:
+        """Lists made for clicks before they were learned."""
+        self.num_items = ranked.num_items
+        self.rankings.push(
+            live=ranked.live, frozen=ranked.frozen, **_spread(ranked.codes, _code), **_spread(ranked.lists, _item)
+        )
+
+    def values(self) -> Values:
+        """`loss` and what `_of_scores` and `_of_lists` answer of all; None where nothing can be said (yet)."""
+        scores, lists = self._scores.columns(), self.rankings.columns()
+        return {"loss": self.loss.value, **self._of_scores(scores), **self._of_lists(lists)}
+
+    def slices(self) -> dict[str, dict[str, dict[str, float | int | None]]]:
+        """The same by slice and value, without the loss, with `num_scores` and `num_lists`; values that nothing is of are left out."""
+        scores, lists = self._scores.columns(), self.rankings.columns()
+        answer: dict[str, dict[str, dict[str, float | int | None]]] = {}
+        for place, (name, words) in enumerate(self.slicer.values.items()):
+            answer[name] = {}
+            for number, word in enumerate(words):
+                own_scores, own_lists = (_chosen(each, _code(place), number) for each in (scores, lists))
+                nums = {"num_scores": len(own_scores["score"]), "num_lists": len(own_lists["live"])}
+                if any(nums.values()):
+                    answer[name][word] = {**nums, **self._of_scores(own_scores), **self._of_lists(own_lists)}
+        return answer
+
+    def reliability(self) -> list[dict[str, float | int]]:
+        """See `engine.evaluation.calibration.reliability`; empty where scores are no probabilities."""
+        columns = self._scores.columns()
+        return reliability(columns["score"], columns["label"]) if self.are_probabilities else []
+
+    def _of_scores(self, columns: Columns) -> Values:
+        scores, labels = columns["score"], columns["label"]
+        as_probability = self.are_probabilities
+        return {
+            "auc": auc(scores, labels),
+            "grouped_auc": grouped_auc(scores, labels, columns["user"]),
+            "log_loss": log_loss(scores, labels) if as_probability else None,
+            "normalised_entropy": normalised_entropy(scores, labels) if as_probability else None,
+            "calibration": calibration(scores, labels) if as_probability else None,
+        }
+
+    def _of_lists(self, columns: Columns) -> Values:
+        lists = np.stack([columns[_item(place)] for place in range(LIST_LENGTH)], axis=1)
+        return {
+            "hr_at_10": hit_rate(columns["live"]),
+            "hr_at_10_frozen": hit_rate(columns["frozen"]),
+            "ndcg_at_10": ndcg(columns["live"]),
+            "coverage_at_10": coverage(lists, self.num_items),
+        }
 
     def as_json(self) -> dict[str, Any]:
-        means = {name: [mean.total, mean.weight] for name, mean in (("loss", self.loss), ("log_loss", self.log_loss))}
-        return {**means, "auc": [row.tolist() for row in self.auc.histograms], "hits": self.hits.as_json()}
+        """All but the windows."""
+        return {
+            "loss": [self.loss.total, self.loss.weight],
+            "num_items": self.num_items,
+            "slices": self.slicer.as_json(),
+        }
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> StreamMetrics:
-        """Raises ValueError, KeyError or TypeError on a document that `as_json` did not make."""
-        metrics = cls()
-        metrics.loss = DecayedMean(HALF_LIFE_EXAMPLES, *document["loss"])
-        metrics.log_loss = DecayedMean(HALF_LIFE_EXAMPLES, *document["log_loss"])
-        histograms = np.array(document["auc"], np.float64)
-        if histograms.shape != (2, NUM_BINS):
-            raise ValueError(f"auc: must be 2 histograms of {NUM_BINS} bins, received shape {histograms.shape}")
-        metrics.auc.histograms = histograms
-        metrics.hits = HitRates(hits=document["hits"])
-        return metrics
+    def windows(self) -> dict[str, pa.Table]:
+        """Copies of the windows, by name."""
+        return {"scores": self._scores.to_arrow(), "rankings": self.rankings.to_arrow()}
+
+    def restore(self, document: Mapping[str, Any], windows: Mapping[str, pa.Table]) -> None:
+        """Take over what another of the same slices said of itself; raises ValueError, KeyError or TypeError for what none did.
+
+        An older checkpoint has no windows: they begin anew, empty.
+        """
+        self.loss = DecayedMean(HALF_LIFE_EXAMPLES, *document["loss"])
+        if "slices" not in document:
+            return
+        self.slicer.restore(document["slices"])
+        self.num_items = int(document["num_items"])
+        for name, own in (("scores", self._scores), ("rankings", self.rankings)):
+            if not own.take_over(windows[name]):
+                raise ValueError(f"window {name}: its columns are {windows[name].schema.names}")
 
 
-def log_loss(scores: Floats, labels: Floats) -> float:
-    """Mean of -ln(probability given to what happened), probabilities kept 1e-7 away from 0 and 1."""
-    clipped = np.clip(scores.astype(np.float64), 1e-7, 1.0 - 1e-7)
-    return float(-np.where(labels > 0.5, np.log(clipped), np.log1p(-clipped)).mean())
+def _code(place: int) -> str:
+    return f"slice_{place}"
+
+
+def _item(place: int) -> str:
+    return f"item_{place}"
+
+
+def _spread(matrix: npt.NDArray[Any], name_of: Any) -> Columns:
+    return {name_of(place): matrix[:, place] for place in range(matrix.shape[1])}
+
+
+def _chosen(columns: Columns, name: str, value: int) -> Columns:
+    mask = columns[name] == value
+    return {key: column[mask] for key, column in columns.items()}

@@ -15,7 +15,7 @@ class FrequencyEstimates:
 
     The probability that an example is about the item is 1/B. The paper counts steps and hashes items into shared cells; here t counts
     examples, so that the estimate does not depend on batch sizes, and every item has its own cell. An item's first occurrence sets
-    B to the examples seen so far, at most `max_gap`.
+    B to the examples seen so far, at most `max_gap`. `count` is how often each was seen.
     """
 
     def __init__(self, capacity: int, rate: float = 0.05, max_gap: float = 1e6) -> None:
@@ -24,6 +24,7 @@ class FrequencyEstimates:
         self.num_seen = 0
         self.last = np.full(capacity, -1, np.int64)
         self.gap = np.zeros(capacity, np.float64)
+        self.count = np.zeros(capacity, np.int64)
 
     def observe(self, rows: RowArray) -> None:
         """One occurrence for each row, in order; repeats count each."""
@@ -39,6 +40,7 @@ class FrequencyEstimates:
             chosen = by_place[start:end]
             self._step(ordered[chosen], times[chosen])
         self.num_seen += rows.size
+        np.add.at(self.count, rows, 1)
 
     def _step(self, rows: RowArray, times: npt.NDArray[np.int64]) -> None:
         last, gap = self.last[rows], self.gap[rows]
@@ -55,3 +57,4 @@ class FrequencyEstimates:
         """Rows that went to another item start anew."""
         self.last[rows] = -1
         self.gap[rows] = 0.0
+        self.count[rows] = 0

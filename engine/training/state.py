@@ -29,6 +29,7 @@ from engine.training.frequency import FrequencyEstimates
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
+from engine.training.observation import observe, scored
 from engine.training.progress import Progress
 from engine.training.state_cut import (
     CATALOGUE_FILE,
@@ -79,7 +80,9 @@ class TrainingState:
         self.catalogue = ItemCatalogue()
         self.pool = ItemPool(definition.training.batch_size)
         self.frequency = FrequencyEstimates(self.catalogue.capacity)
-        self.metrics = StreamMetrics()
+        self.metrics = StreamMetrics(
+            definition.training.slices, are_probabilities=not is_retrieval(definition.architecture)
+        )
         self.progress = Progress()
         self.step = TrainStep(definition, self.store, self.architecture, self.adam)
         self._last_cut: str | None = None
@@ -91,10 +94,7 @@ class TrainingState:
     def learn(self, logged: LoggedExamples) -> StepResult | None:
         """Score, then learn from at most `batch_size` examples, count them, and expire. None when they hold nothing for the task."""
         result = self._learn(logged) if logged.examples else None
-        if result is not None and result.finite:
-            is_ranking = not is_retrieval(self.definition.architecture)
-            self.metrics.note(result.loss, result.scores, result.labels, with_log_loss=is_ranking)
-        elif result is not None:
+        if result is not None and not result.finite:
             self.progress.num_refused_batches += 1
         num_before = self.progress.num_examples
         self.progress.note(logged)
@@ -104,10 +104,13 @@ class TrainingState:
     def _learn(self, logged: LoggedExamples) -> StepResult | None:
         self.event_clock.register(int(logged.partitions.max()) + 1)
         times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
+        observed = observe(self, logged.examples)
         batch = self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
         if batch is None:
             return None
         result = self.step.learn(batch)
+        if result.finite:
+            self.metrics.note(result.loss, scored(batch, result, observed))
         if isinstance(batch, RetrievalBatch):
             self.catalogue.mark_changed(batch.item_keys)
         return result
@@ -166,6 +169,8 @@ class TrainingState:
             pool=self.pool.recent(),
             last=self.frequency.last[:num_items].copy(),
             gap=self.frequency.gap[:num_items].copy(),
+            count=self.frequency.count[:num_items].copy(),
+            windows=self.metrics.windows(),
             counters=counters,
         )
 
@@ -228,8 +233,9 @@ class TrainingState:
         self.pool.restore(small.pool, counters["num_pushed"])
         num_items = len(self.catalogue)
         self.frequency.last[:num_items], self.frequency.gap[:num_items] = small.last, small.gap
+        self.frequency.count[:num_items] = small.count
         self.frequency.num_seen = counters["num_observed"]
-        self.metrics = StreamMetrics.from_json(counters["metrics"])
+        self.metrics.restore(counters["metrics"], small.windows)
         self.progress = Progress.from_json(counters["progress"])
         if "event_clock" in counters:
             self.event_clock.restore(counters["event_clock"])

@@ -29,6 +29,8 @@ CATALOGUE_FILE: Final = "catalogue.arrow"
 _POOL_FILE: Final = "pool.arrow"
 _FREQUENCY_FILE: Final = "frequency.arrow"
 _PROGRESS_FILE: Final = "progress.json"
+_WINDOW_FILE: Final = "metrics_{}.arrow"
+_WINDOWS: Final = ("scores", "rankings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,22 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class SmallState:
-    """What a checkpoint has whole each time: the pool's rows, the frequencies' arrays (of known items), and counters as JSON types."""
+    """What a checkpoint has whole each time: the pool's rows, the frequencies' arrays (of known items), the metrics' windows, and
+    counters as JSON types. A checkpoint written before there were windows has none, and counts none of the items.
+    """
 
     pool: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
     gap: npt.NDArray[np.float64]
+    count: npt.NDArray[np.int64]
+    windows: dict[str, pa.Table]
     counters: dict[str, Any]
 
     def save(self, folder: Path) -> None:
         save_table_file(pa.table({"row": self.pool}), folder / _POOL_FILE)
-        save_table_file(pa.table({"last": self.last, "gap": self.gap}), folder / _FREQUENCY_FILE)
+        save_table_file(pa.table({"last": self.last, "gap": self.gap, "count": self.count}), folder / _FREQUENCY_FILE)
+        for name, window in self.windows.items():
+            save_table_file(window, folder / _WINDOW_FILE.format(name))
         (folder / _PROGRESS_FILE).write_bytes(orjson.dumps(self.counters))
 
     @classmethod
@@ -61,6 +69,14 @@ class SmallState:
             pool=_column(load_table_file(folder / _POOL_FILE), "row"),
             last=_column(frequency, "last"),
             gap=_column(frequency, "gap"),
+            count=_column(frequency, "count")
+            if "count" in frequency.column_names
+            else np.zeros(len(frequency), np.int64),
+            windows={
+                name: load_table_file(folder / _WINDOW_FILE.format(name))
+                for name in _WINDOWS
+                if (folder / _WINDOW_FILE.format(name)).is_file()
+            },
             counters=orjson.loads((folder / _PROGRESS_FILE).read_bytes()),
         )
 

@@ -30,7 +30,7 @@ class RankingBatch:
     """p labelled pairs of a user row and an item row (int32[p]); labels, weights and sampling_rates float32[p].
 
     `is_sampled` bool[p] marks negatives that the trainer drew itself. `seen_at_s` has uint32[n] for the rows of each side: when
-    each was seen; drawn rows are no sighting (`NOT_SEEN`).
+    each was seen; drawn rows are no sighting (`NOT_SEEN`). `kept` int64[n]: which of the logged examples each user row is.
     """
 
     user: EncodedBatch
@@ -42,14 +42,15 @@ class RankingBatch:
     sampling_rates: FloatArray
     is_sampled: npt.NDArray[np.bool_]
     seen_at_s: dict[Side, StampArray]
+    kept: RowArray
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalBatch:
     """n users, each of whom acted on the item of the same row; items beyond n are drawn candidates.
 
-    item_keys int64[c] (catalogue rows) and log_q float32[c] as `sampled_softmax` takes them; weights float32[n]. `seen_at_s` as in
-    `RankingBatch`.
+    item_keys int64[c] (catalogue rows) and log_q float32[c] as `sampled_softmax` takes them; weights float32[n]. `seen_at_s` and
+    `kept` as in `RankingBatch`.
     """
 
     user: EncodedBatch
@@ -58,6 +59,7 @@ class RetrievalBatch:
     log_q: FloatArray
     weights: FloatArray
     seen_at_s: dict[Side, StampArray]
+    kept: RowArray
 
 
 class BatchBuilder:
@@ -141,6 +143,7 @@ class BatchBuilder:
             sampling_rates=np.concatenate([own_rates, self._draw_rates(drawn[usable])]),
             is_sampled=np.arange(num + num_drawn) >= num,
             seen_at_s=_stamped(seen_at_s[kept], distinct.size),
+            kept=kept,
         )
 
     def _draw_rates(self, rows: RowArray) -> FloatArray:
@@ -182,6 +185,7 @@ class BatchBuilder:
             log_q=log_q,
             weights=np.array([example.weight for example in examples], np.float32),
             seen_at_s=_stamped(seen_at_s[positive], extra.size),
+            kept=np.flatnonzero(positive),
         )
 
     def _encode(self, examples: list[Example], side: Side, drawn: RowArray | None = None) -> EncodedBatch:

@@ -55,6 +55,7 @@ class EngineStep:
             sampling_rates=ones,
             is_sampled=np.zeros(num, np.bool_),
             seen_at_s=dict.fromkeys(Side, np.zeros(num, np.uint32)),
+            kept=np.arange(num),
         )
 
     def learn(self, prepared: RankingBatch) -> float:

@@ -77,6 +77,7 @@ def assert_same(one: TrainingState, other: TrainingState) -> None:
     assert one.progress == other.progress
     assert one.event_clock.to_json() == other.event_clock.to_json()
     assert one.metrics.as_json() == other.metrics.as_json()
+    assert one.metrics.windows() == other.metrics.windows()
     assert one.catalogue.to_arrow().equals(other.catalogue.to_arrow())
     np.testing.assert_array_equal(one.pool.recent(), other.pool.recent())
 

@@ -33,6 +33,7 @@ def test_restored_run_goes_on_to_the_bit_as_if_never_stopped(kind: str, tmp_path
         np.testing.assert_array_equal(restored.adam.state()[name], moment)
     assert restored.progress == whole.progress
     assert restored.metrics.as_json() == whole.metrics.as_json()
+    assert restored.metrics.windows() == whole.metrics.windows()
     assert restored.catalogue.to_arrow().equals(whole.catalogue.to_arrow())
     np.testing.assert_array_equal(restored.pool.recent(), whole.pool.recent())
 

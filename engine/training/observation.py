@@ -1,0 +1,63 @@
+"""What the metrics are told of a step: whose each score is, and which slices it belongs to, as it was before it was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.embedding.hashing import hash_ids
+from engine.evaluation.slices import NEW_ITEM_POSITIVES, Codes
+from engine.evaluation.stream_metrics import Scored
+from engine.spec.example import Example
+from engine.training.train_step import StepResult
+from engine.training.training_batch import RankingBatch, RetrievalBatch
+
+if TYPE_CHECKING:
+    from engine.training.state import TrainingState
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Of n logged examples: a hash of each one's user, uint64[n], and its slices, uint8[n, s]."""
+
+    users: npt.NDArray[np.uint64]
+    codes: Codes
+
+
+def observe(state: TrainingState, examples: Sequence[Example]) -> Observed:
+    """To be called before the examples are noted anywhere: they are what makes an item known."""
+    users = hash_ids(pa.array([example.user_id for example in examples], pa.string()), 0)
+    return Observed(users, slice_codes(state, examples))
+
+
+def slice_codes(state: TrainingState, examples: Sequence[Example]) -> Codes:
+    """uint8[n, s], by what the state knows of the items now."""
+    rows = (state.catalogue.row_of(example.item_id) for example in examples)
+    known = np.array([-1 if row is None else row for row in rows], np.int64)
+    positives = np.where(known < 0, 0, state.frequency.count[known])
+    return state.metrics.slicer.codes(examples, positives < NEW_ITEM_POSITIVES)
+
+
+def scored(batch: RankingBatch | RetrievalBatch, result: StepResult, observed: Observed) -> Scored:
+    """A step's scores with what was observed of their examples, in the examples' order.
+
+    A negative that the trainer drew for an example belongs to that example's user and slices, or no slice could tell them apart.
+    """
+    asked = batch.user_rows if isinstance(batch, RankingBatch) else _compared_rows(batch)
+    order = np.argsort(asked, kind="stable")
+    places = batch.kept[asked[order]]
+    return Scored(result.scores[order], result.labels[order], observed.users[places], observed.codes[places])
+
+
+def _compared_rows(batch: RetrievalBatch) -> Rows:
+    """Whose each score of a retrieval step is: each user's own item, then the next candidate where it is another item."""
+    own = np.arange(batch.weights.size)
+    other = (own + 1) % batch.item_keys.size
+    return np.concatenate([own, own[batch.item_keys[other] != batch.item_keys[own]]])
