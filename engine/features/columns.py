@@ -6,13 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from engine.spec.definition import Side, side_of
 from engine.spec.example import Example
+from engine.spec.feature import EVENT_TIME
 
 Columns: TypeAlias = "dict[str, pa.Array[Any]]"
 """Source -> values, one row per example, user or item. See `column_of` for the Arrow types a column can have."""
+
+RowIndices: TypeAlias = npt.NDArray[np.int32]
 
 _HISTORY: Final = pa.list_(pa.string())
 _INT64_RANGE: Final = range(-(2**63), 2**63)
@@ -70,6 +74,10 @@ def columns_from_examples(examples: Sequence[Example], sources: Iterable[str]) -
             columns[source] = pa.array([example.item_id for example in examples], pa.string())
         elif source == "user.history":
             columns[source] = pa.array([example.history for example in examples], _HISTORY)
+        elif source == EVENT_TIME:
+            columns[source] = pa.array([example.event_time_ms for example in examples], pa.int64())
+        elif entity == "counter":
+            columns[source] = pa.array([example.counters.get(name) for example in examples], pa.float64())
         elif entity == "user":
             columns[source] = column_of([example.user.get(name) for example in examples])
         elif entity == "item":
@@ -85,8 +93,10 @@ def columns_for_user(
     context: Mapping[str, Any],
     history: Sequence[str],
     sources: Iterable[str],
+    *,
+    time_ms: int | None = None,
 ) -> Columns:
-    """Columns of one row for the user-side sources among `sources`; `context` answers the `event.*` ones."""
+    """Columns of one row for the user-side sources among `sources`; `context` answers the `event.*` ones, `time_ms` is the request's."""
     columns: Columns = {}
     for source in sources:
         entity, _, name = source.partition(".")
@@ -94,6 +104,8 @@ def columns_for_user(
             columns[source] = pa.array([user_id], pa.string())
         elif source == "user.history":
             columns[source] = pa.array([list(history)], _HISTORY)
+        elif source == EVENT_TIME:
+            columns[source] = pa.array([time_ms], pa.int64())
         elif entity == "user":
             columns[source] = column_of([properties.get(name)])
         elif entity == "event":
@@ -115,6 +127,18 @@ def columns_for_items(
         else:
             columns[source] = column_of([each.get(name) for each in properties])
     return columns
+
+
+def columns_of_counters(rows: Sequence[Mapping[str, float]], sources: Iterable[str]) -> Columns:
+    """Columns of `len(rows)` rows for the counters among `sources`; `rows` has each row's values by `<counter>_<window>`."""
+    names = ((source, source.removeprefix("counter.")) for source in sources if source.startswith("counter."))
+    return {source: pa.array([row.get(name) for row in rows], pa.float64()) for source, name in names}
+
+
+def pair_columns(user: Columns, items: Columns, user_rows: RowIndices, item_rows: RowIndices) -> Columns:
+    """Columns of p rows: row `user_rows[i]` of the user columns beside row `item_rows[i]` of the items'; int32[p] each."""
+    sides = ((user, user_rows), (items, item_rows))
+    return {source: column.take(rows) for columns, rows in sides for source, column in columns.items()}
 
 
 def repeat_rows(columns: Columns, num_rows: int) -> Columns:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from engine.embedding.hashing import hash_ids
 from engine.features.encoded import EncodedBatch, FloatArray, SlotValues
-from engine.spec.definition import DenseInput, DenseTransform, ModelDefinition, Side, Slot, side_of
+from engine.spec.definition import DenseInput, DenseTransform, ModelDefinition, Side, Slot
 
 _TWO_63: Final = float(2**63)
 
@@ -29,14 +29,17 @@ class FeatureEncoder:
     def __init__(self, definition: ModelDefinition) -> None:
         self.definition = definition
         self._numbers = {slot.name: definition.number_of(slot) for slot in definition.slots}
+        self._slots = {side: definition.slots_of(side) for side in Side} | {None: definition.slots}
+        self._dense = {side: definition.dense_of(side) for side in Side} | {None: definition.dense}
+        self.has_pairs = definition.has_pairs
 
     def slots(self, side: Side | None = None) -> list[Slot]:
         """The definition's slots of one side, or all, in its order."""
-        return [slot for slot in self.definition.slots if side is None or side_of(slot.source) is side]
+        return list(self._slots[side])
 
     def dense(self, side: Side | None = None) -> list[DenseInput]:
         """The definition's dense inputs of one side, or all, in its order."""
-        return [dense for dense in self.definition.dense if side is None or side_of(dense.source) is side]
+        return list(self._dense[side])
 
     def sources(self, side: Side | None = None) -> list[str]:
         """Every source that `encode` reads for the side, each once, in the definition's order."""

@@ -21,6 +21,7 @@ from engine.models.architecture import (
 from engine.models.inputs import InputLayout
 from engine.models.registry import build_architecture
 from engine.models.signature import (
+    by_side,
     lookup_rows,
     pair_inputs,
     pool_side,
@@ -91,10 +92,10 @@ class Predictor:
         return self._side_vectors(Side.ITEM, batch)
 
     def scores(self, batch: EncodedBatch) -> FloatArray:
-        """float32[n] of a batch of both sides: a ranking model's probability, a retrieval model's cosine."""
+        """float32[n] of a batch of all sides: a ranking model's probability, a retrieval model's cosine."""
         sides = self._layout.split(batch)
         rows = np.arange(batch.num_rows, dtype=np.int32)
-        return self.pair_scores(sides[Side.USER], sides[Side.ITEM], rows, rows)
+        return self.pair_scores(sides[Side.USER], sides[Side.ITEM], rows, rows, sides.get(Side.PAIR))
 
     def pair_scores(
         self,
@@ -102,10 +103,12 @@ class Predictor:
         items: EncodedBatch,
         user_rows: np.ndarray[Any, np.dtype[np.int32]] | None = None,
         item_rows: np.ndarray[Any, np.dtype[np.int32]] | None = None,
+        pairs: EncodedBatch | None = None,
     ) -> FloatArray:
-        """float32[p]: the score of user row `user_rows[i]` with item row `item_rows[i]`.
+        """float32[p]: the score of user row `user_rows[i]` with item row `item_rows[i]`; row i of `pairs` is of both together.
 
         By default the one user of `user` with each item in turn, its side looked up and pooled once. Scores as in `scores`.
+        Raises ValueError when `pairs` is missing though the definition has inputs of pairs.
         """
         if user_rows is None:
             user_rows = np.zeros(items.num_rows, np.int32)
@@ -115,12 +118,14 @@ class Predictor:
             products = self.user_vectors(user)[user_rows] * self.item_vectors(items)[item_rows]
             cosines: FloatArray = products.sum(axis=1)
             return cosines
-        sparse = self._layout.sparse_batch({Side.USER: user, Side.ITEM: items})
+        sparse = self._layout.sparse_batch(by_side(self._layout, user, items, pairs))
         store, weights = self._parameters
         rows, members = lookup_rows(store, sparse)
-        sides = (side_tensors(self._layout, side, sparse.sides[side], members) for side in Side)
+        sides = {
+            side.value: side_tensors(self._layout, side, sparse.sides[side], members) for side in self._layout.sides
+        }
         scores: FloatArray = self._pair_scores(
-            weights, rows, *sides, tf.constant(user_rows), tf.constant(item_rows)
+            weights, rows, sides, tf.constant(user_rows), tf.constant(item_rows)
         ).numpy()
         return scores
 
@@ -158,24 +163,19 @@ class Predictor:
         architecture = self._architecture
         assert isinstance(architecture, RankingArchitecture)
 
-        def scores(  # noqa: PLR0917 - as a compiled function takes them
-            weights: tuple[Any, ...],
-            rows: dict[str, Any],
-            user: dict[str, Any],
-            items: dict[str, Any],
-            user_rows: Any,
-            item_rows: Any,
+        def scores(
+            weights: tuple[Any, ...], rows: dict[str, Any], sides: dict[str, Any], user_rows: Any, item_rows: Any
         ) -> Any:
             self.num_traces += 1
-            users = pool_side(self._layout, Side.USER, rows, user)
-            candidates = pool_side(self._layout, Side.ITEM, rows, items)
+            pooled = {side: pool_side(self._layout, side, rows, sides[side.value]) for side in self._layout.sides}
+            users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
             with self._scope(weights):
-                logits = architecture.logits(pair_inputs(self.definition, users, candidates, user_rows, item_rows))
+                logits = architecture.logits(pair_inputs(self.definition, users, items, user_rows, item_rows, pairs))
             return tf.sigmoid(logits[:, 0])
 
         row_signature = tf.TensorSpec([None], tf.int32)
-        sides = [side_signature(self._layout, side) for side in Side]
-        signature = [self._weights_signature(), rows_signature(self._layout), *sides, row_signature, row_signature]
+        sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
+        signature = [self._weights_signature(), rows_signature(self._layout), sides, row_signature, row_signature]
         return _compiled(scores, signature)
 
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from engine.embedding.store import table_name
 from engine.features.encoded import EncodedBatch, FidArray, FloatArray, SlotValues
-from engine.spec.definition import ModelDefinition, Side, Slot, side_of
+from engine.spec.definition import ModelDefinition, Side, Slot
+from engine.spec.slot import Pooling
 
 IndexArray = npt.NDArray[np.int32]
 StampArray = npt.NDArray[np.uint32]
@@ -35,10 +36,24 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """The slots of one dim and one side: they are the table's values from `start` on, one for each of `segments`.
+class Group:
+    """Slots of one table and one side that are pooled alike, and so in one call; a sequence is a group of its own.
 
-    Segment `s * num_rows + r` is row r of the block's slot s. int32[nnz], ascending.
+    `name` is that of the table for the usual pooling, the mean, which the first of a list is too: the encoder gives it alone.
+    """
+
+    name: str
+    table: str
+    pooling: Pooling
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A group's values: they are the table's values from `start` on, one for each of `segments`. int32[nnz], ascending.
+
+    Segment `s * num_rows + r` is row r of the group's slot s; of a sequence, `r * max_values + p` is place p of row r, in which the
+    newest value has the last place.
     """
 
     start: int
@@ -51,7 +66,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class SideBatch:
-    """One side's blocks by table name, its dense floats [n, num_dense], and n."""
+    """One side's blocks by the name of their group, its dense floats [n, num_dense], and n."""
 
     blocks: dict[str, Block]
     dense: FloatArray
@@ -60,7 +75,7 @@ class SideBatch:
 
 @dataclass(frozen=True, slots=True)
 class SparseBatch:
-    """A user side and an item side (either may be absent), and the values of both by table name."""
+    """A user side, an item side and a side of pairs (each may be absent), and the values of all by table name."""
 
     values: dict[str, Values]
     sides: dict[Side, SideBatch]
@@ -72,25 +87,30 @@ class InputLayout:
     def __init__(self, definition: ModelDefinition) -> None:
         self.definition = definition
         self.tables = {table_name(dim): dim for dim in definition.dims}
+        self.sides: tuple[Side, ...] = (Side.USER, Side.ITEM, *((Side.PAIR,) if definition.has_pairs else ()))
         self._number = {slot.name: definition.number_of(slot) for slot in definition.slots}
+        self._slots = {side: definition.slots_of(side) for side in Side}
+        self._groups = {side: _groups(self.tables, slots) for side, slots in self._slots.items()}
+        self._dense_indices = {side: _dense_indices(definition, side) for side in Side}
 
-    def slots(self, table: str, side: Side) -> list[Slot]:
-        """The slots of one table and side, in the definition's order; may be empty."""
-        dim = self.tables[table]
-        return [slot for slot in self.definition.slots if slot.dim == dim and side_of(slot.source) is side]
+    def groups(self, side: Side) -> list[Group]:
+        """What is pooled together on one side, table by table."""
+        return self._groups[side]
 
     def dense_indices(self, side: Side) -> list[int]:
-        """Places of the side's dense inputs among all of the definition's."""
-        return [index for index, dense in enumerate(self.definition.dense) if side_of(dense.source) is side]
+        """Places of the columns of the side's dense inputs among those of all of the definition's."""
+        return self._dense_indices[side]
 
     def split(self, batch: EncodedBatch) -> dict[Side, EncodedBatch]:
-        """A batch of both sides as one batch for each side, of as many rows."""
-        sides = {}
-        for side in Side:
-            names = [slot.name for slot in self.definition.slots if side_of(slot.source) is side]
-            slots = {name: batch.slots[name] for name in names}
-            sides[side] = EncodedBatch(slots, batch.dense[:, self.dense_indices(side)], batch.num_rows)
-        return sides
+        """A batch of all sides as one batch for each side, of as many rows."""
+        return {
+            side: EncodedBatch(
+                {slot.name: batch.slots[slot.name] for slot in self._slots[side]},
+                batch.dense[:, self._dense_indices[side]],
+                batch.num_rows,
+            )
+            for side in self.sides
+        }
 
     def sparse_batch(
         self, sides: Mapping[Side, EncodedBatch], seen_at_s: Mapping[Side, StampArray] | None = None
@@ -102,12 +122,18 @@ class InputLayout:
             parts: list[Values] = []
             start = 0
             for side, batch in sides.items():
-                slots = self.slots(table, side)
                 stamps = None if seen_at_s is None else seen_at_s[side]
-                parts += [_values(batch.slots[slot.name], self._number[slot.name], stamps) for slot in slots]
-                segments = _segments([batch.slots[slot.name] for slot in slots], batch.num_rows)
-                blocks[side][table] = Block(start, segments)
-                start += segments.size
+                for group in self._groups[side]:
+                    if group.table != table:
+                        continue
+                    slots = [batch.slots[slot.name] for slot in group.slots]
+                    parts += [
+                        _values(each, self._number[slot.name], stamps)
+                        for each, slot in zip(slots, group.slots, strict=True)
+                    ]
+                    segments = _segments(group, slots, batch.num_rows)
+                    blocks[side][group.name] = Block(start, segments)
+                    start += segments.size
             values[table] = _joined(parts)
         return SparseBatch(
             values, {side: SideBatch(blocks[side], batch.dense, batch.num_rows) for side, batch in sides.items()}
@@ -129,8 +155,44 @@ def _joined(parts: list[Values]) -> Values:
     )
 
 
-def _segments(values: list[SlotValues], num_rows: int) -> IndexArray:
-    if not values:
-        return np.empty(0, np.int32)
+def _segments(group: Group, values: list[SlotValues], num_rows: int) -> IndexArray:
+    if group.pooling is Pooling.SEQUENCE:
+        return _places(values[0], group.slots[0].max_values)
     lengths = np.concatenate([value.lengths for value in values])
     return np.repeat(np.arange(len(values) * num_rows, dtype=np.int32), lengths)
+
+
+def _places(values: SlotValues, length: int) -> IndexArray:
+    """Rows of `length` places each, the last value of a row in its last place."""
+    ends = np.arange(1, values.offsets.size, dtype=np.int32) * np.int32(length)
+    return np.arange(values.fids.size, dtype=np.int32) + np.repeat(ends - values.offsets[1:], values.lengths)
+
+
+def _groups(tables: Mapping[str, int], slots: list[Slot]) -> list[Group]:
+    groups = []
+    for table, dim in tables.items():
+        members = [slot for slot in slots if slot.dim == dim]
+        for pooling in (Pooling.MEAN, Pooling.SUM, Pooling.SQRTN):
+            alike = tuple(slot for slot in members if _pooled_as(slot) is pooling)
+            if alike:
+                groups.append(Group(table if pooling is Pooling.MEAN else f"{table}.{pooling}", table, pooling, alike))
+        groups += [
+            Group(f"{table}.sequence.{slot.name}", table, Pooling.SEQUENCE, (slot,))
+            for slot in members
+            if slot.pooling is Pooling.SEQUENCE
+        ]
+    return groups
+
+
+def _pooled_as(slot: Slot) -> Pooling:
+    return Pooling.MEAN if slot.pooling is Pooling.FIRST else slot.pooling
+
+
+def _dense_indices(definition: ModelDefinition, side: Side) -> list[int]:
+    indices: list[int] = []
+    start = 0
+    for dense in definition.dense:
+        if definition.side_of(dense.source) is side:
+            indices += range(start, start + dense.dim)
+        start += dense.dim
+    return indices

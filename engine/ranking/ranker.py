@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
-from engine.features.columns import columns_for_items
+from engine.features.columns import columns_for_items, columns_of_counters, concat, repeat_rows
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
 from engine.retrieval.asker import Asker
@@ -19,8 +19,10 @@ from engine.spec.definition import Side
 class PairScorer(Protocol):
     """A model that scores pairs (`engine.models.forward.Predictor`)."""
 
-    def pair_scores(self, user: EncodedBatch, items: EncodedBatch) -> npt.NDArray[np.float32]:
-        """float32[n]: the one user of `user` with each of the n items of `items`."""
+    def pair_scores(
+        self, user: EncodedBatch, items: EncodedBatch, *, pairs: EncodedBatch | None = None
+    ) -> npt.NDArray[np.float32]:
+        """float32[n]: the one user of `user` with each of the n items of `items`; `pairs` has n rows of what is of both together."""
 
 
 class Ranker:
@@ -31,15 +33,37 @@ class Ranker:
         self._scorer = scorer
         self._user_sources = encoder.sources(Side.USER)
         self._item_sources = encoder.sources(Side.ITEM)
+        self._pair_sources = encoder.sources(Side.PAIR)
 
     def score(
-        self, asker: Asker, item_ids: Sequence[str], properties: Sequence[Mapping[str, Any]]
+        self,
+        asker: Asker,
+        item_ids: Sequence[str],
+        properties: Sequence[Mapping[str, Any]],
+        counters: Sequence[Mapping[str, float]] = (),
     ) -> npt.NDArray[np.float32]:
-        """float32[n] for n candidates with their properties, the greater the better. Raises `EngineError` when one is not finite."""
+        """float32[n] for n candidates with their properties, the greater the better. Raises `EngineError` when one is not finite.
+
+        `counters` has each candidate's, with those of the asker and of both together; without any they are missing.
+        """
         user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
         columns = columns_for_items(item_ids, properties, self._item_sources)
         items = self._encoder.encode(columns, len(item_ids), Side.ITEM)
-        scores = self._scorer.pair_scores(user, items)
+        pairs = self._pairs(asker, item_ids, properties, counters) if self._encoder.has_pairs else None
+        scores = self._scorer.pair_scores(user, items, pairs=pairs)
         if not np.isfinite(scores).all():
             raise EngineError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite")
         return scores
+
+    def _pairs(
+        self,
+        asker: Asker,
+        item_ids: Sequence[str],
+        properties: Sequence[Mapping[str, Any]],
+        counters: Sequence[Mapping[str, float]],
+    ) -> EncodedBatch:
+        num_rows, sources = len(item_ids), self._pair_sources
+        user = repeat_rows(asker.columns(sources), num_rows)
+        items = columns_for_items(item_ids, properties, sources)
+        columns = concat(user, items) | columns_of_counters(counters or [{}] * num_rows, sources)
+        return self._encoder.encode(columns, num_rows, Side.PAIR)

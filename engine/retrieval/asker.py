@@ -17,7 +17,11 @@ class Asker:
     properties: Mapping[str, Any]
     context: Mapping[str, Any]
     history: tuple[str, ...]
+    time_ms: int | None = None
+    """When the request came."""
 
     def columns(self, sources: Iterable[str]) -> Columns:
         """One row for the user-side sources among `sources`."""
-        return columns_for_user(self.user_id, self.properties, self.context, self.history, sources)
+        return columns_for_user(
+            self.user_id, self.properties, self.context, self.history, sources, time_ms=self.time_ms
+        )

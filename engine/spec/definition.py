@@ -5,10 +5,11 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from engine.errors import InvalidDocument, Problem
-from engine.spec.architecture import Architecture, DeepFM, TwoTower
+from engine.spec.architecture import Architecture, DeepFM, TwoTower, is_retrieval
 from engine.spec.dense_input import DenseInput, DenseTransform
 from engine.spec.dense_optimizer import DenseAdam
 from engine.spec.document import Document
+from engine.spec.feature import Feature
 from engine.spec.retention import Retention
 from engine.spec.schema import PropertyType, Schema
 from engine.spec.serving_copy import ServingCopy
@@ -39,6 +40,9 @@ __all__ = [
 class ModelDefinition(Document):
     """Everything that says how a model learns and travels; versioned by the registry. JSON Schema from `json_schema()`."""
 
+    features: list[Feature] = Field(
+        default_factory=list, max_length=500, description="derived values; each may use those before it"
+    )
     slots: list[Slot] = Field(min_length=1, max_length=500)
     dense: list[DenseInput] = Field(default_factory=list, max_length=500)
     tasks: list[Task] = Field(default_factory=lambda: [Task()], min_length=1, max_length=1)
@@ -73,12 +77,74 @@ class ModelDefinition(Document):
                 raise ValueError(
                     f"slot {slot.name} shares {owner.name}, whose admission and expiry rule the rows; give it none of its own"
                 )
-        sides = {side_of(slot.source) for slot in self.slots}
-        if isinstance(self.architecture, TwoTower) and sides != {Side.USER, Side.ITEM}:
+        self._check_features()
+        sides = {self.side_of(slot.source) for slot in self.slots}
+        if isinstance(self.architecture, TwoTower) and not sides >= {Side.USER, Side.ITEM}:
             raise ValueError("a two_tower needs at least one slot of the user side and one of the item side")
+        if is_retrieval(self.architecture):
+            self._refuse_pairs()
         if isinstance(self.architecture, DeepFM) and len({slot.dim for slot in self.slots}) != 1:
             raise ValueError("a deepfm needs the same dim in every slot")
         return self
+
+    def _check_features(self) -> None:
+        known: set[str] = set()
+        for feature in self.features:
+            for source in feature.inputs:
+                if source.startswith("feature.") and source not in known:
+                    raise ValueError(f"feature {feature.name} uses {source}, which is not a feature declared before it")
+            name = f"feature.{feature.name}"
+            if name in known:
+                raise ValueError(f"two features have the name {feature.name}")
+            known.add(name)
+        for name, source in self._sources():
+            if source.startswith("feature.") and source not in known:
+                raise ValueError(f"{name} has the source {source}, which is not a declared feature")
+
+    def _refuse_pairs(self) -> None:
+        """A retrieval model's vectors are of a user alone and of an item alone."""
+        for name, source in self._sources():
+            if self.side_of(source) is Side.PAIR:
+                raise ValueError(
+                    f"{name} depends on user and item together (or on a counter), which a {self.architecture.kind} cannot "
+                    "use: its users and items meet only in a dot product"
+                )
+
+    def side_of(self, source: str) -> Side:
+        """The side of a source; of a derived one, the join of its inputs': `PAIR` when they differ."""
+        if not source.startswith("feature."):
+            return side_of(source)
+        sides = {self.side_of(each) for each in self.feature(source).inputs}
+        return sides.pop() if len(sides) == 1 else Side.PAIR
+
+    def feature(self, source: str) -> Feature:
+        """The feature that `feature.<name>` names. Raises KeyError when none does."""
+        name = source.removeprefix("feature.")
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise KeyError(source)
+
+    def slots_of(self, side: Side) -> list[Slot]:
+        """The slots of one side, in the definition's order."""
+        return [slot for slot in self.slots if self.side_of(slot.source) is side]
+
+    def dense_of(self, side: Side) -> list[DenseInput]:
+        """The dense inputs of one side, in the definition's order."""
+        return [dense for dense in self.dense if self.side_of(dense.source) is side]
+
+    def num_dense(self, side: Side | None = None) -> int:
+        """How many columns the dense inputs of one side, or all, have together."""
+        return sum(dense.dim for dense in (self.dense if side is None else self.dense_of(side)))
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether any input depends on user and item together."""
+        return any(self.side_of(source) is Side.PAIR for _, source in self._sources())
+
+    def _sources(self) -> list[tuple[str, str]]:
+        """Every input's name and source."""
+        return [(slot.name, slot.source) for slot in self.slots] + [(dense.name, dense.source) for dense in self.dense]
 
     def number_of(self, slot: Slot) -> int:
         """The slot number that goes into the slot's FIDs (the owner's, for a slot that shares)."""

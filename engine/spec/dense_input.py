@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from engine.spec.document import Document, Name
 from engine.spec.slot import Source
 
@@ -19,3 +21,4 @@ class DenseInput(Document):
     name: Name
     source: Source
     transform: DenseTransform = DenseTransform.IDENTITY
+    dim: int = Field(default=1, ge=1, le=4096, description="columns: 1, or the dim of a vector property")

@@ -9,8 +9,12 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from engine.spec.document import Document, Name, default_kind
 
-Source = Annotated[str, StringConstraints(pattern=r"^(user|item|event)\.[a-z][a-z0-9_]{0,62}$")]
-"""Where a value comes from: `user.id`, `user.<property>`, `user.history`, `item.id`, `item.<property>`, `event.<property>`."""
+Source = Annotated[
+    str,
+    StringConstraints(pattern=r"^((user|item|event|feature)\.[a-z][a-z0-9_]{0,62}|counter\.[a-z][a-z0-9_]{0,126})$"),
+]
+"""Where a value comes from: `user.id`, `user.<property>`, `user.history`, `user.history_types`, `user.history_ages_s`, `item.id`,
+`item.<property>`, `event.time`, `event.<property>`, `feature.<name>`, `counter.<counter>_<window>`. See docs/features.md."""
 
 MAX_COUNT = 2**32 - 1
 MAX_RULE_S = 2**31
@@ -18,14 +22,37 @@ MAX_RULE_S = 2**31
 
 
 class Side(StrEnum):
-    """Which tower a source belongs to: the asker (user and event context) or the item."""
+    """What an input depends on: the asker (user and event context), the item, or both together.
+
+    `USER` inputs are encoded once a request, `ITEM` inputs once an item, `PAIR` inputs once a row of a user beside an item.
+    """
 
     USER = "user"
     ITEM = "item"
+    PAIR = "pair"
 
 
 def side_of(source: str) -> Side:
+    """The side of a value as it is given. A derived one has the side that its definition says (`ModelDefinition.side_of`).
+
+    A counter is as of the request, whatever its keys: it stands beside the pair, so that no cached item vector holds an old one.
+    """
+    if source.startswith("counter."):
+        return Side.PAIR
     return Side.ITEM if source.startswith("item.") else Side.USER
+
+
+class Pooling(StrEnum):
+    """What becomes of the embeddings of a slot's values in one row: their mean, sum, sum over the root of their number, or the first alone.
+
+    `sequence` keeps them apart and in order, for architectures that attend over them; others take their mean.
+    """
+
+    MEAN = "mean"
+    SUM = "sum"
+    SQRTN = "sqrtn"
+    FIRST = "first"
+    SEQUENCE = "sequence"
 
 
 class AdmitAlways(Document):
@@ -71,7 +98,7 @@ class Expiry(Document):
 
 
 class Slot(Document):
-    """One categorical input. Lists (`string_list` properties, `user.history`) are mean-pooled.
+    """One categorical input. Lists (`string_list` properties, `user.history`) are pooled.
 
     `shares` makes this slot use another slot's rows (its number and dim): a history of items looks up the items' own embeddings,
     and is under their admission and expiry.
@@ -81,7 +108,10 @@ class Slot(Document):
     number: int = Field(ge=1, le=4095, description="fixed for ever: it is part of every FID of the slot")
     source: Source
     dim: int = Field(default=16, ge=1, le=512)
-    max_values: int = Field(default=20, ge=1, le=1024, description="of a list, the last so many")
+    max_values: int = Field(
+        default=20, ge=1, le=1024, description="of a list, the last so many; of a sequence, its length too"
+    )
+    pooling: Pooling = Field(default=Pooling.MEAN, description="what becomes of the embeddings of a list's values")
     shares: Name | None = None
     admission: Admission = Field(default_factory=AdmitAlways, description="what earns an id of this slot a row")
     expiry: Expiry | None = Field(default=None, description="what loses it the row; null keeps it")

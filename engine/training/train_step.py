@@ -14,7 +14,7 @@ from engine.features.encoded import FloatArray
 from engine.models.architecture import Inputs, RankingArchitecture, RetrievalArchitecture
 from engine.models.deepfm import corrected_cross_entropy
 from engine.models.inputs import InputLayout
-from engine.models.signature import pair_inputs, pool_side, rows_signature, side_signature, side_tensors
+from engine.models.signature import by_side, pair_inputs, pool_side, rows_signature, side_signature, side_tensors
 from engine.models.two_tower import sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.adam import Adam
@@ -61,7 +61,8 @@ class TrainStep:
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
         self._buffers: dict[str, FloatArray] = {}
-        signature = [rows_signature(self._layout), *(side_signature(self._layout, side) for side in Side)]
+        sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
+        signature = [rows_signature(self._layout), sides]
         self._step = tf.function(
             self._ranking_step if isinstance(architecture, RankingArchitecture) else self._retrieval_step,
             input_signature=[*signature, self._extra_signature()],
@@ -70,15 +71,18 @@ class TrainStep:
 
     def learn(self, batch: RankingBatch | RetrievalBatch) -> StepResult:
         """Score the batch, then learn from it."""
-        sparse = self._layout.sparse_batch({Side.USER: batch.user, Side.ITEM: batch.items}, batch.seen_at_s)
+        pairs = batch.pairs if isinstance(batch, RankingBatch) else None
+        sparse = self._layout.sparse_batch(by_side(self._layout, batch.user, batch.items, pairs), batch.seen_at_s)
         sighted = {
             table: self._store.tables[table].sight(each.fids, each.slots, each.seen_at_s)
             for table, each in sparse.values.items()
         }
         rows = {table: tf.convert_to_tensor(self._gather(table, each)) for table, each in sighted.items()}
         members = {table: each.members for table, each in sighted.items()}
-        sides = (side_tensors(self._layout, side, sparse.sides[side], members) for side in Side)
-        loss, scores, labels, gradients = self._step(rows, *sides, _extra_tensors(batch))
+        sides = {
+            side.value: side_tensors(self._layout, side, sparse.sides[side], members) for side in self._layout.sides
+        }
+        loss, scores, labels, gradients = self._step(rows, sides, _extra_tensors(batch))
         finite = bool(np.isfinite(loss.numpy()))
         if finite:
             self._apply(sighted, gradients)
@@ -104,43 +108,37 @@ class TrainStep:
             return {"user_rows": _INT_ROWS, "item_rows": _INT_ROWS, **floats}
         return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
 
-    def _ranking_step(
-        self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], extra: dict[str, Any]
-    ) -> Any:
+    def _ranking_step(self, rows: dict[str, Any], sides: dict[str, Any], extra: dict[str, Any]) -> Any:
         model = self._architecture
         assert isinstance(model, RankingArchitecture)
 
-        def losses(users: Inputs, candidates: Inputs) -> tuple[Any, Any, Any]:
-            pairs = pair_inputs(self._definition, users, candidates, extra["user_rows"], extra["item_rows"])
-            logits = model.logits(pairs)[:, 0]
+        def losses(pooled: dict[Side, Inputs]) -> tuple[Any, Any, Any]:
+            users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
+            inputs = pair_inputs(self._definition, users, items, extra["user_rows"], extra["item_rows"], pairs)
+            logits = model.logits(inputs)[:, 0]
             loss = corrected_cross_entropy(logits, extra["labels"], extra["sampling_rates"])
             return loss, tf.sigmoid(logits - tf.math.log(extra["sampling_rates"])), extra["labels"]
 
-        return self._update(rows, user, items, extra["weights"], losses)
+        return self._update(rows, sides, extra["weights"], losses)
 
-    def _retrieval_step(
-        self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], extra: dict[str, Any]
-    ) -> Any:
+    def _retrieval_step(self, rows: dict[str, Any], sides: dict[str, Any], extra: dict[str, Any]) -> Any:
         model = self._architecture
         assert isinstance(model, RetrievalArchitecture)
 
-        def losses(users: Inputs, candidates: Inputs) -> tuple[Any, Any, Any]:
-            user_vectors, item_vectors = model.user_vectors(users), model.item_vectors(candidates)
+        def losses(pooled: dict[Side, Inputs]) -> tuple[Any, Any, Any]:
+            user_vectors, item_vectors = model.user_vectors(pooled[Side.USER]), model.item_vectors(pooled[Side.ITEM])
             cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
             loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.temperature)
             return loss, *_compared(cosines, extra["item_keys"])
 
-        return self._update(rows, user, items, extra["weights"], losses)
+        return self._update(rows, sides, extra["weights"], losses)
 
-    def _update(
-        self, rows: dict[str, Any], user: dict[str, Any], items: dict[str, Any], weights: Any, losses: Any
-    ) -> Any:
+    def _update(self, rows: dict[str, Any], sides: dict[str, Any], weights: Any, losses: Any) -> Any:
         self.num_traces += 1
         with tf.GradientTape() as tape:
             tape.watch(rows)
-            users = pool_side(self._layout, Side.USER, rows, user)
-            candidates = pool_side(self._layout, Side.ITEM, rows, items)
-            loss, scores, labels = losses(users, candidates)
+            pooled = {side: pool_side(self._layout, side, rows, sides[side.value]) for side in self._layout.sides}
+            loss, scores, labels = losses(pooled)
             total = tf.reduce_sum(loss * weights)
         dense = [variable.value for variable in self._variables]
         row_gradients, dense_gradients = tape.gradient(

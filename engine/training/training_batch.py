@@ -8,12 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.embedding.rows import NOT_SEEN
-from engine.features.columns import columns_for_items, columns_from_examples
+from engine.features.columns import (
+    Columns,
+    columns_for_items,
+    columns_from_examples,
+    columns_of_counters,
+    pair_columns,
+)
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.features.encoder import FeatureEncoder
 from engine.models.inputs import StampArray
 from engine.spec.architecture import is_retrieval
-from engine.spec.definition import ModelDefinition, Side
+from engine.spec.definition import ModelDefinition, Side, side_of
 from engine.spec.example import Example, Origin
 from engine.training.draws import example_keys
 from engine.training.frequency import FrequencyEstimates
@@ -43,6 +49,8 @@ class RankingBatch:
     is_sampled: npt.NDArray[np.bool_]
     seen_at_s: dict[Side, StampArray]
     kept: RowArray
+    pairs: EncodedBatch | None = None
+    """p rows of what depends on user and item together; None where the definition has no such input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +139,46 @@ class BatchBuilder:
         labels = [example.labels[self._event_type] for example in examples]
         own_rates = np.array([example.sampling_rate for example in examples], np.float32)
         own_rates[place_of[askers]] *= self._draw_rates(rows[askers])
+        user_rows = np.concatenate([np.arange(num), user_of_drawn]).astype(np.int32)
+        item_rows = np.concatenate([np.arange(num), num + inverse.ravel()]).astype(np.int32)
         return RankingBatch(
             user=self._encode(examples, Side.USER),
             items=self._encode(examples, Side.ITEM, distinct),
-            user_rows=np.concatenate([np.arange(num), user_of_drawn]).astype(np.int32),
-            item_rows=np.concatenate([np.arange(num), num + inverse.ravel()]).astype(np.int32),
+            user_rows=user_rows,
+            item_rows=item_rows,
             labels=np.array(labels + [0.0] * num_drawn, np.float32),
             weights=np.array(
                 [example.weight for example in examples] + [examples[user].weight for user in user_of_drawn], np.float32
             ),
             sampling_rates=np.concatenate([own_rates, self._draw_rates(drawn[usable])]),
             is_sampled=np.arange(num + num_drawn) >= num,
-            seen_at_s=_stamped(seen_at_s[kept], distinct.size),
+            seen_at_s=_stamped(seen_at_s[kept], distinct.size)
+            | {Side.PAIR: _followed_by_unseen(seen_at_s[kept], num_drawn)},
             kept=kept,
+            pairs=self._encode_pairs(examples, distinct, user_rows, item_rows),
+        )
+
+    def _encode_pairs(
+        self,
+        examples: list[Example],
+        drawn: RowArray,
+        user_rows: npt.NDArray[np.int32],
+        item_rows: npt.NDArray[np.int32],
+    ) -> EncodedBatch | None:
+        """The pairs' own inputs. Counters are those that were logged with an impression.
+
+        Nobody knows what they were for a drawn item. Were they given for the action that it is drawn for, their presence would tell
+        the label: so both go without.
+        """
+        if not self._encoder.has_pairs:
+            return None
+        sources = self._encoder.sources(Side.PAIR)
+        user = columns_from_examples(examples, [source for source in sources if side_of(source) is Side.USER])
+        items = self._item_columns(examples, drawn, sources)
+        logged = [example.counters if example.origin is Origin.IMPRESSION else {} for example in examples]
+        counters = columns_of_counters(logged + [{}] * (user_rows.size - len(examples)), sources)
+        return self._encoder.encode(
+            pair_columns(user, items, user_rows, item_rows) | counters, user_rows.size, Side.PAIR
         )
 
     def _draw_rates(self, rows: RowArray) -> FloatArray:
@@ -192,13 +227,20 @@ class BatchBuilder:
         """One side of the examples; on the item side the drawn catalogue rows follow."""
         if side is Side.USER:
             return self._encoder.encode(columns_from_examples(examples, self._user_sources), len(examples), side)
+        num_rows = len(examples) + (0 if drawn is None else drawn.size)
+        return self._encoder.encode(self._item_columns(examples, drawn, self._item_sources), num_rows, side)
+
+    def _item_columns(self, examples: list[Example], drawn: RowArray | None, sources: list[str]) -> Columns:
         rows = [] if drawn is None else drawn.tolist()
         ids = [example.item_id for example in examples] + self._catalogue.ids(rows)
         properties = [example.item for example in examples] + list(self._catalogue.properties(rows))
-        return self._encoder.encode(columns_for_items(ids, properties, self._item_sources), len(ids), side)
+        return columns_for_items(ids, properties, sources)
 
 
 def _stamped(seen_at_s: StampArray, num_drawn: int) -> dict[Side, StampArray]:
     """Stamps of the rows of each side, of examples and then of drawn items. Nobody has seen those: a draw earns and keeps no row."""
-    drawn = np.full(num_drawn, NOT_SEEN, np.uint32)
-    return {Side.USER: seen_at_s, Side.ITEM: np.concatenate([seen_at_s, drawn])}
+    return {Side.USER: seen_at_s, Side.ITEM: _followed_by_unseen(seen_at_s, num_drawn)}
+
+
+def _followed_by_unseen(seen_at_s: StampArray, num_drawn: int) -> StampArray:
+    return np.concatenate([seen_at_s, np.full(num_drawn, NOT_SEEN, np.uint32)])

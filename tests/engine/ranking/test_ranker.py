@@ -30,7 +30,9 @@ class PriceScorer:
     def __init__(self) -> None:
         self.calls: list[tuple[EncodedBatch, EncodedBatch]] = []
 
-    def pair_scores(self, user: EncodedBatch, items: EncodedBatch) -> npt.NDArray[np.float32]:
+    def pair_scores(
+        self, user: EncodedBatch, items: EncodedBatch, *, pairs: EncodedBatch | None = None
+    ) -> npt.NDArray[np.float32]:
         self.calls.append((user, items))
         prices: npt.NDArray[np.float32] = items.dense[:, 0] / user.dense[0, 0]
         return prices
