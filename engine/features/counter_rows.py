@@ -22,6 +22,11 @@ NEVER: Final = -(2**62)
 
 _MS_PER_S: Final = 1000
 _PLACES: Final = np.arange(NUM_BUCKETS)
+# [first, last, place]: 1 for the places of first to last - 1. A look-up costs a third of two comparisons.
+_IS_COUNTED: Final = (
+    (np.arange(NUM_BUCKETS + 1)[:, np.newaxis, np.newaxis] <= _PLACES)
+    & (np.arange(NUM_BUCKETS + 1)[np.newaxis, :, np.newaxis] > _PLACES)
+).astype(np.uint32)
 # Beyond this a double has become 0, and an int32 exponent has not overflowed.
 _MAX_SHIFT: Final = 4000
 
@@ -99,12 +104,10 @@ class CounterRows:
         heads = own_newest[:, self.window_counter] // self.widths_ms
         now = now_ms[:, np.newaxis] // self.widths_ms
         ends = np.maximum(newest[:, self.window_counter] // self.widths_ms, now)
-        first = np.clip(heads - now, 0, NUM_BUCKETS)[:, :, np.newaxis]
-        last = np.clip(heads - ends + NUM_BUCKETS, 0, NUM_BUCKETS)[:, :, np.newaxis]
-        counted = self.rings[rows]
-        counted *= (first <= _PLACES) & (last > _PLACES)
-        counts: Floats = counted.sum(axis=2, dtype=np.float64)
-        return counts
+        first = np.minimum(np.maximum(heads - now, 0), NUM_BUCKETS)
+        last = np.maximum(heads - ends + NUM_BUCKETS, 0)
+        counts: npt.NDArray[np.uint32] = np.einsum("nwp,nwp->nw", self.rings[rows], _IS_COUNTED[first, last])
+        return counts.astype(np.float64)
 
     def decayed_sums(self, rows: Rows, own_newest: Integers, newest: Integers) -> Floats:
         """float64[n, half-lives]: the sums as they are with a later `newest` int64[n, counters]."""
