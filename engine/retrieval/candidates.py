@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-import numpy as np
-
+from engine.retrieval.asker import Asker
 from engine.retrieval.catalogue import Catalogue
-from engine.retrieval.exact_index import ExactIndex, Vectors
-from engine.retrieval.trending import TrendingItems
+from engine.retrieval.catalogue_sources import NewestItems, RandomItems
+from engine.retrieval.live_sources import LiveSources
+from engine.retrieval.nearest import NearestItems
+from engine.retrieval.source import CandidateSource, Eligible
 
-NUM_NEAREST = 200
-NUM_TRENDING = 50
-NUM_LATEST = 20
-NUM_WITHOUT_MODEL = 500
-NUM_TRENDING_WITHOUT_MODEL = 200
-NUM_LATEST_WITHOUT_MODEL = 100
-NO_VECTOR_SCORE = -1.0
+NUM_NEAREST: Final = 200
+NUM_WITHOUT_MODEL: Final = 500
+QUOTAS: Final = {"item_to_item": 60, "trending_1h": 40, "trending_24h": 20, "latest": 20}
+"""How many of its best each source brings beside the nearest. What several bring counts once, under the first that does."""
+
+QUOTAS_WITHOUT_MODEL: Final = {"item_to_item": 200, "trending_1h": 150, "trending_24h": 100, "latest": 100}
+
+TRUST: Final = {"item_to_item": 1.0, "trending_1h": 1.0, "trending_24h": 0.25}
+"""What a source's order counts for where no model orders the candidates."""
+
+NO_VECTOR_SCORE: Final = -1.0
 """The least a cosine can be: an item that has no vector yet comes after all that have."""
+
+_RANK_OFFSET: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`score` is retrieval's own: a cosine when there is a user vector, otherwise the decayed count of actions or 0.0."""
+    """`score` is retrieval's own: the dot product when there is a user vector, otherwise the fused ranks of the sources, or 0.0."""
 
     item_id: str
     score: float
@@ -34,33 +41,46 @@ class Candidate:
 class CandidateSources:
     """The sources of one project. Safe to call from several threads."""
 
-    def __init__(self, catalogue: Catalogue, trending: TrendingItems) -> None:
+    def __init__(self, catalogue: Catalogue, live: LiveSources) -> None:
         self._catalogue = catalogue
-        self._trending = trending
+        self._live: tuple[CandidateSource, ...] = (live.item_to_item, live.trending_1h, live.trending_24h)
+        self._latest = NewestItems(catalogue)
+        self._everything = NewestItems(catalogue, "catalogue")
+        self._random = RandomItems(catalogue)
 
-    def nearest(self, index: ExactIndex, user: Vectors, k: int, banned: Collection[str]) -> list[Candidate]:
-        """The items nearest to `user` float32[dim], at least `k` if there are so many, then trending and latest ones."""
-        wanted = max(NUM_NEAREST, k)
-        found = self._allowed(index.search(user, wanted + len(banned)), banned)[:wanted]
-        candidates = {item_id: Candidate(item_id, score, "two_tower") for item_id, score in found}
-        others = {item_id: "trending" for item_id, _ in self._allowed_trending(NUM_TRENDING, banned)}
-        for item_id in self._newest(NUM_LATEST, banned):
-            others.setdefault(item_id, "latest")
-        extra = [item_id for item_id in others if item_id not in candidates]
-        for item_id, score in zip(extra, index.scores_of(user, extra), strict=True):
-            candidates[item_id] = Candidate(item_id, NO_VECTOR_SCORE if score is None else score, others[item_id])
+    def nearest(self, nearest: NearestItems, asker: Asker, k: int, banned: Collection[str]) -> list[Candidate]:
+        """The items nearest to the user, at least `k` if there are so many, then the other sources'; scored by dot product."""
+        eligible = Eligible(banned, self._catalogue.has)
+        found = nearest.candidates(asker, max(NUM_NEAREST, k), eligible)
+        candidates = {item_id: Candidate(item_id, score, nearest.name) for item_id, score in found}
+        extra: dict[str, str] = {}
+        for source in (*self._live, self._latest):
+            for item_id, _ in source.candidates(asker, QUOTAS[source.name], eligible):
+                if item_id not in candidates:
+                    extra.setdefault(item_id, source.name)
+        scores = nearest.index.scores_of(nearest.user, list(extra))
+        for (item_id, name), score in zip(extra.items(), scores, strict=True):
+            candidates[item_id] = Candidate(item_id, NO_VECTOR_SCORE if score is None else score, name)
         return list(candidates.values())
 
-    def without_model(self, user_id: str, banned: Collection[str]) -> list[Candidate]:
-        """A small catalogue whole; of a big one trending, latest, and random ones that depend on the user's id alone."""
-        trending = self._allowed_trending(NUM_TRENDING_WITHOUT_MODEL, banned)
-        candidates = {item_id: Candidate(item_id, count, "trending") for item_id, count in trending}
+    def without_model(self, asker: Asker, banned: Collection[str]) -> list[Candidate]:
+        """A small catalogue whole; of a big one what the sources bring, and random items that depend on the user's id alone.
+
+        Scores are reciprocal ranks, summed (Cormack, Clarke and Büttcher, SIGIR 2009): the sources' own scores cannot be compared.
+        """
+        eligible = Eligible(banned, self._catalogue.has)
+        candidates: dict[str, Candidate] = {}
+        for source in self._live:
+            found = source.candidates(asker, QUOTAS_WITHOUT_MODEL[source.name], eligible)
+            for rank, (item_id, _) in enumerate(found, 1):
+                candidate = candidates.get(item_id) or Candidate(item_id, 0.0, source.name)
+                score = candidate.score + TRUST[source.name] / (_RANK_OFFSET + rank)
+                candidates[item_id] = replace(candidate, score=score)
         if self._catalogue.num_items <= NUM_WITHOUT_MODEL:
-            _add(candidates, self._newest(NUM_WITHOUT_MODEL, banned), "catalogue")
-            return list(candidates.values())
-        _add(candidates, self._newest(NUM_LATEST_WITHOUT_MODEL, banned), "latest")
-        generator = np.random.default_rng(zlib.crc32(user_id.encode()))
-        _add(candidates, self._catalogue.sample(NUM_WITHOUT_MODEL - len(candidates), generator, banned), "random")
+            _add(candidates, self._everything, asker, NUM_WITHOUT_MODEL, eligible)
+        else:
+            _add(candidates, self._latest, asker, QUOTAS_WITHOUT_MODEL["latest"], eligible)
+            _add(candidates, self._random, asker, NUM_WITHOUT_MODEL - len(candidates), eligible)
         return list(candidates.values())
 
     def given(self, item_ids: Iterable[str], banned: Collection[str]) -> list[Candidate]:
@@ -68,18 +88,9 @@ class CandidateSources:
         wanted = self._catalogue.present(dict.fromkeys(item_ids))
         return [Candidate(item_id, 0.0, "given") for item_id in wanted if item_id not in banned]
 
-    def _allowed(self, found: list[tuple[str, float]], banned: Collection[str]) -> list[tuple[str, float]]:
-        return [(item_id, score) for item_id, score in found if item_id not in banned and self._catalogue.has(item_id)]
 
-    def _allowed_trending(self, count: int, banned: Collection[str]) -> list[tuple[str, float]]:
-        return self._allowed(self._trending.top(count + len(banned)), banned)[:count]
-
-    def _newest(self, count: int, banned: Collection[str]) -> list[str]:
-        found = self._catalogue.newest(count + len(banned))
-        return [item_id for item_id in found if item_id not in banned][:count]
-
-
-def _add(candidates: dict[str, Candidate], item_ids: Iterable[str], source: str) -> None:
-    for item_id in item_ids:
-        if item_id not in candidates:
-            candidates[item_id] = Candidate(item_id, 0.0, source)
+def _add(
+    candidates: dict[str, Candidate], source: CandidateSource, asker: Asker, num_items: int, eligible: Eligible
+) -> None:
+    for item_id, score in source.candidates(asker, num_items, eligible):
+        candidates.setdefault(item_id, Candidate(item_id, score, source.name))

@@ -9,21 +9,31 @@ from __future__ import annotations
 import heapq
 import math
 import threading
+from collections.abc import Sequence
+
+from engine.retrieval.asker import Asker
+from engine.retrieval.source import Action, Eligible, Scored
 
 MAX_TRACKED_ITEMS = 200_000
 
 
 class TrendingItems:
-    """Decayed action counts by item. Safe to call from several threads.
+    """Decayed action counts by item, a source under any `name`. Safe to call from several threads.
 
     At most `max_items` items (at least four times `top_size`) are tracked; beyond that the lower half is forgotten.
     """
 
     def __init__(
-        self, half_life_s: float = 6 * 3600.0, top_size: int = 256, max_items: int = MAX_TRACKED_ITEMS
+        self,
+        name: str = "trending",
+        *,
+        half_life_s: float = 6 * 3600.0,
+        top_size: int = 256,
+        max_items: int = MAX_TRACKED_ITEMS,
     ) -> None:
         if half_life_s <= 0 or top_size < 1 or max_items < 4 * top_size:
             raise ValueError(f"half_life_s={half_life_s}, top_size={top_size}, max_items={max_items}")
+        self.name = name
         self._half_life_ms = half_life_s * 1000.0
         self._top_size = top_size
         self._max_items = max_items
@@ -34,9 +44,16 @@ class TrendingItems:
         self._top_floor = -math.inf
         self._newest = -math.inf
 
-    def record(self, item_id: str, timestamp_ms: int, received_ms: int) -> None:
-        """Count one action. One dated later than it was received counts as of its receipt, lest it outweigh everything."""
-        weight = min(timestamp_ms, received_ms) / self._half_life_ms
+    def candidates(self, asker: Asker, num_items: int, eligible: Eligible) -> list[Scored]:
+        """By decayed count, among the `top_size` greatest of all."""
+        del asker  # the same for everyone
+        return eligible.first(self.top(self._top_size), num_items) if num_items > 0 else []
+
+    def observe(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self._count(action.item_id, action.time_ms / self._half_life_ms)
+
+    def _count(self, item_id: str, weight: float) -> None:
         with self._lock:
             total = _log2_of_sum(self._log_weights.get(item_id, -math.inf), weight)
             self._log_weights[item_id] = total
@@ -49,7 +66,7 @@ class TrendingItems:
             if len(self._log_weights) > self._max_items:
                 self._log_weights = dict(heapq.nlargest(self._max_items // 2, self._log_weights.items(), key=_order))
 
-    def remove(self, item_id: str) -> None:
+    def forget(self, item_id: str) -> None:
         """Forget a deleted item."""
         with self._lock:
             if self._log_weights.pop(item_id, None) is not None and self._top.pop(item_id, None) is not None:
@@ -57,7 +74,6 @@ class TrendingItems:
                 self._cut_top()
 
     def clear(self) -> None:
-        """Forget everything."""
         with self._lock:
             self._log_weights, self._top = {}, {}
             self._top_floor = self._newest = -math.inf

@@ -65,7 +65,7 @@ class Pipeline:
         self._history_length = history_length
         self._retrieval = retrieval
         self._ranking = ranking
-        self._sources = CandidateSources(state.catalogue, state.trending)
+        self._sources = CandidateSources(state.catalogue, state.live)
 
     def recommend(self, request: RecommendRequest) -> Recommendation:
         """Raises `InvalidDocument` for a request that breaks its rules; everything else is answered, degraded if need be."""
@@ -115,8 +115,8 @@ class Pipeline:
         if retrieval is not None:
             user = self._user_vector(retrieval, asker, models, reasons)
             if user is not None:
-                return self._sources.nearest(retrieval.vectors.index, user, request.k, banned)
-        return self._sources.without_model(request.user_id, banned)
+                return self._sources.nearest(retrieval.nearest(user), asker, request.k, banned)
+        return self._sources.without_model(asker, banned)
 
     def _user_vector(
         self, retrieval: RetrievalStage, asker: Asker, models: Positions, reasons: list[str]

@@ -1,4 +1,4 @@
-"""What a replica knows of a project beside its models: catalogue, users' recent histories, what is trending."""
+"""What a replica knows of a project beside its models: catalogue, users' recent histories, what others do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import threading
 from engine.errors import CorruptRecord
 from engine.features.histories import UserHistories
 from engine.retrieval.catalogue import Catalogue, ItemChanges
-from engine.retrieval.trending import TrendingItems
+from engine.retrieval.live_sources import LiveSources
+from engine.retrieval.source import Action
 from engine.serving.topic_tail import TopicTail
 from engine.spec.event import CatalogChange, Event
 from engine.spec.schema import EventRole
@@ -30,7 +31,7 @@ class ProjectState:
         self.project = project
         self.failure: str | None = None
         self.catalogue = Catalogue()
-        self.trending = TrendingItems()
+        self.live = LiveSources()
         self.num_corrupt = 0
         self._log = log
         self._histories = UserHistories(1)
@@ -44,7 +45,7 @@ class ProjectState:
             return
         with self._histories_lock:
             self._histories = UserHistories(length)
-        self.trending.clear()
+        self.live.clear()
         self._events_tail = self._tail_of_events()
 
     def poll_catalogue(self) -> tuple[ItemChanges, int]:
@@ -52,7 +53,7 @@ class ProjectState:
         records = self._catalog_tail.read()
         touched = self.catalogue.apply(self._decoded_changes(records))
         for item_id in touched.deleted:
-            self.trending.remove(item_id)
+            self.live.forget(item_id)
         return touched, len(records)
 
     def poll_events(self) -> int:
@@ -70,6 +71,7 @@ class ProjectState:
         return TopicTail(self._log, topics.events(self.project), last_records=EVENTS_READ_AT_START)
 
     def _record(self, records: list[StoredRecord]) -> None:
+        actions: list[Action] = []
         for record in records:
             try:
                 event = Event.from_bytes(record.value)
@@ -80,7 +82,9 @@ class ProjectState:
                 continue
             with self._histories_lock:
                 self._histories.record(event.user_id, event.item_id, event.timestamp_ms)
-            self.trending.record(event.item_id, event.timestamp_ms, event.received_ms)
+            # One dated later than it was received counts as of its receipt, lest it outweigh everything.
+            actions.append(Action(event.user_id, event.item_id, min(event.timestamp_ms, event.received_ms)))
+        self.live.observe(actions)
 
     def _decoded_changes(self, records: list[StoredRecord]) -> list[CatalogChange]:
         changes: list[CatalogChange] = []

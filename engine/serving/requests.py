@@ -34,7 +34,8 @@ class RecommendRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScoredItem:
-    """`source` is what brought the item: two_tower, trending, latest, catalogue, random or given."""
+    """`source` is what brought the item: the retrieval model's architecture (two_tower, …), item_to_item, trending_1h, trending_24h,
+    latest, catalogue, random or given."""
 
     item_id: str
     score: float

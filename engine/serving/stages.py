@@ -12,6 +12,7 @@ from engine.retrieval.candidates import NO_VECTOR_SCORE, Candidate
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.exact_index import Vectors
 from engine.retrieval.item_vectors import ItemVectors
+from engine.retrieval.nearest import NearestItems
 from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.spec.definition import Side
@@ -58,6 +59,10 @@ class RetrievalStage:
         batch = encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
         vector: Vectors = self.model.predictor.user_vectors(batch)[0]
         return vector
+
+    def nearest(self, user: Vectors) -> NearestItems:
+        """The items nearest to `user` float32[output_dim], a source by the architecture's name."""
+        return NearestItems(self.model.ref.definition.architecture.kind, self.vectors.index, user)
 
     def rescored(self, user: Vectors, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates by their cosine with `user` float32[output_dim]."""

@@ -35,7 +35,10 @@ class RecommendBody(RequestBody):
 class RecommendedItem(serializers.Serializer[Any]):
     item_id = serializers.CharField()
     score = serializers.FloatField()
-    source = serializers.CharField(help_text="two_tower, trending, latest, catalogue, random or given")  # type: ignore[assignment]
+    source = serializers.CharField(  # type: ignore[assignment]
+        help_text="what brought the item: the retrieval model's architecture (two_tower, …), item_to_item, trending_1h, "
+        "trending_24h, latest, catalogue, random or given"
+    )
 
 
 class AnsweringModel(serializers.Serializer[Any]):

@@ -31,8 +31,8 @@ def test_deployment_without_models_gives_a_small_catalogue_by_trend_and_age(shop
     shop.deploy()
     reply = shop.recommend()
     assert [(item.item_id, item.source) for item in reply.items] == [
-        ("middle", "trending"),
-        ("old", "trending"),
+        ("middle", "trending_1h"),
+        ("old", "trending_1h"),
         ("new", "catalogue"),
     ]
     assert (reply.degraded, reply.models) == (None, [])
@@ -44,7 +44,7 @@ def test_deployment_without_models_fills_up_with_random_items_of_a_big_catalogue
     shop.deploy()
     reply = shop.recommend(k=500)
     sources = [item.source for item in reply.items]
-    assert sources[:101] == ["trending"] + ["latest"] * 100
+    assert sources[:101] == ["trending_1h"] + ["latest"] * 100
     assert set(sources[101:]) == {"random"}
     assert 400 < len({item.item_id for item in reply.items}) == len(sources)
 

@@ -139,7 +139,7 @@ def test_schema_with_a_longer_history_reads_the_events_again(shop: Any) -> None:
     }
     assert replies["main"].features["history"] == ["x", "y", "z"]
     assert replies["long"].features["history"] == ["b", "a", "x", "y", "z"]
-    assert dict(shop.replica._projects["shop"].state.trending.top(1)) == pytest.approx({"a": 2.0}, rel=1e-3)
+    assert dict(shop.replica._projects["shop"].state.live.trending_1h.top(1)) == pytest.approx({"a": 2.0}, rel=1e-3)
 
 
 def test_project_whose_topics_do_not_exist_yet_is_followed_from_their_first_record(tmp_path: Any, shop: Any) -> None:

@@ -112,7 +112,7 @@ def test_user_the_model_knows_nothing_of_gets_what_is_trending_then_newest(shop:
     shop.poll()
     reply = shop.recommend("stranger", k=3)
     assert [(item.item_id, item.source) for item in reply.items] == [
-        ("i2", "trending"),
+        ("i2", "trending_1h"),
         ("i4", "catalogue"),
         ("i3", "catalogue"),
     ]
