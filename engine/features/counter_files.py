@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from engine.features.counter_rows import NEVER
 from engine.features.counter_table import CounterTable
-from engine.spec.counter import NUM_BUCKETS, Counter
+from engine.spec.counter import NUM_BUCKETS
 
 FORMAT: Final = 1
 _METADATA: Final = b"freshet.counters"
@@ -50,12 +50,8 @@ def filled_from(saved: pa.Table, tables: Mapping[tuple[str, ...], CounterTable])
     table = tables.get(tuple(about["keys"]))
     if table is None:
         return
-    documents = {name: Counter.parse(document) for name, document in about["counters"].items()}
-    same = [
-        name
-        for name, counter in table.counters.items()
-        if name in documents and set(documents[name].event_types) == set(counter.event_types)
-    ]
+    saved_types = {name: set(document["event_types"]) for name, document in about["counters"].items()}
+    same = [name for name, counter in table.counters.items() if saved_types.get(name) == set(counter.event_types)]
     newest = {name: _newest(saved, name) for name in same}
     newest_of_row = np.max([np.full(saved.num_rows, NEVER), *newest.values()], axis=0)
     keys = _numbers(saved, "key").astype(np.uint64)

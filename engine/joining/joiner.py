@@ -6,11 +6,12 @@ everybody's windows nor hold its own open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import xxhash
 
+from engine.joining.counting import Counting, Subject
 from engine.joining.pending import Impression, Shown
 from engine.joining.state import JoinerSettings, JoinerState
 from engine.spec.event import CatalogChange, Event
@@ -27,11 +28,15 @@ class Joiner:
       with the features of the impression; an item nobody acted on becomes a negative of every action type.
     - An action that names a recommendation belongs to that recommendation's item; one that names none to the newest
       waiting impression of its user and item. Without an impression it is a positive of origin `action`.
+    - An example carries the counters that served its impression; where nobody logged them, those before the event that began it
+      (the impression or, without one, the action) was counted. So no example has counted itself.
     """
 
     def __init__(self, settings: JoinerSettings, state: JoinerState | None = None) -> None:
         self.settings = settings
         self.state = state if state is not None else JoinerState(settings)
+        self.latest_countable_ms: int | None = None
+        self._counting = Counting(self.state.counter_state)
 
     def apply_catalog(self, change: CatalogChange) -> None:
         """A user or item was written or deleted; impressions that already wait keep what they were shown with."""
@@ -43,6 +48,19 @@ class Joiner:
 
     def process(self, partition: int, offset: int, event: Event) -> list[Example]:
         """What the event at this place of the `events` topic leads to, in the order to emit it."""
+        return self.process_batch([(partition, offset, event)])
+
+    def process_batch(self, events: Iterable[tuple[int, int, Event]]) -> list[Example]:
+        """What the events, each after its partition and offset, lead to: the same as one by one, their counters in one go.
+
+        An event dated and received after `latest_countable_ms` (None: no limit) is joined and not counted: whoever wrote it to the log
+        has a clock that runs ahead, and counted it would end the windows of its keys.
+        """
+        examples = [example for place in events for example in self._process(*place)]
+        self._counting.settle()
+        return examples
+
+    def _process(self, partition: int, offset: int, event: Event) -> list[Example]:
         state = self.state
         state.counters.num_events += 1
         if not state.note_event_id(event.event_id, self.settings.max_recent_event_ids):
@@ -57,6 +75,7 @@ class Joiner:
                 examples.append(example)
         elif event.role is EventRole.IMPRESSION:
             examples.extend(self._show(event, time_ms, cause))
+        self._count(event, time_ms)
         watermark_ms = state.watermark.observe(partition, time_ms, event.received_ms)
         examples.extend(self._end_windows(watermark_ms))
         return examples
@@ -87,6 +106,7 @@ class Joiner:
     def _orphan(self, event: Event, item_id: str, time_ms: int, cause: Cause) -> Example:
         state = self.state
         state.counters.num_orphans += 1
+        user, item = state.users.get(event.user_id, _NOTHING), state.items.get(item_id, _NOTHING)
         return Example(
             example_id=event.event_id,
             user_id=event.user_id,
@@ -95,11 +115,12 @@ class Joiner:
             origin=Origin.ACTION,
             labels={event.type: 1.0},
             cause=cause,
-            user=state.users.get(event.user_id, _NOTHING),
-            item=state.items.get(item_id, _NOTHING),
+            user=user,
+            item=item,
             event=event.properties,
             history=state.histories.recent(event.user_id),
             recommendation_id=event.recommendation_id,
+            counters=self._counting.ask(Subject(event.user_id, item_id, user, item, event.properties), time_ms),
         )
 
     def _show(self, event: Event, time_ms: int, cause: Cause) -> Iterator[Example]:
@@ -115,18 +136,33 @@ class Joiner:
             history=state.histories.recent(event.user_id) if history is None else tuple(history),
             properties=event.properties,
         )
-        logged_items = logged.get("items") or _NOTHING
-        item_ids = [shown.item_id for shown in event.items] or ([event.item_id] if event.item_id is not None else [])
-        for item_id in item_ids:
+        logged_items, logged_counters = logged.get("items") or _NOTHING, logged.get("counters") or _NOTHING
+        for item_id in event.item_ids:
             item = logged_items.get(item_id)
-            if (
-                state.pending.add(impression, item_id, state.items.get(item_id, _NOTHING) if item is None else item)
-                is None
-            ):
+            if item is None:
+                item = state.items.get(item_id, _NOTHING)
+            shown = state.pending.add(impression, item_id, item)
+            if shown is None:
                 state.counters.num_duplicates += 1
+                continue
+            counters = logged_counters.get(item_id)
+            if counters is None:
+                subject = Subject(event.user_id, item_id, impression.user, item, event.properties)
+                counters = self._counting.ask(subject, time_ms)
+            shown.counters = counters
         while len(state.pending) > self.settings.max_pending:
             state.counters.num_expired_early += 1
             yield from self._end(state.pending.pop_oldest())
+
+    def _count(self, event: Event, time_ms: int) -> None:
+        state = self.state
+        if self.latest_countable_ms is not None and time_ms > self.latest_countable_ms:
+            state.counters.num_dated_ahead += 1
+        elif event.type in state.counter_state.event_types:
+            user = state.users.get(event.user_id, _NOTHING)
+            for item_id in event.item_ids or (None,):
+                item = _NOTHING if item_id is None else state.items.get(item_id, _NOTHING)
+                self._counting.count(event.type, Subject(event.user_id, item_id, user, item, event.properties), time_ms)
 
     def _end_windows(self, watermark_ms: int) -> Iterator[Example]:
         for shown in self.state.pending.pop_ended(watermark_ms):
@@ -172,4 +208,5 @@ def _from_impression(
         event=impression.properties,
         history=impression.history,
         recommendation_id=impression.recommendation_id,
+        counters=shown.counters,
     )

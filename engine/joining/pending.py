@@ -26,13 +26,17 @@ class Impression:
 
 @dataclass(slots=True, eq=False)
 class Shown:
-    """One shown item. `number` orders by arrival; `acted` are the types of the actions that came so far."""
+    """One shown item. `number` orders by arrival; `acted` are the types of the actions that came so far.
+
+    `counters` are the values that served the item or, where nobody logged them, those at the time it was shown.
+    """
 
     number: int
     impression: Impression
     item_id: str
     item: dict[str, Any]
     acted: set[str] = field(default_factory=set)
+    counters: dict[str, float] = field(default_factory=dict)
 
 
 class PendingImpressions:

@@ -31,6 +31,8 @@ CONSUMER_GROUP: Final = "joiner"
 MAX_RECORDS: Final = 2000
 # A checkpoint of a large state takes long; at most this share of the time goes into writing them.
 MAX_CHECKPOINT_SHARE: Final = 0.1
+# An event received later than this ahead of our clock is not counted: its producer's clock is wrong.
+ALLOWED_SKEW_S: Final = 300.0
 
 logger = logging.getLogger(__name__)
 
@@ -153,15 +155,17 @@ class JoinerProcess:
         return len(records) + num_changes
 
     def _join(self, joiner: Joiner, records: Iterable[StoredRecord]) -> list[Example]:
-        examples: list[Example] = []
+        joiner.latest_countable_ms = int((self._clock() + ALLOWED_SKEW_S) * 1000)
+        return joiner.process_batch(self._decoded(records))
+
+    def _decoded(self, records: Iterable[StoredRecord]) -> Iterator[tuple[int, int, Event]]:
         for record in records:
             try:
                 event = Event.from_bytes(record.value)
             except CorruptRecord as error:
                 self._bury(record, error)
                 continue
-            examples += joiner.process(record.partition, record.offset, event)
-        return examples
+            yield record.partition, record.offset, event
 
     def _emit(self, examples: list[Example]) -> None:
         if self._emitted:

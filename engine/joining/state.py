@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from engine.features.counters import MAX_BYTES, CounterState
 from engine.features.histories import UserHistories
 from engine.joining.pending import PendingImpressions
 from engine.joining.watermark import Watermark
+from engine.spec.counter import Counter
 from engine.spec.schema import EventRole, Schema
 
 
@@ -26,6 +29,8 @@ class JoinerSettings:
     max_pending: int = 1_000_000
     max_recent_event_ids: int = 500_000
     max_users: int = 1_000_000
+    counters: Mapping[str, Counter] = field(default_factory=dict)
+    max_counter_bytes: int = MAX_BYTES
 
     def __post_init__(self) -> None:
         if not 0 <= self.negative_sampling_rate <= 1:
@@ -39,6 +44,7 @@ class JoinerSettings:
             "action_types": tuple(name for name, one in schema.events.items() if one.role is EventRole.ACTION),
             "window_ms": round(schema.join_window_s * 1000),
             "history_length": schema.history_length,
+            "counters": schema.counters,
         }
         return cls(**(values | overrides))
 
@@ -49,7 +55,8 @@ class JoinerCounters:
 
     `num_orphans`: actions without an impression, which are positives too. `num_duplicates`: repeated event ids, repeated
     actions on one shown item, and items shown twice in one recommendation. `num_sampled_out`: negatives not kept.
-    `num_expired_early`: let go before their window ended, for lack of room.
+    `num_expired_early`: let go before their window ended, for lack of room. `num_dated_ahead`: events dated and received
+    later than now, by whoever wrote them to the log, and therefore not in the schema's counters.
     """
 
     num_events: int = 0
@@ -60,13 +67,16 @@ class JoinerCounters:
     num_duplicates: int = 0
     num_sampled_out: int = 0
     num_expired_early: int = 0
+    num_dated_ahead: int = 0
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
 
 
 class JoinerState:
-    """The catalogue as far as it was read, users' histories, pending impressions, recent event ids, event time, counters."""
+    """The catalogue as far as it was read, users' histories, pending impressions, recent event ids, event time; the joiner's own
+    counters, and the state of the schema's counters (`counter_state`).
+    """
 
     def __init__(self, settings: JoinerSettings) -> None:
         self.users: dict[str, dict[str, Any]] = {}
@@ -76,6 +86,7 @@ class JoinerState:
         self.recent_event_ids: dict[str, None] = {}
         self.watermark = Watermark([], settings.idle_after_ms)
         self.counters = JoinerCounters()
+        self.counter_state = CounterState(settings.counters, settings.max_counter_bytes)
 
     def note_event_id(self, event_id: str, max_recent: int) -> bool:
         """False when the id is among the `max_recent` last ones."""

@@ -1,10 +1,14 @@
-"""The joiner's state as Arrow files in a folder, openable with pyarrow alone. Properties travel as JSON text."""
+"""The joiner's state as Arrow files in a folder, openable with pyarrow alone. Properties travel as JSON text.
+
+Format 2 has the schema's counters: a file for each group of keys, and a column `counters` of what is shown. Format 1, which says no
+format, had neither, and is still read: its counters start empty.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 import pyarrow as pa
@@ -14,6 +18,9 @@ from engine.features.histories import UserHistories
 from engine.joining.pending import Impression, PendingImpressions
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.spec.example import Cause
+
+FORMAT: Final = 2
+COUNTERS_PREFIX: Final = "counters-"
 
 
 def _schema(*fields: pa.Field[Any]) -> pa.Schema:
@@ -39,6 +46,7 @@ _SHOWN: Final = _schema(
     pa.field("item_id", pa.string()),
     pa.field("item", pa.binary()),
     pa.field("acted", pa.list_(pa.string())),
+    pa.field("counters", pa.binary()),
 )
 
 
@@ -51,28 +59,34 @@ def save_state(state: JoinerState, folder: Path) -> dict[str, Any]:
     impressions, shown = _pending_tables(state.pending)
     _write(folder / "impressions.arrow", impressions)
     _write(folder / "shown.arrow", shown)
+    for name, table in state.counter_state.to_arrow().items():
+        # Most buckets of most keys are 0.
+        _write(folder / f"{COUNTERS_PREFIX}{name}.arrow", table, compression="lz4")
     return state_meta(state)
 
 
 def state_meta(state: JoinerState) -> dict[str, Any]:
     """What of the state is not in a table."""
-    return {"watermark": state.watermark.to_json(), "counters": state.counters.to_json()}
+    return {"format": FORMAT, "watermark": state.watermark.to_json(), "counters": state.counters.to_json()}
 
 
 def load_state(folder: Path, meta: dict[str, Any], settings: JoinerSettings) -> JoinerState:
     """The inverse of `save_state`. Raises `CorruptRecord`."""
     try:
+        if meta.get("format", 1) not in (1, FORMAT):
+            raise ValueError(f"format must be 1 or {FORMAT}, received {meta['format']!r:.40}")
         state = JoinerState(settings)
         state.users = _catalogue(folder / "users.arrow")
         state.items = _catalogue(folder / "items.arrow")
         state.histories = UserHistories.from_arrow(
-            _read(folder / "histories.arrow"), settings.history_length, settings.max_users
+            read_table(folder / "histories.arrow"), settings.history_length, settings.max_users
         )
-        event_ids = _read(folder / "event_ids.arrow").column("event_id").to_pylist()
+        event_ids = read_table(folder / "event_ids.arrow").column("event_id").to_pylist()
         state.recent_event_ids = {str(event_id): None for event_id in event_ids}
-        _load_pending(state.pending, _read(folder / "impressions.arrow"), _read(folder / "shown.arrow"))
+        _load_pending(state.pending, read_table(folder / "impressions.arrow"), read_table(folder / "shown.arrow"))
         state.watermark.restore(meta["watermark"])
         state.counters = JoinerCounters(**meta["counters"])
+        state.counter_state.restore(map(read_table, sorted(folder.glob(f"{COUNTERS_PREFIX}*.arrow"))))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, IndexError) as error:
         raise CorruptRecord(f"{folder} does not hold a joiner's state: {error}") from error
     return state
@@ -87,7 +101,8 @@ def _pending_tables(pending: PendingImpressions) -> tuple[pa.Table, pa.Table]:
         number = numbers.setdefault(id(impression), len(impressions))
         if number == len(impressions):
             impressions.append(impression)
-        shown_rows.append((number, shown.item_id, orjson.dumps(shown.item), sorted(shown.acted)))
+        counters = orjson.dumps(shown.counters)
+        shown_rows.append((number, shown.item_id, orjson.dumps(shown.item), sorted(shown.acted), counters))
     impression_rows = [
         (
             one.event_id,
@@ -127,6 +142,7 @@ def _load_pending(pending: PendingImpressions, impressions: pa.Table, shown: pa.
         if added is None:
             raise ValueError(f"item {row['item_id']!r} waits twice in one recommendation")
         added.acted.update(row["acted"])
+        added.counters = orjson.loads(row.get("counters", b"{}"))
 
 
 def _catalogue_table(entities: dict[str, dict[str, Any]]) -> pa.Table:
@@ -134,7 +150,7 @@ def _catalogue_table(entities: dict[str, dict[str, Any]]) -> pa.Table:
 
 
 def _catalogue(path: Path) -> dict[str, dict[str, Any]]:
-    rows: list[dict[str, Any]] = _read(path).to_pylist()
+    rows: list[dict[str, Any]] = read_table(path).to_pylist()
     return {row["id"]: orjson.loads(row["properties"]) for row in rows}
 
 
@@ -143,11 +159,13 @@ def _table(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.table([pa.array(column, one.type) for column, one in zip(columns, schema, strict=True)], schema=schema)
 
 
-def _write(path: Path, table: pa.Table) -> None:
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+def _write(path: Path, table: pa.Table, compression: Literal["lz4"] | None = None) -> None:
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table, max_chunksize=65_536)
 
 
-def _read(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
+    """An Arrow IPC file. Raises OSError and `pyarrow.ArrowException`."""
     with pa.OSFile(str(path), "rb") as source, pa.ipc.open_file(source) as reader:
         return reader.read_all()

@@ -9,7 +9,7 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.schema import EventRole
-from engine.spec.values import BrokenRule, check_id, check_milliseconds, check_object
+from engine.spec.values import BrokenRule, check_float, check_id, check_milliseconds, check_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Event:
     """One validated event. Times are integer milliseconds since the epoch, UTC.
 
     An impression names one `item_id` or a whole list in `items`; every other event names one `item_id`.
-    `features` is what serving logged with the impression: {"user": {...}, "history": [...], "items": {item_id: {...}}}.
+    `features` is what serving logged with the impression: {"user": {...}, "history": [...], "items": {item_id: {...}},
+    "counters": {item_id: {"<counter>_<window>": number}}}.
     """
 
     event_id: str
@@ -40,6 +41,13 @@ class Event:
     items: tuple[ShownItem, ...] = ()
     properties: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Any] | None = None
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """Those of the list, else the one, else none."""
+        if self.items:
+            return tuple([shown.item_id for shown in self.items])
+        return () if self.item_id is None else (self.item_id,)
 
     def to_bytes(self) -> bytes:
         return orjson.dumps(self)
@@ -98,11 +106,14 @@ class CatalogChange:
 
 
 def _check_features(features: dict[str, Any]) -> None:
-    for name in ("user", "items"):
+    for name in ("user", "items", "counters"):
         if features.get(name) is not None:
             check_object(features[name])
     for item in (features.get("items") or {}).values():
         check_object(item)
+    for values in (features.get("counters") or {}).values():
+        for value in check_object(values).values():
+            check_float(value)
     history = features.get("history")
     if history is not None and type(history) is not list:
         raise BrokenRule("features.history must be a list")

@@ -251,6 +251,7 @@ def test_counters_add_up(joiner: Joiner, make_event: MakeEvent) -> None:
         "num_duplicates": 1,
         "num_sampled_out": 0,
         "num_expired_early": 0,
+        "num_dated_ahead": 0,
     }
 
 
