@@ -50,6 +50,7 @@ class RunSession:
         self._lease, self._should_end = lease, should_end
         self._look, self._report = Pace(REPORT_EVERY_S, clock), Pace(REPORT_EVERY_S, clock)
         self._is_wanted = True
+        self._slices: Any = None
 
     def fence(self) -> None:
         """Raise `LeaseLost` when another worker may have the run."""
@@ -75,19 +76,30 @@ class RunSession:
         """From now on no report is held back: what follows is the last word."""
         self._report = Pace(0.0)
 
+    def note_report(self, report: Mapping[str, Any]) -> None:
+        """Keep what the engine's `Reporter` says; its slices are part of the next point too."""
+        drop_broken_connection()
+        services.run_note_report(run=self.run, report=report)
+        self._slices = report["slices"]
+
     def report(
         self,
-        metrics: Mapping[str, Any],
+        metrics: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
         *,
         progress: float | None = None,
         end_offsets: Mapping[int, int] | None = None,
     ) -> None:
-        """Put metrics on the run, at most one point a second (see `report_each`)."""
+        """Put metrics on the run, at most one point a second (see `report_each`); a function is asked only when one is due."""
         if not self._report.is_due():
             return
+        if callable(metrics):
+            metrics = metrics()
+        values = dict(metrics)
+        if self._slices is not None:
+            values["slices"], self._slices = self._slices, None
         services.run_report(
             run=self.run,
-            values=dict(metrics),
+            values=values,
             num_examples=int(metrics.get("num_examples", 0)),
             event_time=event_time(metrics.get("event_time_ms")),
             progress=progress,

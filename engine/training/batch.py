@@ -14,17 +14,25 @@ from engine.training.example_reader import ExampleReader
 from engine.training.logged import parse_records
 from engine.training.online import FROZEN
 from engine.training.publication import Publication
+from engine.training.report import REPORT_EVERY_S, Report, Reporter
 from engine.training.state import CHECKPOINTS, TrainingState
 
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch run has come: examples learned, of how many, the metrics' values, and the tables'."""
+    """How far a batch run has come: examples learned, of how many. Metrics are of the state as it is when they are asked for."""
 
     num_examples: int
     num_total: int
-    metrics: dict[str, float | None]
-    tables: dict[str, int]
+    state: TrainingState
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        return self.state.metrics.values()
+
+    @property
+    def tables(self) -> dict[str, int]:
+        return self.state.table_metrics()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,10 @@ class BatchResult:
 
 
 def _ignore(_: BatchProgress) -> None:
+    return None
+
+
+def _no_report(_: Report) -> None:
     return None
 
 
@@ -67,13 +79,15 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     until_time_ms: int | None = None,
     resume: bool = False,
     on_progress: Callable[[BatchProgress], None] = _ignore,
+    on_report: Callable[[Report], None] = _no_report,
     should_stop: Callable[[], bool] = _never,
     fence: Callable[[], None] = _no_fence,
 ) -> BatchResult:
     """Learn from every example of the project from the earliest on, in log order, then save and publish a snapshot.
 
     It ends before `until_offsets` (partition -> offset), or before the first record of each partition whose timestamp is
-    `until_time_ms` or later, or at the ends found when it starts. It saves every `checkpoint_every_s` of `clock` (seconds since the
+    `until_time_ms` or later, or at the ends found when it starts. `on_progress` is called after each batch, `on_report` every
+    `REPORT_EVERY_S` and at the end. It saves every `checkpoint_every_s` of `clock` (seconds since the
     epoch). `resume=True` goes on from the newest checkpoint; otherwise what an earlier run left in `directory` is removed first.
     Records that cannot be read are stepped over and counted. Raises `UnknownTopic`, `OffsetOutOfRange` (what comes next was trimmed),
     `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
@@ -110,6 +124,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
             clock=clock,
             num_total=num_total,
             on_progress=on_progress,
+            on_report=on_report,
             should_stop=should_stop,
         )
         if is_complete:
@@ -139,20 +154,24 @@ def _learn_until(
     clock: Callable[[], float],
     num_total: int,
     on_progress: Callable[[BatchProgress], None],
+    on_report: Callable[[Report], None],
     should_stop: Callable[[], bool],
 ) -> bool:
     """Whether the end was reached before `should_stop` said so."""
     batch_size = state.definition.training.batch_size
+    reporter, report_due_s = Reporter(state), clock() + REPORT_EVERY_S
     while not should_stop():
         records = reader.read(batch_size, clock, until=ends)
         if not records:
+            on_report(reporter.report())
             return True
         state.learn(parse_records(records))
         state.event_clock.report_caught_up(reader.at_end)
         publication.checkpoint_if_due()
-        on_progress(
-            BatchProgress(state.progress.num_examples, num_total, state.metrics.values(), state.table_metrics())
-        )
+        if clock() >= report_due_s:
+            on_report(reporter.report())
+            report_due_s = clock() + REPORT_EVERY_S
+        on_progress(BatchProgress(state.progress.num_examples, num_total, state))
     return False
 
 

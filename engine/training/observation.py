@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from engine.embedding.hashing import hash_ids
 from engine.evaluation.slices import NEW_ITEM_POSITIVES, Codes
 from engine.evaluation.stream_metrics import Scored
+from engine.features.encoded import SlotValues
 from engine.spec.example import Example
 from engine.training.train_step import StepResult
 from engine.training.training_batch import RankingBatch, RetrievalBatch
@@ -54,6 +55,14 @@ def scored(batch: RankingBatch | RetrievalBatch, result: StepResult, observed: O
     order = np.argsort(asked, kind="stable")
     places = batch.kept[asked[order]]
     return Scored(result.scores[order], result.labels[order], observed.users[places], observed.codes[places])
+
+
+def slots_of(batch: RankingBatch | RetrievalBatch) -> Iterator[tuple[str, SlotValues]]:
+    """The values of each slot by name, of which the first rows are the examples' own."""
+    pairs = batch.pairs if isinstance(batch, RankingBatch) else None
+    for side in (batch.user, batch.items, pairs):
+        if side is not None:
+            yield from side.slots.items()
 
 
 def _compared_rows(batch: RetrievalBatch) -> Rows:

@@ -19,6 +19,7 @@ from engine.sync.snapshot import SnapshotMeta
 from engine.training.example_reader import ExampleReader
 from engine.training.logged import parse_records
 from engine.training.publication import Publication
+from engine.training.report import REPORT_EVERY_S, Report, Reporter
 from engine.training.state import TrainingState
 
 FROZEN: Final = "frozen"
@@ -37,6 +38,10 @@ class PollResult:
 
 
 def _no_metrics(_: Mapping[str, float | int | None]) -> None:
+    return None
+
+
+def _no_report(_: Report) -> None:
     return None
 
 
@@ -63,12 +68,17 @@ class OnlineTrainer:
         *,
         clock: Callable[[], float],
         on_metrics: Callable[[Metrics], None] = _no_metrics,
+        on_report: Callable[[Report], None] = _no_report,
         fence: Callable[[], None] = _no_fence,
     ) -> None:
-        """`clock` answers seconds since the epoch. Raises `UnknownTopic`, `CorruptRecord`, `LeaseLost`."""
+        """`clock` answers seconds since the epoch. `on_report` is called every `REPORT_EVERY_S`, before `on_metrics`.
+
+        Raises `UnknownTopic`, `CorruptRecord`, `LeaseLost`.
+        """
         self._definition = definition
         self._clock = clock
         self._on_metrics = on_metrics
+        self._on_report = on_report
         self.state = TrainingState.restore_or_new(definition, directory, wall_clock=clock)
         topic = topics.examples(project)
         log.create_topic(topic)
@@ -87,6 +97,8 @@ class OnlineTrainer:
             clock_ms=self._clock_ms,
             fence=fence,
         )
+        self._reporter = Reporter(self.state)
+        self._report_due_s = clock()
         self._reported_s = clock()
         self._reported_examples = self.state.progress.num_examples
 
@@ -138,6 +150,9 @@ class OnlineTrainer:
 
     def _report_metrics(self, *, at_once: bool = False) -> None:
         now_s = self._clock()
+        if at_once or now_s >= self._report_due_s:
+            self._on_report(self._reporter.report())
+            self._report_due_s = now_s + REPORT_EVERY_S
         if at_once or now_s - self._reported_s >= METRICS_EVERY_S:
             self._on_metrics(self.metrics())
             self._reported_s, self._reported_examples = now_s, self.state.progress.num_examples

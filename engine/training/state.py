@@ -26,10 +26,11 @@ from engine.sync.snapshot import SnapshotMeta
 from engine.training.adam import Adam
 from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
+from engine.training.hot_ids import HotIds
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
-from engine.training.observation import observe, scored
+from engine.training.observation import observe, scored, slots_of
 from engine.training.progress import Progress
 from engine.training.state_cut import (
     CATALOGUE_FILE,
@@ -83,6 +84,7 @@ class TrainingState:
         self.metrics = StreamMetrics(
             definition.training.slices, are_probabilities=not is_retrieval(definition.architecture)
         )
+        self.hot_ids = HotIds(definition)
         self.progress = Progress()
         self.step = TrainStep(definition, self.store, self.architecture, self.adam)
         self._last_cut: str | None = None
@@ -109,6 +111,7 @@ class TrainingState:
         if batch is None:
             return None
         result = self.step.learn(batch)
+        self.hot_ids.note([logged.examples[place] for place in batch.kept], slots_of(batch))
         if result.finite:
             self.metrics.note(result.loss, scored(batch, result, observed))
         if isinstance(batch, RetrievalBatch):

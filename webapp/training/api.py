@@ -22,6 +22,7 @@ from webapp.training.serializers import (
     RunActionBody,
     RunAnswer,
     RunBody,
+    RunDetailAnswer,
     RunsAnswer,
 )
 
@@ -67,10 +68,11 @@ class RunView(ApiView):
     scopes = {"GET": ANY_SCOPE, "POST": MANAGES}
 
     @extend_schema(
-        operation_id="run_get", summary="Read a run", tags=["runs"], responses={200: RunAnswer, 404: ErrorBody}
+        operation_id="run_get", summary="Read a run", tags=["runs"], responses={200: RunDetailAnswer, 404: ErrorBody}
     )
     def get(self, request: Request, run_id: int) -> Response:
-        return Response(_run(selectors.run_get(project=project_of(request), run_id=run_id)))
+        run = selectors.run_get(project=project_of(request), run_id=run_id)
+        return Response({**_run(run), "report": run.report, "reported_at": run.reported_at})
 
     @extend_schema(
         operation_id="run_stop",

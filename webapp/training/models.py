@@ -37,6 +37,10 @@ class Run(models.Model):
     num_examples = models.BigIntegerField(default=0, help_text="trained on by this model version, each once")
     num_restarts = models.PositiveIntegerField(default=0)
     latest = models.JSONField(default=dict, help_text="the newest metrics, by name")
+    report = models.JSONField(
+        default=dict, help_text="the newest metrics by slice, reliability curve, tables and slots"
+    )
+    reported_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -15,8 +15,8 @@ RUN_PARTS = ("model_version__model__project", "project")
 
 
 def runs_of(*, project: Project, model: Model | None = None) -> QuerySet[Run]:
-    """Every run, or every run of the model, newest first."""
-    runs = Run.objects.filter(project=project).select_related(*RUN_PARTS).order_by("-id")
+    """Every run, or every run of the model, newest first. Its report, which is long, is read when it is asked for."""
+    runs = Run.objects.filter(project=project).select_related(*RUN_PARTS).defer("report").order_by("-id")
     return runs if model is None else runs.filter(model_version__model=model)
 
 

@@ -51,6 +51,13 @@ class RunAnswer(serializers.Serializer[Any]):
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
+class RunDetailAnswer(RunAnswer):
+    report = serializers.DictField(
+        help_text="the newest `slices` (metrics by slice and value), `reliability` (ten bins), `tables` and `slots`; every ten seconds"
+    )
+    reported_at = serializers.DateTimeField(allow_null=True)
+
+
 class RunsAnswer(serializers.Serializer[Any]):
     runs = RunAnswer(many=True)
 

@@ -100,8 +100,9 @@ def run_report(
 
     A metric that is not finite is kept as null: JSON has no word for it.
     """
-    kept = {name: _finite(value) for name, value in values.items()}
-    changes: dict[str, Any] = {"latest": kept, "num_examples": num_examples}
+    kept = finite_document(dict(values))
+    latest = {name: value for name, value in kept.items() if name != "slices"}
+    changes: dict[str, Any] = {"latest": latest, "num_examples": num_examples}
     if progress is not None:
         changes["progress"] = min(max(progress, 0.0), 1.0)
     if end_offsets is not None:
@@ -110,6 +111,11 @@ def run_report(
         RunMetric.objects.create(run=run, num_examples=num_examples, event_time=event_time, values=kept)
         Run.objects.filter(pk=run.pk).update(**changes)
     return Run.objects.filter(pk=run.pk, wanted=True).exists()
+
+
+def run_note_report(*, run: Run, report: Mapping[str, Any]) -> None:
+    """Keep the newest report in place of the one before."""
+    Run.objects.filter(pk=run.pk).update(report=finite_document(dict(report)), reported_at=Now())
 
 
 def run_finished(*, run: Run, state: str, error: str = "") -> None:
@@ -173,7 +179,12 @@ def training_prune() -> None:
         cursor.execute(_PRUNE.format(table="training_runmetric", owner="run_id"), [MAX_METRICS_KEPT])
 
 
-def _finite(value: Any) -> Any:
+def finite_document(value: Any) -> Any:
+    """A JSON document with null in place of every number that is not finite."""
+    if isinstance(value, dict):
+        return {name: finite_document(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [finite_document(member) for member in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -13,7 +13,7 @@ from webapp.accounts.console import REFUSALS, project_page
 from webapp.accounts.models import Project
 from webapp.registry.selectors import model_version
 from webapp.training import selectors, services
-from webapp.training.live import ENDED, point_id, run_update
+from webapp.training.live import ENDED, point_id, render_report, run_update
 from webapp.training.models import Run
 
 PAGE_SIZE = 50
@@ -21,8 +21,12 @@ PAGE_SIZE = 50
 CHARTS = [
     ("HR@10 against frozen", "share", [("hr_at_10", "online"), ("hr_at_10_frozen", "frozen")]),
     ("Loss", "plain", [("loss", "loss")]),
-    ("AUC", "plain", [("auc", "AUC")]),
+    ("AUC", "plain", [("auc", "all"), ("grouped_auc", "by user")]),
     ("Log loss", "plain", [("log_loss", "log loss")]),
+    ("Normalised entropy", "plain", [("normalised_entropy", "log loss over the mean rate's")]),
+    ("Calibration", "plain", [("calibration", "predicted over observed")]),
+    ("NDCG@10", "share", [("ndcg_at_10", "NDCG@10")]),
+    ("Coverage@10", "share", [("coverage_at_10", "of the catalogue")]),
     ("Examples per second", "count", [("examples_per_s", "examples/s")]),
     ("Table rows", "count", [("table_rows", "rows")]),
     ("Table bytes", "bytes", [("table_bytes", "bytes")]),
@@ -30,7 +34,7 @@ CHARTS = [
 ]
 
 
-RETRIEVAL_HAS_NONE = {"log_loss"}
+RETRIEVAL_HAS_NONE = {"log_loss", "normalised_entropy", "calibration"}
 """A retrieval model's scores are no probabilities, so these curves would stay empty for ever."""
 
 
@@ -57,6 +61,7 @@ def run(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
         "page": "runs",
         "run": shown,
         "ended": shown.state in ENDED,
+        "report": render_report(shown),
         "charts": [
             {"title": title, "format": form, "series": [{"key": key, "label": label} for key, label in series]}
             for title, form, series in CHARTS
@@ -71,7 +76,9 @@ def run(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
 def run_metrics(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
     """What the stream sends, asked for once: the way of a browser whose stream does not come through."""
     after_id = point_id(request.GET.get("after", ""))
-    return JsonResponse(run_update(project=project, run_id=run_id, after_id=after_id))
+    update = run_update(project=project, run_id=run_id, after_id=after_id)
+    del update["reported_at"]
+    return JsonResponse(update)
 
 
 @require_POST

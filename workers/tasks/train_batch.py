@@ -43,12 +43,14 @@ def _train(session: RunSession) -> Run.State | None:
     rate = _Rate()
 
     def on_progress(progress: BatchProgress) -> None:
-        metrics = {
-            **progress.metrics,
-            **progress.tables,
-            "num_examples": progress.num_examples,
-            "examples_per_s": rate.of(progress.num_examples),
-        }
+        def metrics() -> dict[str, float | int | None]:
+            return {
+                **progress.metrics,
+                **progress.tables,
+                "num_examples": progress.num_examples,
+                "examples_per_s": rate.of(progress.num_examples),
+            }
+
         session.report(metrics, progress=progress.num_examples / max(1, progress.num_total))
 
     result = run_batch(
@@ -63,6 +65,7 @@ def _train(session: RunSession) -> Run.State | None:
         # what another run left is gone by now; what is there is this run's own
         resume=True,
         on_progress=on_progress,
+        on_report=session.note_report,
         should_stop=session.should_stop,
         fence=session.fence,
     )

@@ -38,6 +38,7 @@ def _train(session: RunSession) -> None:
         model_folder(version),
         clock=time.time,
         on_metrics=lambda metrics: session.report(metrics, end_offsets=trainer.state.progress.examples),
+        on_report=session.note_report,
         fence=session.fence,
     )
     examples = topics.examples(session.run.project.slug)

@@ -5,6 +5,7 @@ import { follow } from "./live.js";
 const MAX_POINTS = 4000;
 const page = document.querySelector("[data-run]");
 const summary = document.querySelector("[data-summary]");
+const report = document.querySelector("[data-report]");
 const charts = [...page.querySelectorAll(".chart")].map((element) => new Chart(element));
 let points = [];
 
@@ -18,6 +19,7 @@ follow(
       for (const chart of charts) chart.draw(points);
     }
     summary.innerHTML = update.html;
+    if (update.report) report.innerHTML = update.report;
     // The end takes the stop button away, which is the page's to say.
     if (update.ended && page.dataset.ended === "no") window.location.reload();
   },

@@ -1,0 +1,108 @@
+"""The run page shows a run's report: slices, reliability, slots and tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from engine.spec.demo import demo_ranker, demo_schema
+from tests.webapp.client import Api
+from webapp.accounts.models import Project
+from webapp.registry.services import model_publish, schema_publish
+from webapp.training.live import run_update
+from webapp.training.models import Run
+from webapp.training.reports import PICTURE, reliability_picture
+from webapp.training.services import run_note_report, run_report, run_start
+
+REPORT: dict[str, Any] = {
+    "slices": {
+        "users": {
+            "new": {"num_scores": 30, "num_lists": 3, "auc": 0.61, "log_loss": None, "hr_at_10": 0.25},
+            "known": {"num_scores": 970, "num_lists": 90, "auc": 0.73, "log_loss": None, "hr_at_10": 0.5},
+        },
+        "event.device": {"<phone>": {"num_scores": 5, "num_lists": 0, "auc": float("nan")}},
+    },
+    "reliability": [{"predicted": 0.1, "observed": 0.05, "num": 50}, {"predicted": 0.4, "observed": 0.5, "num": 50}],
+    "tables": [
+        {
+            "name": "dim16", "num_rows": 1_234, "num_bytes": 300_000, "num_admitted": 1_300, "num_expired": 66,
+            "num_over_budget": 0, "num_turned_away": 9,
+        }
+    ],
+    "slots": [
+        {
+            "name": "item_id", "source": "item.id", "table": "dim16", "shares": None, "num_rows": 1_200, "num_bytes": 290_000,
+            "num_candidates": 7,
+            "hottest": [{"fid": "00ff", "id": "item <7>", "per_example": 0.125}, {"fid": "0abc", "id": None, "per_example": 0.1}],
+        },
+        {"name": "history", "source": "user.history", "table": "dim16", "shares": "item_id", "hottest": []},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(project: Project) -> Run:
+    schema_publish(project=project, document=demo_schema())
+    return run_start(model_version=model_publish(project=project, name="m", document=demo_ranker()), mode="online")
+
+
+def test_it_shows_nothing_of_a_report_before_there_is_one(browser: Client, project: Project, run: Run) -> None:
+    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
+    assert "By slice" not in page and "Reliability" not in page and "Hottest ids" not in page
+
+
+def test_it_shows_slices_reliability_slots_and_tables(browser: Client, project: Project, run: Run) -> None:
+    run_note_report(run=run, report=REPORT)
+    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
+    for words in (
+        "By slice",
+        "AUC",
+        "0.73",
+        "50.0%",
+        "&lt;phone&gt;",
+        "item &lt;7&gt;",
+        "12.5%",
+        "0abc",
+        "1,234",
+        "the rows of item_id",
+    ):
+        assert words in page
+    # nobody has a log loss here, so that there is no such column
+    assert "Log loss</th>" not in page
+    assert '<polyline points="48.0,216.0 192.0,0.0">' in page
+
+
+def test_it_draws_what_was_promised_against_what_happened() -> None:
+    picture = reliability_picture(REPORT["reliability"])
+    assert picture is not None
+    assert (picture["size"], picture["end"]) == (PICTURE, 0.5)
+    assert reliability_picture([]) is None
+
+
+def test_it_sends_the_report_only_when_it_is_another(project: Project, run: Run) -> None:
+    before = run_update(project=project, run_id=run.pk, after_id=0)
+    assert before["report"] is None
+    run_note_report(run=run, report=REPORT)
+    first = run_update(project=project, run_id=run.pk, after_id=0)
+    assert "By slice" in first["report"]
+    again = run_update(project=project, run_id=run.pk, after_id=0, reported_at=first["reported_at"])
+    assert again["report"] is None
+
+
+def test_it_keeps_slices_with_the_point_and_out_of_the_curves(project: Project, run: Run) -> None:
+    run_report(run=run, values={"auc": 0.7, "slices": REPORT["slices"]}, num_examples=1, event_time=None)
+    run.refresh_from_db()
+    assert run.latest == {"auc": 0.7}
+    point = run.metrics.get()
+    assert point.values["slices"]["event.device"]["<phone>"]["auc"] is None
+    (shown,) = run_update(project=project, run_id=run.pk, after_id=0)["points"]
+    assert set(shown) == {"auc", "at_s", "num_examples"}
+
+
+def test_it_answers_the_report_with_the_run(api: Api, run: Run) -> None:
+    run_note_report(run=run, report=REPORT)
+    answer = api.get(f"/runs/{run.pk}").json()
+    assert answer["report"]["slots"][0]["num_rows"] == 1_200
+    assert answer["reported_at"] is not None

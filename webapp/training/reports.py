@@ -1,0 +1,68 @@
+"""A run's report as its page shows it: rows of tables, and the points of the reliability curve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webapp.training.models import Run
+
+PICTURE = 240
+"""The reliability picture is a square of so many units."""
+
+SLICE_COLUMNS = (
+    ("auc", "AUC", "number"),
+    ("grouped_auc", "AUC by user", "number"),
+    ("log_loss", "Log loss", "number"),
+    ("normalised_entropy", "Norm. entropy", "number"),
+    ("calibration", "Calibration", "number"),
+    ("hr_at_10", "HR@10", "share"),
+    ("ndcg_at_10", "NDCG@10", "share"),
+    ("coverage_at_10", "Coverage@10", "share"),
+)
+
+
+def report_context(run: Run) -> dict[str, Any]:
+    """What `training/run_report.html` takes; empty parts are left out of the page."""
+    report = run.report
+    slices = _slices(report.get("slices", {}))
+    shown = {key for row in slices for key, value in row["values"].items() if value is not None}
+    columns = [column for column in SLICE_COLUMNS if column[0] in shown]
+    for row in slices:
+        row["cells"] = [{"value": row["values"].get(key), "format": form} for key, _, form in columns]
+    return {
+        "reported_at": run.reported_at,
+        "slices": slices,
+        "slice_columns": [label for _, label, _ in columns],
+        "reliability": reliability_picture(report.get("reliability", [])),
+        "tables": report.get("tables", []),
+        "slots": report.get("slots", []),
+    }
+
+
+def _slices(document: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """One row for each value of each slice, those with the most scores first within a slice."""
+    rows = []
+    for name, values in document.items():
+        ordered = sorted(values.items(), key=lambda pair: -pair[1]["num_scores"])
+        for place, (word, each) in enumerate(ordered):
+            rows.append({"slice": name, "span": len(ordered) if place == 0 else 0, "value": word, "values": each})
+    return rows
+
+
+def reliability_picture(bins: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Points within a square of `PICTURE` units whose axes end at the largest mean; None without bins.
+
+    Right is predicted, up is observed: a model that promises what happens lies on the diagonal.
+    """
+    end = max((max(each["predicted"], each["observed"]) for each in bins), default=0.0)
+    if not end:
+        return None
+    points = [
+        {
+            **each,
+            "x": round(PICTURE * each["predicted"] / end, 1),
+            "y": round(PICTURE * (1.0 - each["observed"] / end), 1),
+        }
+        for each in bins
+    ]
+    return {"size": PICTURE, "end": end, "points": points, "line": " ".join(f"{one['x']},{one['y']}" for one in points)}
