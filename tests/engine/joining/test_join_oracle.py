@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +23,21 @@ from engine.streams.log import Record
 from engine.streams.memory import MemoryLog
 
 WINDOW_MS = 20
+COUNTER_WINDOW_MS = 1000
 SCHEMA = Schema.parse(
-    {"events": {"impression": {"role": "impression"}, "click": {}, "buy": {}}, "join_window_s": WINDOW_MS / 1000}
+    {
+        "events": {"impression": {"role": "impression"}, "click": {}, "buy": {}},
+        "join_window_s": WINDOW_MS / 1000,
+        "counters": {
+            "acts": {"keys": ["item.id"], "event_types": ["click", "buy"], "windows_s": [COUNTER_WINDOW_MS // 1000]},
+            "seen": {
+                "keys": ["user.id", "item.id"],
+                "event_types": ["impression"],
+                "windows_s": [COUNTER_WINDOW_MS // 1000],
+                "half_lives_s": [60],
+            },
+        },
+    }
 )
 SETTINGS = JoinerSettings.from_schema(SCHEMA)
 FAR_MS = 10_000
@@ -115,15 +129,62 @@ def brute_force(events: list[Event]) -> Counter[tuple[str, tuple[tuple[str, floa
     return Counter(examples)
 
 
+def counts_before(kept: list[Event], example: Example, place: int) -> dict[str, float]:
+    """What of the events before the one at `place` lies in the windows that end with it, bucket by bucket of 50 ms."""
+
+    def times(types: set[str], user_id: str | None) -> list[int]:
+        return [
+            min(event.timestamp_ms, event.received_ms)
+            for event in kept[:place]
+            if event.type in types and example.item_id in event.item_ids and user_id in (None, event.user_id)
+        ]
+
+    def in_window(all_ms: list[int]) -> float:
+        now = kept[place].timestamp_ms // 50
+        end = max([now, *(time // 50 for time in all_ms)])
+        return float(sum(end - 20 < time // 50 <= now for time in all_ms))
+
+    acts, seen = times({"click", "buy"}, None), times({"impression"}, example.user_id)
+    end_ms = max([kept[place].timestamp_ms, *seen])
+    decayed = sum(0.5 ** ((end_ms - time) / 60_000) for time in seen)
+    return {"acts_1s": in_window(acts), "seen_1s": in_window(seen), "seen_decayed_1m": round(decayed, 4)}
+
+
+@settings(max_examples=200, deadline=None)
+@given(streams())
+def test_an_example_has_counted_what_was_before_the_event_that_began_it_and_never_itself(events: list[Event]) -> None:
+    joiner = Joiner(SETTINGS)
+    examples = joiner.process_batch((0, offset, event) for offset, event in enumerate(events))
+    kept = list({event.event_id: event for event in reversed(events)}.values())[::-1]
+    place_of = {event.event_id: place for place, event in enumerate(kept)}
+    for example in examples:
+        began = example.example_id.split(":")[0]
+        assert example.counters == pytest.approx(counts_before(kept, example, place_of[began]), abs=2e-4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams(), st.integers(1, 8))
+def test_a_batch_gives_the_examples_of_its_events_one_by_one(events: list[Event], size: int) -> None:
+    alone, batched = Joiner(SETTINGS), Joiner(SETTINGS)
+    places = [(0, offset, event) for offset, event in enumerate(events)]
+    one_by_one = [example for place in places for example in alone.process(*place)]
+    in_batches = [
+        example
+        for start in range(0, len(places), size)
+        for example in batched.process_batch(places[start : start + size])
+    ]
+    assert in_batches == one_by_one
+
+
 def counted(examples: list[Example]) -> Counter[tuple[str, tuple[tuple[str, float], ...]]]:
     return Counter((one.example_id, tuple(sorted(one.labels.items()))) for one in examples)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(streams())
 def test_the_joiner_agrees_with_a_join_over_the_whole_stream(events: list[Event]) -> None:
     joiner = Joiner(SETTINGS)
-    examples = [example for offset, event in enumerate(events) for example in joiner.process(0, offset, event)]
+    examples = joiner.process_batch((0, offset, event) for offset, event in enumerate(events))
     assert counted(examples) == brute_force(events)
     assert len(joiner.state.pending) == 0
 
