@@ -13,9 +13,11 @@ from engine.training.item_catalogue import RowArray
 class FrequencyEstimates:
     """For each catalogue row the average gap B between its occurrences, in examples: B <- (1-a)B + a(t - A), A <- t.
 
-    The probability that an example is about the item is 1/B. The paper counts steps and hashes items into shared cells; here t counts
-    examples, so that the estimate does not depend on batch sizes, and every item has its own cell. An item's first occurrence sets
-    B to the examples seen so far, at most `max_gap`. `count` is how often each was seen.
+    The probability that an example is about the item is 1/B. Where this differs from the paper: t counts examples instead of steps, so
+    that the estimate does not depend on batch sizes; every item has a cell of its own instead of a hashed one; and the n-th occurrence
+    is taken in with a = max(`rate`, 1/n). With a fixed a, what B begins with is forgotten only by (1 - a)^n (proposition 3.1), and an item
+    that happens to come by first would count as everyone's for as long. So B is the plain mean t/n up to occurrence 1/`rate`, the
+    moving average after. An item's first gap is at most `max_gap`. `count` is how often each was seen.
     """
 
     def __init__(self, capacity: int, rate: float = 0.05, max_gap: float = 1e6) -> None:
@@ -40,12 +42,13 @@ class FrequencyEstimates:
             chosen = by_place[start:end]
             self._step(ordered[chosen], times[chosen])
         self.num_seen += rows.size
-        np.add.at(self.count, rows, 1)
 
     def _step(self, rows: RowArray, times: npt.NDArray[np.int64]) -> None:
+        self.count[rows] += 1
         last, gap = self.last[rows], self.gap[rows]
+        rate = np.maximum(self.rate, 1.0 / self.count[rows])
         first = np.minimum(times.astype(np.float64), self.max_gap)
-        self.gap[rows] = np.where(last < 0, first, (1 - self.rate) * gap + self.rate * (times - last))
+        self.gap[rows] = np.where(last < 0, first, (1 - rate) * gap + rate * (times - last))
         self.last[rows] = times
 
     def log_probability(self, rows: RowArray) -> npt.NDArray[np.float32]:

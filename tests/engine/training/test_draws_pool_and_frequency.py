@@ -77,11 +77,40 @@ def test_frequency_follows_the_papers_recurrence(rows: list[int], size: int) -> 
     last: dict[int, int] = {}
     gap: dict[int, float] = {}
     for time, row in enumerate(rows, 1):
-        gap[row] = 0.9 * gap[row] + 0.1 * (time - last[row]) if row in last else float(time)
+        rate = max(0.1, 1 / (1 + rows[: time - 1].count(row)))
+        gap[row] = (1 - rate) * gap[row] + rate * (time - last[row]) if row in last else float(time)
         last[row] = time
     for row, expected in gap.items():
         assert estimates.gap[row] == pytest.approx(expected)
+        assert estimates.count[row] == rows.count(row)
     assert estimates.num_seen == len(rows)
+
+
+def test_item_seen_a_few_times_has_the_frequency_it_was_seen_with() -> None:
+    estimates = FrequencyEstimates(2, rate=0.05)
+    # Row 0 comes 1st, 5th and 12th; an average that starts from the first gap, 1, would still be near it.
+    estimates.observe(np.array([0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0]))
+    assert np.exp(estimates.log_probability(np.array([0]))) == pytest.approx([3 / 12])
+
+
+def test_estimate_has_no_bias_on_average_over_many_rows() -> None:
+    """1,000 rows of probability 1/1,000 each: the mean gap is 1,000, whatever came first."""
+    estimates = FrequencyEstimates(1000, rate=0.05)
+    rng = np.random.default_rng(2)
+    for _ in range(40):
+        estimates.observe(rng.integers(1000, size=1000))
+    assert estimates.gap.mean() == pytest.approx(1000, rel=0.02)
+    # The moving average of gaps spread by 1,000 spreads by 1,000 · sqrt(a / (2 - a)), and a mean of 40 by less.
+    assert estimates.gap.std() < 1000 * np.sqrt(0.05 / 1.95) * 1.15
+
+
+def test_estimate_follows_an_item_that_becomes_popular() -> None:
+    estimates = FrequencyEstimates(2, rate=0.05)
+    rng = np.random.default_rng(4)
+    estimates.observe((rng.random(20_000) > 0.01).astype(np.int64))
+    assert np.exp(estimates.log_probability(np.array([0]))) == pytest.approx([0.01], rel=0.5)
+    estimates.observe((rng.random(1_000) > 0.5).astype(np.int64))
+    assert np.exp(estimates.log_probability(np.array([0]))) == pytest.approx([0.5], rel=0.3)
 
 
 def test_frequency_finds_known_probabilities_and_forgets_reused_rows() -> None:
