@@ -11,9 +11,10 @@ from engine.spec.dense_optimizer import DenseAdam
 from engine.spec.document import Document
 from engine.spec.feature import Feature
 from engine.spec.retention import Retention
-from engine.spec.schema import PropertyType, Schema
+from engine.spec.schema import Schema
 from engine.spec.serving_copy import ServingCopy
 from engine.spec.slot import AdmitAlways, Side, Slot, side_of
+from engine.spec.source_types import check_sources
 from engine.spec.sparse_optimizer import SparseAdagrad, SparseOptimizer
 from engine.spec.sync_settings import Sync
 from engine.spec.task import Task
@@ -163,31 +164,7 @@ class ModelDefinition(Document):
 
     def check_against(self, schema: Schema) -> None:
         """Raise `InvalidDocument` when a source or task names what the schema does not declare, or has an unusable type."""
-        problems: list[Problem] = []
-        event_properties: dict[str, PropertyType] = {}
-        for declared in schema.events.values():
-            event_properties.update({name: prop.type for name, prop in declared.properties.items()})
-        known: dict[str, PropertyType] = {
-            "user.id": PropertyType.STRING,
-            "item.id": PropertyType.STRING,
-            "user.history": PropertyType.STRING_LIST,
-            **{f"user.{name}": prop.type for name, prop in schema.users.items()},
-            **{f"item.{name}": prop.type for name, prop in schema.items.items()},
-            **{f"event.{name}": kind for name, kind in event_properties.items()},
-        }
-        for index, slot in enumerate(self.slots):
-            if slot.source not in known:
-                problems.append(Problem(f"slots.{index}.source", "is not declared in the schema", repr(slot.source)))
-            elif known[slot.source] is PropertyType.FLOAT:
-                problems.append(
-                    Problem(f"slots.{index}.source", "is a float; make it a dense input", repr(slot.source))
-                )
-        for index, dense in enumerate(self.dense):
-            numeric = (PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN)
-            if dense.source not in known:
-                problems.append(Problem(f"dense.{index}.source", "is not declared in the schema", repr(dense.source)))
-            elif known[dense.source] not in numeric:
-                problems.append(Problem(f"dense.{index}.source", "is not a number; make it a slot", repr(dense.source)))
+        problems = check_sources(schema, self.features, self.slots, self.dense)
         for index, task in enumerate(self.tasks):
             if task.event_type not in schema.events:
                 problems.append(
