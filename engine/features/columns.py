@@ -26,9 +26,9 @@ def column_of(values: Sequence[Any]) -> pa.Array[Any]:
     """One source's raw JSON values as an Arrow array; None is null.
 
     Usually `int64`, `string`, `double`, `bool` or a list of one of these. When one column holds values of several kinds (a property
-    changed its type between schema versions) the answer is a struct of `integers: list<int64>`, `strings: list<string>` and
-    `number: double`, so that a value's FID never depends on its neighbours. Values that are no feature at all (objects, integers
-    beyond 64 bits) become null.
+    changed its type between schema versions) the answer is a struct of `integers: list<int64>`, `strings: list<string>`,
+    `number: double` and `vector: list<double>`, so that what a value becomes never depends on its neighbours. Values that are no
+    feature at all (objects, integers beyond 64 bits) become null.
     """
     try:
         array = pa.array(values)
@@ -45,6 +45,7 @@ def _mixed_column(values: Sequence[Any]) -> pa.StructArray:
     integers: list[list[int]] = []
     strings: list[list[str]] = []
     numbers: list[float | None] = []
+    vectors: list[list[float] | None] = []
     for value in values:
         parts = value if isinstance(value, list | tuple) else (value,)
         whole = (
@@ -52,15 +53,20 @@ def _mixed_column(values: Sequence[Any]) -> pa.StructArray:
         )
         integers.append([number for number in whole if number in _INT64_RANGE])
         strings.append([part for part in parts if isinstance(part, str)])
-        numbers.append(
-            float(value) if isinstance(value, float) or (isinstance(value, int) and value in _INT64_RANGE) else None
-        )
+        numbers.append(float(value) if _is_number(value) else None)
+        is_vector = isinstance(value, list | tuple) and all(_is_number(part) for part in value)
+        vectors.append([float(part) for part in value] if is_vector else None)
     arrays: list[pa.Array[Any]] = [
         pa.array(integers, pa.list_(pa.int64())),
         pa.array(strings, pa.list_(pa.string())),
         pa.array(numbers, pa.float64()),
+        pa.array(vectors, pa.list_(pa.float64())),
     ]
-    return pa.StructArray.from_arrays(arrays, ["integers", "strings", "number"])
+    return pa.StructArray.from_arrays(arrays, ["integers", "strings", "number", "vector"])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and value in _INT64_RANGE)
 
 
 def columns_from_examples(examples: Sequence[Example], sources: Iterable[str]) -> Columns:

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from engine.embedding.hashing import hash_ids
+from engine.features.derived import derive
 from engine.features.encoded import EncodedBatch, FloatArray, SlotValues
+from engine.features.ids import ids_of, nothing
+from engine.features.numbers import Numbers, numbers_of, vectors_of
 from engine.spec.definition import DenseInput, DenseTransform, ModelDefinition, Side, Slot
-
-_TWO_63: Final = float(2**63)
+from engine.spec.feature import Cross, Feature, Text
+from engine.spec.slot import Pooling
 
 
 class FeatureEncoder:
-    """Turns columns into an `EncodedBatch` as a model definition says.
+    """Turns columns into an `EncodedBatch` as a model definition says; see docs/features.md for what each kind of value becomes.
 
     What is hashed: strings as strings, integers as integers, booleans as the integers 0 and 1, timestamps as the value the schema's
-    validation stored (RFC 3339 text or integer milliseconds). A float that is a whole number is that integer. Null, the empty string,
-    NaN, fractions and objects have no FID: the pooled embedding of a row without FIDs is zero. A slot that `shares` hashes with its
-    owner's number. Of a list, the last `max_values` usable values count, repeats included. Dense: missing, NaN and infinite are 0.0.
+    validation stored (integer milliseconds). A float that is a whole number is that integer. Null, the empty string, NaN, fractions
+    and objects have no FID: the pooled embedding of a row without FIDs is zero. A slot that `shares` hashes with its owner's number.
+    Of a list, the last `max_values` usable values count, repeats included; of a cross or a text, and where only the first is pooled,
+    the first. Dense: missing, malformed, NaN and infinite are 0.0; where the model standardises, they are NaN here and 0.0 after it.
     """
 
     def __init__(self, definition: ModelDefinition) -> None:
         self.definition = definition
-        self._numbers = {slot.name: definition.number_of(slot) for slot in definition.slots}
-        self._slots = {side: definition.slots_of(side) for side in Side} | {None: definition.slots}
-        self._dense = {side: definition.dense_of(side) for side in Side} | {None: definition.dense}
         self.has_pairs = definition.has_pairs
+        self._numbers = {slot.name: definition.number_of(slot) for slot in definition.slots}
+        self._first = {slot.name for slot in definition.slots if _keeps_first(definition, slot)}
+        sides = [*Side, None]
+        self._slots = {side: definition.slots if side is None else definition.slots_of(side) for side in sides}
+        self._dense = {side: definition.dense if side is None else definition.dense_of(side) for side in sides}
+        self._features = {side: _needed(definition, self._named(side)) for side in sides}
+        self._sources = {side: _raw(self._named(side), self._features[side]) for side in sides}
 
     def slots(self, side: Side | None = None) -> list[Slot]:
         """The definition's slots of one side, or all, in its order."""
@@ -42,110 +47,80 @@ class FeatureEncoder:
         return list(self._dense[side])
 
     def sources(self, side: Side | None = None) -> list[str]:
-        """Every source that `encode` reads for the side, each once, in the definition's order."""
-        sources = [slot.source for slot in self.slots(side)] + [dense.source for dense in self.dense(side)]
-        return list(dict.fromkeys(sources))
+        """Every raw source that `encode` reads for the side, each once: those of its inputs and of the features that they are."""
+        return list(self._sources[side])
 
     def encode(self, columns: Mapping[str, pa.Array[Any]], num_rows: int, side: Side | None = None) -> EncodedBatch:
         """Encode `num_rows` rows. A source absent from `columns` is missing in every row. Raises ValueError on another length."""
         for source, column in columns.items():
             if len(column) != num_rows:
                 raise ValueError(f"columns.{source}: must have {num_rows} rows, received {len(column)}")
-        slots = {slot.name: self._encode_slot(slot, columns.get(slot.source), num_rows) for slot in self.slots(side)}
-        inputs = self.dense(side)
-        dense = np.zeros((num_rows, len(inputs)), np.float32)
-        for index, each in enumerate(inputs):
-            if each.source in columns:
-                dense[:, index] = _dense_values(columns[each.source], each.transform)
-        return EncodedBatch(slots, dense, num_rows)
+        if self._features[side]:
+            known = dict(columns)
+            for feature in self._features[side]:
+                known[f"feature.{feature.name}"] = derive(feature, known, num_rows)
+            columns = known
+        slots = {slot.name: self._encode_slot(slot, columns.get(slot.source), num_rows) for slot in self._slots[side]}
+        return EncodedBatch(slots, _dense(self._dense[side], columns, num_rows), num_rows)
 
     def _encode_slot(self, slot: Slot, column: Any, num_rows: int) -> SlotValues:
         if column is None:
-            return SlotValues(np.empty(0, np.uint64), np.zeros(num_rows + 1, np.int32))
-        number = self._numbers[slot.name]
-        if pa.types.is_struct(column.type):
-            parts = [_hash_list(column.field(name), number, slot.max_values) for name in ("integers", "strings")]
-            return _interleave(parts[0], parts[1], slot.max_values)
-        if pa.types.is_list(column.type):
-            return _hash_list(column, number, slot.max_values)
-        values, usable = _hashable(column)
-        return SlotValues(_hash(values, number), _offsets(usable.astype(np.int32)))
+            return nothing(num_rows)
+        keep_first = slot.name in self._first
+        most = 1 if slot.pooling is Pooling.FIRST else slot.max_values
+        return ids_of(column, self._numbers[slot.name], most, keep_first=keep_first)
+
+    def _named(self, side: Side | None) -> list[str]:
+        return [slot.source for slot in self._slots[side]] + [dense.source for dense in self._dense[side]]
 
 
-def _hash(values: pa.Array[Any], number: int) -> npt.NDArray[np.uint64]:
-    return hash_ids(values, number) if len(values) else np.empty(0, np.uint64)
+def _keeps_first(definition: ModelDefinition, slot: Slot) -> bool:
+    if slot.pooling is Pooling.FIRST:
+        return True
+    return slot.source.startswith("feature.") and isinstance(definition.feature(slot.source), Cross | Text)
 
 
-def _offsets(lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    offsets = np.zeros(lengths.size + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
+def _needed(definition: ModelDefinition, sources: list[str]) -> list[Feature]:
+    """The features behind the sources, those behind these included, in the definition's order."""
+    names = set(sources)
+    needed = []
+    for feature in reversed(definition.features):
+        if f"feature.{feature.name}" in names:
+            needed.append(feature)
+            names.update(feature.inputs)
+    return needed[::-1]
 
 
-def _hashable(column: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
-    """The usable values of a flat column as int64 or string without nulls, and which rows had one."""
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        usable: Any = pc.fill_null(pc.greater(pc.binary_length(column), pa.scalar(0)), False)
-    elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
-        column = column.cast(pa.int64())
-        usable = column.is_valid()
-    elif pa.types.is_floating(kind):
-        numbers = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-        whole = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (numbers >= -_TWO_63) & (numbers < _TWO_63)
-        return pa.array(numbers[whole].astype(np.int64)), whole
-    else:
-        return pa.array([], pa.int64()), np.zeros(len(column), np.bool_)
-    mask = usable.to_numpy(zero_copy_only=False)
-    return (column if mask.all() else column.filter(usable)), mask
+def _raw(sources: list[str], features: list[Feature]) -> list[str]:
+    named = dict.fromkeys([*sources, *(source for feature in features for source in feature.inputs)])
+    return [source for source in named if not source.startswith("feature.")]
 
 
-def _hash_list(column: Any, number: int, max_values: int) -> SlotValues:
-    """Hash a list column: unusable values left out first, then the last `max_values` of each row kept."""
-    num_rows = len(column)
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int32)
-    values, usable = _hashable(column.flatten())
-    rows = np.repeat(np.arange(num_rows), lengths)[usable]
-    lengths = np.bincount(rows, minlength=num_rows).astype(np.int32)
-    offsets = _offsets(lengths)
-    if lengths.size and lengths.max() > max_values:
-        kept = np.arange(rows.size) >= offsets[1:][rows] - max_values
-        values = values.filter(pa.array(kept))
-        offsets = _offsets(np.minimum(lengths, np.int32(max_values)))
-    return SlotValues(_hash(values, number), offsets)
+def _dense(inputs: list[DenseInput], columns: Mapping[str, pa.Array[Any]], num_rows: int) -> FloatArray:
+    dense = np.zeros((num_rows, sum(each.dim for each in inputs)), np.float32)
+    start = 0
+    for each in inputs:
+        missing = np.nan if each.transform is DenseTransform.STANDARDISE else 0.0
+        place = dense[:, start : start + each.dim]
+        if each.source in columns:
+            _fill(place, _numbers(columns[each.source], each.dim), each.transform, missing)
+        else:
+            place.fill(missing)
+        start += each.dim
+    return dense
 
 
-def _interleave(first: SlotValues, second: SlotValues, max_values: int) -> SlotValues:
-    """Row by row, `first`'s values before `second`'s, the last `max_values` kept."""
-    num_rows = first.offsets.size - 1
-    rows = np.concatenate([np.repeat(np.arange(num_rows), part.lengths) for part in (first, second)])
-    order = np.argsort(rows, kind="stable")
-    fids, rows = np.concatenate([first.fids, second.fids])[order], rows[order]
-    lengths = first.lengths + second.lengths
-    kept = np.arange(rows.size) >= _offsets(lengths)[1:][rows] - max_values
-    return SlotValues(fids[kept], _offsets(np.minimum(lengths, np.int32(max_values))))
+def _numbers(column: Any, dim: int) -> Numbers:
+    """float64[n, dim]. A vector of one number may come as the number too."""
+    if dim > 1:
+        return vectors_of(column, dim)
+    numbers = numbers_of(column)[:, np.newaxis]
+    return np.where(np.isnan(numbers), vectors_of(column, 1), numbers) if pa.types.is_nested(column.type) else numbers
 
 
-def _dense_values(column: Any, transform: DenseTransform) -> FloatArray:
-    numbers = _numbers_of(column)
+def _fill(place: FloatArray, numbers: Numbers, transform: DenseTransform, missing: float) -> None:
     if transform is DenseTransform.LOG1P:
         numbers = np.sign(numbers) * np.log1p(np.abs(numbers))
     with np.errstate(over="ignore"):
-        floats: FloatArray = numbers.astype(np.float32)
-    floats[~np.isfinite(floats)] = 0.0
-    return floats
-
-
-def _numbers_of(column: Any) -> npt.NDArray[np.float64]:
-    """A column as float64[n]; what is no single number is NaN."""
-    kind = column.type
-    if pa.types.is_struct(kind):
-        column, kind = column.field("number"), pa.float64()
-    if pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        return np.full(len(column), np.nan)
-    numbers: npt.NDArray[np.float64] = (
-        column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
-    )
-    return numbers
+        place[:] = numbers
+    place[~np.isfinite(place)] = missing

@@ -11,12 +11,15 @@ from engine.spec.slot import Source
 
 
 class DenseTransform(StrEnum):
+    """`log1p` is sign(x)·ln(1+|x|). `standardise` takes the running mean from x and divides by the running standard deviation."""
+
     IDENTITY = "identity"
     LOG1P = "log1p"
+    STANDARDISE = "standardise"
 
 
 class DenseInput(Document):
-    """One floating-point input; a missing value is 0.0. `log1p` is sign(x)·ln(1+|x|)."""
+    """One floating-point input, or the numbers of a vector; a missing value is 0.0 after the transform."""
 
     name: Name
     source: Source

@@ -22,7 +22,6 @@ class Cross(Document):
     sources: list[Source] = Field(
         min_length=2, max_length=4, description="the sources whose values are combined, in this order"
     )
-    max_values: int = Field(default=64, ge=1, le=1024, description="combinations of a row, the first so many")
 
     @property
     def inputs(self) -> tuple[str, ...]:

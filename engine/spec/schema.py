@@ -17,10 +17,18 @@ class PropertyType(StrEnum):
     FLOAT = "float"
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
+    VECTOR = "vector"
+
+
+MAX_VECTOR_DIM = 4096
+RESERVED_NAMES = ("id", "history", "history_types", "history_ages_s")
 
 
 class Property(Document):
-    """One declared property. A missing optional property is null; a `timestamp` is RFC 3339 text or integer milliseconds."""
+    """One declared property. A missing optional property is null; a `timestamp` is RFC 3339 text or integer milliseconds.
+
+    A `vector` is a list of `dim` finite numbers, as a content embedding made elsewhere.
+    """
 
     type: PropertyType
     required: bool = False
@@ -28,6 +36,13 @@ class Property(Document):
         default=256, ge=1, le=4096, description="characters of a string, of each string of a string_list"
     )
     max_values: int = Field(default=64, ge=1, le=1024, description="values of a string_list")
+    dim: int | None = Field(default=None, ge=1, le=MAX_VECTOR_DIM, description="numbers of a vector, which must say it")
+
+    @model_validator(mode="after")
+    def _dim_of_a_vector(self) -> Property:
+        if (self.type is PropertyType.VECTOR) != (self.dim is not None):
+            raise ValueError("dim is for a vector, and a vector must have it")
+        return self
 
 
 _COUNTABLE = frozenset((PropertyType.STRING, PropertyType.INTEGER, PropertyType.BOOLEAN))
@@ -85,9 +100,12 @@ class Schema(Document):
     @model_validator(mode="after")
     def _reserved_names(self) -> Schema:
         for entity, properties in (("users", self.users), ("items", self.items)):
-            for name in ("id", "history"):
+            for name in RESERVED_NAMES:
                 if name in properties:
                     raise ValueError(f"{entity}.{name} is a reserved name")
+        for event_type, declared in self.events.items():
+            if "time" in declared.properties:
+                raise ValueError(f"events.{event_type}.time is a reserved name: event.time is when the event happened")
         return self
 
     def role_of(self, event_type: str) -> EventRole | None:

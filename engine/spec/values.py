@@ -104,6 +104,8 @@ def property_check(declared: Property) -> Check:
         return _string_check(declared.max_length)
     if declared.type is PropertyType.STRING_LIST:
         return _string_list_check(declared.max_length, declared.max_values)
+    if declared.type is PropertyType.VECTOR:
+        return _vector_check(declared.dim or 0)
     return _SCALAR_CHECKS[declared.type]
 
 
@@ -140,6 +142,23 @@ def _string_list_check(max_length: int, max_values: int) -> Check:
         for index, one in enumerate(value):
             try:
                 checked.append(check_one(one))
+            except BrokenRule as broken:
+                raise BrokenRule(f"value {index} {broken}") from None
+        return checked
+
+    return check
+
+
+def _vector_check(dim: int) -> Check:
+    def check(value: Any) -> list[float]:
+        if type(value) is not list and type(value) is not tuple:
+            raise BrokenRule("must be a list of numbers")
+        if len(value) != dim:
+            raise BrokenRule(f"must have {dim} numbers, received {len(value)}")
+        checked = []
+        for index, one in enumerate(value):
+            try:
+                checked.append(check_float(one))
             except BrokenRule as broken:
                 raise BrokenRule(f"value {index} {broken}") from None
         return checked
