@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "webapp.training",
     "webapp.serving",
     "webapp.experiments",
+    "workers",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,1 @@
+"""The arguments of each evaluation and experiment, and what they call in `engine.evaluation`."""

@@ -1,0 +1,52 @@
+"""`manage.py evaluate`: how good predictions are, by a protocol, beside baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from engine.errors import EngineError
+from engine.evaluation.findings import Findings
+from workers.evaluations.replay import add_globo_arguments, add_replay_arguments, run_globo, run_replay
+from workers.evaluations.running import Bars, run_reported
+
+Run = Callable[[dict[str, Any], Bars], Findings]
+
+PROTOCOLS: Final[dict[str, tuple[str, Callable[[CommandParser], None], Run]]] = {
+    "replay": (
+        "a click log in event order: each click is predicted from the past only, over the whole catalogue",
+        add_replay_arguments,
+        run_replay,
+    ),
+    "globo": (
+        "the Globo clicks of the data folder, replayed: floors, pipeline, sync intervals",
+        add_globo_arguments,
+        run_globo,
+    ),
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Evaluate models and baselines by a protocol, on any files. Prints a table with confidence intervals and writes "
+        "reports/evaluate-<protocol>.json. Needs no running system."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        protocols = parser.add_subparsers(dest="protocol", required=True, metavar="protocol")
+        for name, (text, add_arguments, _) in PROTOCOLS.items():
+            own = protocols.add_parser(name, help=text, description=text)
+            own.add_argument("--name", help=f"the report is reports/<name>.json (default evaluate-{name})")
+            add_arguments(own)
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        protocol = options["protocol"]
+        _, _, run = PROTOCOLS[protocol]
+        name = options["name"] or f"evaluate-{protocol}"
+        try:
+            run_reported(name, self.stdout, "rows", lambda bars: run(options, bars))
+        except (EngineError, OSError) as error:
+            raise CommandError(str(error)) from error
