@@ -55,6 +55,14 @@ class ContextWindows:
     def __len__(self) -> int:
         return len(self._place_of)
 
+    def copied(self) -> ContextWindows:
+        """As they are now, while these go on."""
+        copy = ContextWindows(self._rows.shape[1], self._max_gap_ms / 1000.0, self._max_contexts)
+        copy._place_of = self._place_of.copy()
+        num_places = len(self._place_of)
+        copy._rows, copy._times_ms = self._rows[:num_places].copy(), self._times_ms[:num_places].copy()
+        return copy
+
     def observe(self, contexts: Sequence[str], rows: RowArray, times_ms: TimeArray) -> Occurrences:
         """Actions in order: context i acted on item `rows[i]` at `times_ms[i]`, int64[n] each."""
         places, is_new = self._places(contexts)

@@ -30,6 +30,12 @@ class ForwardDecay:
         self.newest_ms: int | None = None
         self._landmark = 0
 
+    def copied(self) -> ForwardDecay:
+        copy = ForwardDecay(self.half_life_s)
+        if self.newest_ms is not None:
+            copy.advance(self.newest_ms)
+        return copy
+
     def advance(self, time_ms: int) -> float:
         """Note the time of something about to be weighed; answers the factor that every sum so far has to be multiplied by (1.0
         unless the landmark moved)."""

@@ -209,6 +209,17 @@ class ItemToItem:
             self._counts[row] = 0.0
             self.table.clear_rows(np.array([row], np.int64))
 
+    def copied(self) -> ItemToItem:
+        """As it is now, to be written while this goes on."""
+        num_rows = len(self._ids)
+        copy = ItemToItem(self.settings)
+        copy.decay = self.decay.copied()
+        copy.table.cells = self.table.cells.of(np.arange(num_rows))
+        copy.windows = self.windows.copied()
+        copy._row_of, copy._ids = dict(self._row_of), list(self._ids)
+        copy._counts, copy._is_alive = self._counts[:num_rows].copy(), self._is_alive[:num_rows].copy()
+        return copy
+
     def to_arrow(self) -> ItemToItemTables:
         """Everything that it knows now; a copy."""
         num_rows = len(self._ids)

@@ -20,9 +20,11 @@ from engine.errors import CorruptRecord, NoCheckpoint
 from engine.evaluation.stream_metrics import StreamMetrics
 from engine.features.encoder import FeatureEncoder
 from engine.models.registry import build_architecture
+from engine.retrieval.item_to_item import ItemToItem
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import SnapshotMeta
+from engine.training import co_occurrence
 from engine.training.adam import Adam
 from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
@@ -81,6 +83,7 @@ class TrainingState:
         self.catalogue = ItemCatalogue()
         self.pool = ItemPool(definition.training.batch_size)
         self.frequency = FrequencyEstimates(self.catalogue.capacity)
+        self.item_to_item = ItemToItem(co_occurrence.SETTINGS)
         self.metrics = StreamMetrics(
             definition.training.slices, are_probabilities=not is_retrieval(definition.architecture)
         )
@@ -108,6 +111,10 @@ class TrainingState:
         times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
         observed = observe(self, logged.examples)
         batch = self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
+        if not is_retrieval(self.definition.architecture):
+            # Only there are they candidates: a retrieval model is evaluated over everything.
+            positives = [example for example in logged.examples if self.builder.is_positive(example)]
+            co_occurrence.note_actions(self.item_to_item, positives)
         if batch is None:
             return None
         result = self.step.learn(batch)
@@ -175,6 +182,7 @@ class TrainingState:
             count=self.frequency.count[:num_items].copy(),
             windows=self.metrics.windows(),
             counters=counters,
+            item_to_item=self.item_to_item.copied(),
         )
 
     def save(self, directory: Path, created_ms: int, fence: Callable[[], None] = lambda: None) -> Path:
@@ -239,6 +247,7 @@ class TrainingState:
         self.frequency.count[:num_items] = small.count
         self.frequency.num_seen = counters["num_observed"]
         self.metrics.restore(counters["metrics"], small.windows)
+        self.item_to_item = small.item_to_item
         self.progress = Progress.from_json(counters["progress"])
         if "event_clock" in counters:
             self.event_clock.restore(counters["event_clock"])

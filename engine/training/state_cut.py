@@ -16,7 +16,9 @@ from engine.checkpoint.arrays import FloatArrays, load_table_file, save_arrays, 
 from engine.checkpoint.folder import write_folder
 from engine.checkpoint.snapshot import DENSE_FILE, write_snapshot_folder
 from engine.embedding.table_saver import StoreImage
+from engine.retrieval.item_to_item import ItemToItem
 from engine.sync.snapshot import SnapshotMeta
+from engine.training.co_occurrence import load_co_occurrence, save_co_occurrence
 from engine.training.item_catalogue import CatalogueCopy
 
 CHECKPOINTS: Final = "checkpoints"
@@ -43,8 +45,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class SmallState:
-    """What a checkpoint has whole each time: the pool's rows, the frequencies' arrays (of known items), the metrics' windows, and
-    counters as JSON types. A checkpoint written before there were windows has none, and counts none of the items.
+    """What a checkpoint has whole each time: the pool's rows, the frequencies' arrays (of known items), the metrics' windows,
+    counters as JSON types, and what is acted on together. A checkpoint written before there were windows has none, and counts none
+    of the items.
     """
 
     pool: npt.NDArray[np.int64]
@@ -53,6 +56,7 @@ class SmallState:
     count: npt.NDArray[np.int64]
     windows: dict[str, pa.Table]
     counters: dict[str, Any]
+    item_to_item: ItemToItem
 
     def save(self, folder: Path) -> None:
         save_table_file(pa.table({"row": self.pool}), folder / _POOL_FILE)
@@ -60,6 +64,7 @@ class SmallState:
         for name, window in self.windows.items():
             save_table_file(window, folder / _WINDOW_FILE.format(name))
         (folder / _PROGRESS_FILE).write_bytes(orjson.dumps(self.counters))
+        save_co_occurrence(self.item_to_item, folder)
 
     @classmethod
     def load(cls, folder: Path) -> SmallState:
@@ -78,6 +83,7 @@ class SmallState:
                 if (folder / _WINDOW_FILE.format(name)).is_file()
             },
             counters=orjson.loads((folder / _PROGRESS_FILE).read_bytes()),
+            item_to_item=load_co_occurrence(folder),
         )
 
 

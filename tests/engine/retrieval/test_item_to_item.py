@@ -277,6 +277,18 @@ def test_what_is_known_depends_neither_on_calls_nor_on_restarts(
     assert found(second, "a", "b") == found(whole, "a", "b")
 
 
+def test_copy_stays_as_it_was_and_goes_on_as_the_original() -> None:
+    rng = np.random.default_rng(6)
+    actions = [(f"u{rng.integers(9)}", f"i{rng.integers(20)}", number * 60_000) for number in range(400)]
+    made = ItemToItemSettings(num_neighbours=3, max_items=15, max_contexts=5)
+    index = fed(actions[:200], made)
+    copy, before = index.copied(), state_of(index)
+    feed(index, actions[200:])
+    assert state_of(copy) == before != state_of(index)
+    feed(copy, actions[200:])
+    assert state_of(copy) == state_of(index)
+
+
 def test_memory_stays_within_its_bounds_when_ids_never_come_twice() -> None:
     made = ItemToItemSettings(num_neighbours=4, max_items=100, max_contexts=50)
     index = ItemToItem(made)
