@@ -23,8 +23,10 @@ from engine.spec.counter import Counter, values_of
 MAX_BYTES: Final = 256 * 2**20
 """What a project's counters take at most."""
 
-BLOCK: Final = 1024
-"""How many events are counted in one go: a bounded piece of work for those who hold a lock."""
+ALLOWED_SKEW_S: Final = 300.0
+"""An event dated and received later than so far ahead of the clock is not to be counted: it would end the windows of its keys."""
+
+_BLOCK: Final = 1024
 
 ValuesBySource = Mapping[str, Sequence[Any]]
 """Source, as `item.id`, -> its raw values, n of them; for `CounterState.read` also a single one that holds for all rows."""
@@ -106,8 +108,8 @@ class CounterState:
         The same to the bit as asking and counting one after the other.
         """
         parts: list[dict[str, Floats]] = []
-        for start in range(0, max(1, len(occurrences)), BLOCK):
-            end = min(start + BLOCK, len(occurrences))
+        for start in range(0, max(1, len(occurrences)), _BLOCK):
+            end = min(start + _BLOCK, len(occurrences))
             is_last = end == len(occurrences)
             first = int(np.searchsorted(questions.after, start, side="right")) if start else 0
             last = len(questions) if is_last else int(np.searchsorted(questions.after, end, side="right"))
@@ -175,3 +177,9 @@ def _asked(questions: Questions, first: int, last: int, start: int) -> Questions
 def _no_notes(num_counters: int) -> Notes:
     keys: Keys = np.empty(0, np.uint64)
     return Notes(keys, np.empty(0, np.int64), np.empty((0, num_counters), np.bool_))
+
+
+def counter_columns(values: Mapping[str, Floats], sources: Iterable[str]) -> dict[str, pa.Array[Any]]:
+    """Of the values float64[n] by name, those among `sources`, as columns `counter.<name>` of an encoder."""
+    names = (source.removeprefix("counter.") for source in sources if source.startswith("counter."))
+    return {f"counter.{name}": pa.array(values[name], pa.float64()) for name in names if name in values}

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
 import numpy as np
 
+from engine.features.counter_subjects import Subject, SubjectColumns
 from engine.features.counters import CounterState, Occurrences, Questions
-
-
-class Subject(NamedTuple):
-    """What keys are made of: a user, an item if there is one, and the properties of both and of the event."""
-
-    user_id: str
-    item_id: str | None
-    user: Mapping[str, Any]
-    item: Mapping[str, Any]
-    event: Mapping[str, Any]
 
 
 class Counting:
@@ -29,15 +17,14 @@ class Counting:
 
     def __init__(self, state: CounterState) -> None:
         self._state = state
-        self._sources = [(source, *source.split(".", 1)) for source in state.sources]
         self._clear()
 
     def ask(self, subject: Subject, time_ms: int) -> dict[str, float]:
         """The values for a user beside an item as of `time_ms`, once settled."""
         answer: dict[str, float] = {}
-        if self._sources:
+        if self._state.names:
             self._answers.append(answer)
-            self._add(self._asked, subject)
+            self._asked.add(subject)
             self._asked_ms.append(time_ms)
             self._after.append(len(self._types))
         return answer
@@ -45,7 +32,7 @@ class Counting:
     def count(self, event_type: str, subject: Subject, time_ms: int) -> None:
         """An event happened."""
         if event_type in self._state.event_types:
-            self._add(self._noted, subject)
+            self._noted.add(subject)
             self._types.append(event_type)
             self._noted_ms.append(time_ms)
 
@@ -53,29 +40,19 @@ class Counting:
         """Answer what was asked and count what happened."""
         if not self._types and not self._answers:
             return
-        occurrences = Occurrences(self._noted, self._types, np.array(self._noted_ms, np.int64))
-        questions = Questions(self._asked, np.array(self._asked_ms, np.int64), np.array(self._after, np.int64))
+        occurrences = Occurrences(self._noted.values, self._types, np.array(self._noted_ms, np.int64))
+        questions = Questions(self._asked.values, np.array(self._asked_ms, np.int64), np.array(self._after, np.int64))
         values = self._state.replay(occurrences, questions)
         columns = [values[name].tolist() for name in self._state.names]
         for answer, row in zip(self._answers, zip(*columns, strict=True), strict=True):
             answer.update(zip(self._state.names, row, strict=True))
         self._clear()
 
-    def _add(self, columns: dict[str, list[Any]], subject: Subject) -> None:
-        for source, entity, name in self._sources:
-            if entity == "user":
-                value = subject.user_id if name == "id" else subject.user.get(name)
-            elif entity == "item":
-                value = subject.item_id if name == "id" else subject.item.get(name)
-            else:
-                value = subject.event.get(name)
-            columns[source].append(value)
-
     def _clear(self) -> None:
         self._answers: list[dict[str, float]] = []
-        self._asked: dict[str, list[Any]] = {source: [] for source in self._state.sources}
+        self._asked = SubjectColumns(self._state.sources)
         self._asked_ms: list[int] = []
         self._after: list[int] = []
-        self._noted: dict[str, list[Any]] = {source: [] for source in self._state.sources}
+        self._noted = SubjectColumns(self._state.sources)
         self._noted_ms: list[int] = []
         self._types: list[str] = []

@@ -18,6 +18,7 @@ import xxhash
 from engine.checkpoint.folder import newest_folder, write_folder
 from engine.checkpoint.manifest import read_manifest
 from engine.errors import CorruptRecord, OffsetOutOfRange
+from engine.features.counters import ALLOWED_SKEW_S
 from engine.joining.joiner import Joiner
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.joining.state_files import load_state, save_state, state_meta
@@ -31,8 +32,6 @@ CONSUMER_GROUP: Final = "joiner"
 MAX_RECORDS: Final = 2000
 # A checkpoint of a large state takes long; at most this share of the time goes into writing them.
 MAX_CHECKPOINT_SHARE: Final = 0.1
-# An event received later than this ahead of our clock is not counted: its producer's clock is wrong.
-ALLOWED_SKEW_S: Final = 300.0
 
 logger = logging.getLogger(__name__)
 

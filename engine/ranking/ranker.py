@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
-from engine.features.columns import columns_for_items, columns_of_counters, concat, repeat_rows
+from engine.features.columns import columns_for_items, concat, repeat_rows
+from engine.features.counter_rows import Floats
+from engine.features.counters import counter_columns
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
 from engine.retrieval.asker import Asker
@@ -35,16 +37,20 @@ class Ranker:
         self._item_sources = encoder.sources(Side.ITEM)
         self._pair_sources = encoder.sources(Side.PAIR)
 
+    @property
+    def reads_counters(self) -> bool:
+        return any(source.startswith("counter.") for source in self._pair_sources)
+
     def score(
         self,
         asker: Asker,
         item_ids: Sequence[str],
         properties: Sequence[Mapping[str, Any]],
-        counters: Sequence[Mapping[str, float]] = (),
+        counters: Mapping[str, Floats] | None = None,
     ) -> npt.NDArray[np.float32]:
         """float32[n] for n candidates with their properties, the greater the better. Raises `EngineError` when one is not finite.
 
-        `counters` has each candidate's, with those of the asker and of both together; without any they are missing.
+        `counters` has the values float64[n] of each by `<counter>_<window>`; one that is not there is missing.
         """
         user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
         columns = columns_for_items(item_ids, properties, self._item_sources)
@@ -60,10 +66,10 @@ class Ranker:
         asker: Asker,
         item_ids: Sequence[str],
         properties: Sequence[Mapping[str, Any]],
-        counters: Sequence[Mapping[str, float]],
+        counters: Mapping[str, Floats] | None,
     ) -> EncodedBatch:
         num_rows, sources = len(item_ids), self._pair_sources
         user = repeat_rows(asker.columns(sources), num_rows)
         items = columns_for_items(item_ids, properties, sources)
-        columns = concat(user, items) | columns_of_counters(counters or [{}] * num_rows, sources)
+        columns = concat(user, items) | counter_columns(counters or {}, sources)
         return self._encoder.encode(columns, num_rows, Side.PAIR)

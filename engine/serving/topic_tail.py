@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from engine.errors import OffsetOutOfRange, UnknownTopic
 from engine.streams.log import EventLog, StoredRecord
@@ -14,14 +15,22 @@ class TopicTail:
     """The records of a topic, each once, in the order of each partition. For one thread at a time.
 
     A topic that does not exist yet is empty: a replica may start before the first writer does. `last_records` starts that many
-    records before the end (divided among the partitions) instead of at the beginning.
+    records before the end (divided among the partitions) instead of at the beginning, but in no partition of `from_offsets` later than
+    at the offset there.
     """
 
-    def __init__(self, log: EventLog, topic: str, last_records: int | None = None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        topic: str,
+        last_records: int | None = None,
+        from_offsets: Mapping[int, int] | None = None,
+    ) -> None:
         self.topic = topic
         self.num_lost = 0
         self._log = log
         self._last_records = last_records
+        self._from_offsets = from_offsets or {}
         self._next: dict[int, int] = {}
 
     def read(self, max_records: int = 5000) -> list[StoredRecord]:
@@ -55,7 +64,8 @@ class TopicTail:
         if self._last_records is None:
             return dict(earliest)
         share = max(1, self._last_records // max(1, len(ends)))
-        return {partition: max(earliest[partition], end - share) for partition, end in ends.items()}
+        wanted = {one: min(end - share, self._from_offsets.get(one, end)) for one, end in ends.items()}
+        return {partition: max(earliest[partition], offset) for partition, offset in wanted.items()}
 
     def _read_partition(self, partition: int, offset: int, max_records: int) -> list[StoredRecord]:
         try:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import CorruptRecord
+from engine.features.counters import ALLOWED_SKEW_S
 from engine.joining.joiner import Joiner
-from engine.joining.process import ALLOWED_SKEW_S, JoinerProcess
+from engine.joining.process import JoinerProcess
 from engine.joining.state import JoinerSettings
 from engine.joining.state_files import load_state, read_table, save_state
 from engine.spec.event import CatalogChange, Event
