@@ -6,7 +6,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -15,9 +15,12 @@ import numpy.typing as npt
 from engine.errors import CorruptRecord
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
+from engine.spec.training_settings import Precision
 
 Weights = dict[str, npt.NDArray[np.float32]]
 """Dense weights by stable name `<layer>/<weight>`."""
+
+_POLICIES: Final = {Precision.FLOAT32: "float32", Precision.BFLOAT16_MIXED: "mixed_bfloat16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,44 @@ class Architecture:
 
     def __init__(self, definition: ModelDefinition) -> None:
         self.definition = definition
-        self._layers: dict[str, Any] = {}
+        self._variables: dict[str, Any] = {}
+        self._policy = _POLICIES[definition.training.precision]
 
-    def add_dense(self, name: str, num_inputs: int, units: int, activation: str | None = None) -> Any:
-        """A built `keras.layers.Dense` under the name: Glorot uniform kernel, zero bias."""
-        seed = zlib.crc32(name.encode()) ^ (self.definition.training.seed & 0xFFFFFFFF)
-        initializer = keras.initializers.GlorotUniform(seed=seed)
-        layer = keras.layers.Dense(units, activation=activation, kernel_initializer=initializer, name=name)
+    def add_dense(
+        self,
+        name: str,
+        num_inputs: int,
+        units: int,
+        activation: str | None = None,
+        *,
+        use_bias: bool = True,
+        full_precision: bool = False,
+    ) -> Any:
+        """A built `keras.layers.Dense` under the name: Glorot uniform kernel, zero bias, over the last axis of its input.
+
+        It computes, and answers, in the definition's precision; with `full_precision` in float32, as what sums up to a logit must.
+        """
+        layer = keras.layers.Dense(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=self._initializer(name),
+            dtype="float32" if full_precision else self._policy,
+            name=name,
+        )
         layer.build((None, num_inputs))
-        self._layers[name] = layer
+        self._variables |= {f"{name}/{weight.name}": weight for weight in layer.weights}
         return layer
+
+    def add_weight(self, name: str, shape: tuple[int, ...]) -> Any:
+        """A float32 `keras.Variable` of its own, `<name>/kernel`, Glorot uniform."""
+        variable = keras.Variable(self._initializer(name)(shape), dtype="float32", name="kernel")
+        self._variables[f"{name}/kernel"] = variable
+        return variable
+
+    def _initializer(self, name: str) -> Any:
+        seed = zlib.crc32(name.encode()) ^ (self.definition.training.seed & 0xFFFFFFFF)
+        return keras.initializers.GlorotUniform(seed=seed)
 
     def add_network(self, name: str, num_inputs: int, hidden: list[int]) -> tuple[list[Any], int]:
         """ReLU layers `<name>_0`, `<name>_1`, …; answers them and the width of the last."""
@@ -64,7 +95,7 @@ class Architecture:
     @property
     def variables(self) -> dict[str, Any]:
         """Every trainable `keras.Variable` by stable name, in order of creation."""
-        return {f"{name}/{weight.name}": weight for name, layer in self._layers.items() for weight in layer.weights}
+        return dict(self._variables)
 
     def dense_weights(self) -> Weights:
         """A copy of every weight."""

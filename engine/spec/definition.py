@@ -5,19 +5,21 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from engine.errors import InvalidDocument, Problem
-from engine.spec.architecture import Architecture, DeepFM, TwoTower, is_retrieval
+from engine.spec.architecture import Architecture, is_retrieval
 from engine.spec.dense_input import DenseInput, DenseTransform
 from engine.spec.dense_optimizer import DenseAdam
 from engine.spec.document import Document
 from engine.spec.feature import Feature
+from engine.spec.ranking import DeepFM
 from engine.spec.retention import Retention
-from engine.spec.schema import Schema
+from engine.spec.retrieval import TwoTower
+from engine.spec.schema import PropertyType, Schema
 from engine.spec.serving_copy import ServingCopy
 from engine.spec.slot import AdmitAlways, Side, Slot, side_of
 from engine.spec.source_types import check_sources
 from engine.spec.sparse_optimizer import SparseAdagrad, SparseOptimizer
 from engine.spec.sync_settings import Sync
-from engine.spec.task import Task
+from engine.spec.task import BinaryTask, Task
 from engine.spec.training_settings import Training
 
 __all__ = [
@@ -38,6 +40,10 @@ __all__ = [
 ]
 
 
+def _one_task() -> list[Task]:
+    return [BinaryTask()]
+
+
 class ModelDefinition(Document):
     """Everything that says how a model learns and travels; versioned by the registry. JSON Schema from `json_schema()`."""
 
@@ -46,7 +52,7 @@ class ModelDefinition(Document):
     )
     slots: list[Slot] = Field(min_length=1, max_length=500)
     dense: list[DenseInput] = Field(default_factory=list, max_length=500)
-    tasks: list[Task] = Field(default_factory=lambda: [Task()], min_length=1, max_length=1)
+    tasks: list[Task] = Field(default_factory=_one_task, min_length=1, max_length=8)
     architecture: Architecture
     sparse_optimizer: SparseOptimizer = Field(default_factory=SparseAdagrad)
     dense_optimizer: DenseAdam = Field(default_factory=DenseAdam)
@@ -78,14 +84,16 @@ class ModelDefinition(Document):
                 raise ValueError(
                     f"slot {slot.name} shares {owner.name}, whose admission and expiry rule the rows; give it none of its own"
                 )
+            if slot.learning_rate_scale != 1.0:
+                raise ValueError(
+                    f"slot {slot.name} shares {owner.name}, whose rows learn at its learning rate; scale that"
+                )
         self._check_features()
-        sides = {self.side_of(slot.source) for slot in self.slots}
-        if isinstance(self.architecture, TwoTower) and not sides >= {Side.USER, Side.ITEM}:
-            raise ValueError("a two_tower needs at least one slot of the user side and one of the item side")
+        if len({task.name for task in self.tasks}) != len(self.tasks):
+            raise ValueError("task names must differ from each other")
         if is_retrieval(self.architecture):
             self._refuse_pairs()
-        if isinstance(self.architecture, DeepFM) and len({slot.dim for slot in self.slots}) != 1:
-            raise ValueError("a deepfm needs the same dim in every slot")
+        self.architecture.check(self)
         return self
 
     def _check_features(self) -> None:
@@ -170,5 +178,10 @@ class ModelDefinition(Document):
                 problems.append(
                     Problem(f"tasks.{index}.event_type", "is not declared in the schema", repr(task.event_type))
                 )
+            elif task.kind == "regression":
+                target = schema.events[task.event_type].properties.get(task.property)
+                if target is None or target.type not in (PropertyType.INTEGER, PropertyType.FLOAT):
+                    rule = f"must be an integer or float property of {task.event_type}"
+                    problems.append(Problem(f"tasks.{index}.regression.property", rule, repr(task.property)))
         if problems:
             raise InvalidDocument("model definition", problems)

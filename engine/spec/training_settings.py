@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from engine.spec.document import Document
+from engine.spec.early_stopping import EarlyStopping
 
 
 def _is_property(source: str) -> str:
@@ -21,10 +23,26 @@ SliceSource = Annotated[
 """A property by whose values metrics are shown: `user.<property>`, `item.<property>`, `event.<property>`."""
 
 
+class Precision(StrEnum):
+    """Of what a network computes. `bfloat16_mixed`: hidden layers in bfloat16; weights, logits, losses and updates in float32."""
+
+    FLOAT32 = "float32"
+    BFLOAT16_MIXED = "bfloat16_mixed"
+
+
 class Training(Document):
-    batch_size: int = Field(default=512, ge=1, le=65_536)
+    batch_size: int = Field(default=512, ge=1, le=65_536, description="examples of a step")
+    online_batch_size: int | None = Field(
+        default=None, ge=1, le=65_536, description="online: the same, where it should differ from that of a batch run"
+    )
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="batch: several epochs, ended by examples held out; without it one pass over all"
+    )
     linger_s: float = Field(default=0.2, ge=0, le=60, description="online: the longest a partly filled batch waits")
     seed: int = Field(default=17, ge=0, lt=2**63)
+    precision: Precision = Field(
+        default=Precision.FLOAT32, description="of the network; bfloat16_mixed is faster where the processor has it"
+    )
     checkpoint_every_s: float = Field(default=30.0, gt=0)
     evaluate_fraction: float = Field(
         default=0.05,
@@ -37,3 +55,13 @@ class Training(Document):
         max_length=8,
         description="properties by whose values metrics are shown too, such as event.device: 20 values of each, and the rest as one",
     )
+
+    @property
+    def size_online(self) -> int:
+        """The most examples of an online step."""
+        return self.online_batch_size or self.batch_size
+
+    @property
+    def max_batch_size(self) -> int:
+        """The most examples of any step."""
+        return max(self.batch_size, self.size_online)

@@ -12,12 +12,12 @@ from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import Batch
 from engine.features.encoded import FloatArray
 from engine.models.architecture import Inputs, RankingArchitecture, RetrievalArchitecture
-from engine.models.deepfm import corrected_cross_entropy
 from engine.models.inputs import InputLayout
 from engine.models.signature import by_side, pair_inputs, pool_side, rows_signature, side_signature, side_tensors
 from engine.models.two_tower import sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.adam import Adam
+from engine.training.losses import corrected_cross_entropy
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
 _INT_ROWS = tf.TensorSpec([None], tf.int32)

@@ -85,13 +85,14 @@ def controls(
         if isinstance(shape, Variants):
             # an object that does not say its kind is of the default's
             given = {"kind": as_mapping(default_of(info)).get("kind", ""), **as_mapping(value)}
-            text = {"label": label_of(name), "help": info.description or ""}
-            made.append(variant_control(shape, inner, given, problems, at=inner_at, **text))
+            text = info.description or ""
+            made.append(variant_control(shape, inner, given, problems, label=label_of(name), help=text, at=inner_at))
         elif isinstance(shape, Part):
             made += controls(shape.model, inner, as_mapping(value), problems, at=inner_at)
         else:
             offered = (options or {}).get(name) or list(shape.choices)
-            made.append(_leaf(shape, inner, info, _text(value), options=offered, problem=problems.get(inner_at, "")))
+            problem = problems.get(inner_at, "") or problems.get(inner, "")
+            made.append(_leaf(shape, inner, info, _text(value), options=offered, problem=problem))
     return made
 
 
@@ -104,6 +105,7 @@ def variant_control(
     label: str,
     help: str = "",
     at: str | None = None,
+    options: Mapping[str, list[str]] | None = None,
 ) -> Control:
     """The choice between kinds, with what every kind has and, in groups, what only one has."""
     at = at or path
@@ -113,7 +115,7 @@ def variant_control(
     for each, model in shape.models.items():
         own = [name for name in model.model_fields if name not in shape.shared]
         given = values if each == kind else {}
-        inner = controls(model, f"{path}.{each}", given, problems, only=own, at=f"{at}.{each}")
+        inner = controls(model, f"{path}.{each}", given, problems, only=own, at=f"{at}.{each}", options=options)
         if inner:
             groups.append(Group(each, inner))
     chosen = shape.models.get(kind) or shape.models[kinds[0]]
@@ -125,7 +127,7 @@ def variant_control(
         value=kind,
         options=kinds if not kind or kind in kinds else [*kinds, kind],
         problem=problems.get(at, "") or problems.get(f"{at}.{kind}", ""),
-        shared=controls(chosen, path, values, problems, only=shape.shared, at=f"{at}.{kind}"),
+        shared=controls(chosen, path, values, problems, only=shape.shared, at=f"{at}.{kind}", options=options),
         groups=groups,
     )
 

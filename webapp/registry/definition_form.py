@@ -8,27 +8,35 @@ this kind has goes through the kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.spec.definition import DeepFM, DenseAdam, DenseInput, Slot, Sync, Task, Training, TwoTower
+from engine.spec.architecture import ARCHITECTURES
+from engine.spec.definition import DenseInput, Slot, Sync, Training
+from engine.spec.dense_optimizer import DenseOptimizer
 from engine.spec.document import Document
+from engine.spec.feature import Feature
 from engine.spec.retention import Retention
 from engine.spec.serving_copy import ServingCopy
 from engine.spec.sparse_optimizer import SparseOptimizer
-from webapp.registry.controls import Control, controls
-from webapp.registry.field_shapes import Leaf, Part, Variants, shape_of, variants_of
+from engine.spec.task import Task
+from webapp.registry.controls import Control, controls, variant_control
+from webapp.registry.field_shapes import Kind, Leaf, Part, Variants, shape_of, variants_of
 
-ARCHITECTURES: dict[str, type[Document]] = {"two_tower": TwoTower, "deepfm": DeepFM}
 SPARSE_OPTIMIZERS = variants_of(SparseOptimizer)
+DENSE_OPTIMIZERS = variants_of(DenseOptimizer)
 SECTIONS: dict[str, type[Document]] = {
-    "dense_optimizer": DenseAdam,
     "training": Training,
     "sync": Sync,
     "retention": Retention,
     "serving": ServingCopy,
 }
-ROWS: dict[str, type[Document]] = {"slots": Slot, "dense": DenseInput, "tasks": Task}
+ROWS: dict[str, type[Document] | Variants] = {
+    "features": variants_of(Feature),
+    "slots": Slot,
+    "dense": DenseInput,
+    "tasks": variants_of(Task),
+}
 SLOT_RULES = ("admission", "expiry")
 MAX_ROWS = 500
 
@@ -37,13 +45,14 @@ def document_from_form(data: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON document that the posted controls describe. What is not a number stays text, for the specification to refuse."""
     document: dict[str, Any] = {}
     for name, row in ROWS.items():
-        document[name] = [_read(row, f"{name}.{index}", data) for index in _indexes(data, name)]
+        document[name] = [_read_row(row, f"{name}.{index}", data) for index in _indexes(data, name)]
     kind = data.get("architecture.kind", "")
     architecture = ARCHITECTURES.get(kind)
     document["architecture"] = {"kind": kind}
     if architecture:
         document["architecture"] |= _read(architecture, f"architecture.{kind}", data)
     document["sparse_optimizer"] = _read_variant(SPARSE_OPTIMIZERS, "sparse_optimizer", data)
+    document["dense_optimizer"] = _read_variant(DENSE_OPTIMIZERS, "dense_optimizer", data)
     for name, section in SECTIONS.items():
         document[name] = _read(section, name, data)
     return document
@@ -53,13 +62,18 @@ def is_editable(document: Any) -> bool:
     """Whether the form can show the document: an object whose parts have the shapes the form has rows and sections for."""
     if not isinstance(document, dict) or not isinstance(document.get("architecture", {}), dict):
         return False
-    for name, model in ROWS.items():
+    for name, shape in ROWS.items():
         rows = document.get(name, [])
-        if not isinstance(rows, list) or not all(_fits(model, row) for row in rows):
+        if not isinstance(rows, list) or not all(_fits_row(shape, row) for row in rows):
             return False
-    return _fits_variant(SPARSE_OPTIMIZERS, document.get("sparse_optimizer", {})) and all(
+    optimizers = {"sparse_optimizer": SPARSE_OPTIMIZERS, "dense_optimizer": DENSE_OPTIMIZERS}
+    return all(_fits_variant(shape, document.get(name, {})) for name, shape in optimizers.items()) and all(
         _fits(section, document.get(name, {})) for name, section in SECTIONS.items()
     )
+
+
+def _fits_row(shape: type[Document] | Variants, value: Any) -> bool:
+    return _fits_variant(shape, value) if isinstance(shape, Variants) else _fits(shape, value)
 
 
 def _fits(model: type[Document], value: Any) -> bool:
@@ -91,19 +105,33 @@ def row_controls(
     options: Mapping[str, list[str]] | None = None,
     only: Sequence[str] | None = None,
 ) -> list[list[Control]]:
-    """Controls of each row of `slots`, `dense` or `tasks`."""
-    rows = document.get(name) or []
+    """Controls of each row of `features`, `slots`, `dense` or `tasks`; of rows of several kinds, the choice and what follows from it."""
+    shape, rows = ROWS[name], document.get(name) or []
+    if isinstance(shape, Variants):
+        return [
+            [variant_control(shape, f"{name}.{index}", _of_a_kind(shape, row), problems, label="Kind", options=options)]
+            for index, row in enumerate(rows)
+        ]
     return [
-        controls(ROWS[name], f"{name}.{index}", row, problems, options=options, only=only)
-        for index, row in enumerate(rows)
+        controls(shape, f"{name}.{index}", row, problems, options=options, only=only) for index, row in enumerate(rows)
     ]
+
+
+def empty_row(name: str) -> dict[str, Any]:
+    """A row to add; of several kinds, of the first."""
+    shape = ROWS[name]
+    return _of_a_kind(shape, {}) if isinstance(shape, Variants) else {}
+
+
+def _of_a_kind(shape: Variants, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": next(iter(shape.models)), **row}
 
 
 def problems_by_path(problems: list[dict[str, str]]) -> dict[str, str]:
     """Rules by the control that broke them: a path that goes inside a control's value is cut back to the control."""
     found: dict[str, str] = {}
     for problem in problems:
-        path = re.sub(r"(\.hidden)\.\d+$", r"\1", problem["field"])
+        path = re.sub(r"(\..+)\.\d+$", r"\1", problem["field"])
         found[path] = problem["rule"]
     return found
 
@@ -128,6 +156,10 @@ def _read(
     return read
 
 
+def _read_row(shape: type[Document] | Variants, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    return _read_variant(shape, path, data) if isinstance(shape, Variants) else _read(shape, path, data)
+
+
 def _read_variant(shape: Variants, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """Nothing but the shared fields when no kind was posted; the specification then says which kind it is."""
     kind = str(data.get(f"{path}.kind", "")).strip()
@@ -143,8 +175,8 @@ def _read_leaf(shape: Leaf, raw: str) -> Any:
     """What was typed as the field's type; None for nothing, text for what is no number."""
     if shape.kind == "boolean":
         return raw != ""
-    if shape.kind == "integers":
-        return [_number(part.strip(), int) for part in raw.split(",") if part.strip()]
+    if shape.kind in _LISTS:
+        return [_LISTS[shape.kind](part.strip()) for part in raw.split(",") if part.strip()]
     if not raw:
         return None
     return _number(raw, int) if shape.kind == "integer" else _number(raw, float) if shape.kind == "float" else raw
@@ -161,3 +193,10 @@ def _number(raw: str, make: type[int] | type[float]) -> int | float | str:
         return make(raw)
     except ValueError:
         return raw
+
+
+_LISTS: dict[Kind, Callable[[str], Any]] = {
+    "integers": lambda part: _number(part, int),
+    "floats": lambda part: _number(part, float),
+    "names": str,
+}

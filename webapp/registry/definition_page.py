@@ -6,23 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.spec.architecture import ARCHITECTURES
 from engine.spec.definition import Slot
+from webapp.registry.architecture_titles import ABOUT
 from webapp.registry.controls import Control, controls, variant_control
 from webapp.registry.definition_form import (
-    ARCHITECTURES,
+    DENSE_OPTIMIZERS,
     SECTIONS,
     SLOT_RULES,
     SPARSE_OPTIMIZERS,
     problems_by_path,
     row_controls,
 )
+from webapp.registry.field_shapes import Variants
 
-ABOUT = {
-    "two_tower": ("Two towers", "Retrieval: finds hundreds of items in the whole catalogue."),
-    "deepfm": ("DeepFM", "Ranking: scores the items that retrieval found."),
-}
+DEFAULT_OPTIMIZERS = {"sparse_optimizer": "adagrad", "dense_optimizer": "adam"}
 SECTION_TITLES = {
-    "dense_optimizer": "Network optimizer",
     "training": "Training",
     "sync": "Parameter sync",
     "retention": "Memory of embeddings",
@@ -68,13 +67,15 @@ def form_context(
     return {
         "document": document,
         "slot_names": names,
+        "features": row_controls("features", document, by_path, {"source": sorted({*slot_sources, *dense_sources})}),
         "slots": row_controls("slots", document, by_path, {"source": slot_sources}, only=_slot_fields()),
         "slot_rules": _slot_rules(document, by_path),
         "dense": row_controls("dense", document, by_path, {"source": dense_sources}),
         "tasks": row_controls("tasks", document, by_path, {"event_type": label_events}),
         "architectures": _architectures(document.get("architecture", {}), by_path),
         "sections": [
-            Section("Embedding optimizer", [_sparse_optimizer(document.get("sparse_optimizer", {}), by_path)]),
+            Section("Embedding optimizer", [_optimizer("sparse_optimizer", SPARSE_OPTIMIZERS, document, by_path)]),
+            Section("Network optimizer", [_optimizer("dense_optimizer", DENSE_OPTIMIZERS, document, by_path)]),
             *(
                 Section(SECTION_TITLES[name], controls(section, name, document.get(name, {}), by_path))
                 for name, section in SECTIONS.items()
@@ -97,18 +98,19 @@ def _slot_rules(document: Mapping[str, Any], by_path: Mapping[str, str]) -> list
     return made
 
 
-def _sparse_optimizer(values: Mapping[str, Any], by_path: Mapping[str, str]) -> Control:
+def _optimizer(name: str, optimizers: Variants, document: Mapping[str, Any], by_path: Mapping[str, str]) -> Control:
     """A definition that names no optimizer has the specification's."""
-    named = values if values.get("kind") else {"kind": "adagrad", **values}
-    return variant_control(SPARSE_OPTIMIZERS, "sparse_optimizer", named, by_path, label="Optimizer")
+    values = document.get(name, {})
+    named = values if values.get("kind") else {"kind": DEFAULT_OPTIMIZERS[name], **values}
+    return variant_control(optimizers, name, named, by_path, label="Optimizer")
 
 
 def _architectures(chosen: Mapping[str, Any], by_path: Mapping[str, str]) -> list[ArchitectureChoice]:
     return [
         ArchitectureChoice(
             kind=kind,
-            title=ABOUT[kind][0],
-            about=ABOUT[kind][1],
+            title=ABOUT[kind].title,
+            about=ABOUT[kind].words,
             chosen=chosen.get("kind") == kind,
             controls=controls(model, f"architecture.{kind}", chosen if chosen.get("kind") == kind else {}, by_path),
         )

@@ -34,7 +34,9 @@ LABELS = {
 }
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
 
-Kind = Literal["integer", "float", "boolean", "integers", "choice", "text"]
+Kind = Literal["integer", "float", "boolean", "integers", "floats", "names", "choice", "text"]
+
+_SCALARS: dict[Any, Kind] = {bool: "boolean", int: "integer", float: "float"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Variants:
-    """One of several documents, told apart by `kind`. `shared` are the fields that each of them has."""
+    """One of several documents, told apart by `kind`. `shared` are the fields that each of them has, of the same type."""
 
     models: dict[str, type[Document]]
 
@@ -64,7 +66,7 @@ class Variants:
         return [
             name
             for name in first.model_fields
-            if name != "kind" and all(name in other.model_fields for other in others)
+            if name != "kind" and all(_same_field(name, first, other) for other in others)
         ]
 
 
@@ -118,10 +120,14 @@ def _leaf(annotation: Any) -> Leaf:
         return Leaf("choice", tuple(str(member.value) for member in annotation))
     if get_origin(annotation) is Literal:
         return Leaf("choice", tuple(str(value) for value in get_args(annotation)))
-    if annotation is bool:
-        return Leaf("boolean")
-    if annotation is int:
-        return Leaf("integer")
-    if annotation is float:
-        return Leaf("float")
-    return Leaf("integers" if get_origin(annotation) is list else "text")
+    if annotation in _SCALARS:
+        return Leaf(_SCALARS[annotation])
+    if get_origin(annotation) is list:
+        member = _members(get_args(annotation)[0])[0]
+        return Leaf("integers" if member is int else "floats" if member is float else "names")
+    return Leaf("text")
+
+
+def _same_field(name: str, first: type[Document], other: type[Document]) -> bool:
+    fields = first.model_fields, other.model_fields
+    return name in fields[1] and fields[0][name].annotation == fields[1][name].annotation

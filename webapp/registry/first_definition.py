@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from engine.spec.architecture import kinds_of_retrieval
 from engine.spec.schema import EventRole, PropertyType, Schema
+from engine.spec.source_types import source_types
 
 DIM = 16
 MAX_PROPERTY_SLOTS = 8
-NUMERIC = frozenset({PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN})
+MAX_WIDE_CROSSES = 64
+NO_IDS = frozenset({PropertyType.FLOAT, PropertyType.VECTOR})
+NUMERIC = frozenset({PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN, PropertyType.VECTOR})
 
 
 def slot_sources(schema: Schema) -> list[str]:
-    """Sources a slot may name: ids, the history, and every declared property that is not a float."""
-    return ["user.id", "item.id", "user.history"] + [
-        source for source, kind in declared_sources(schema).items() if kind is not PropertyType.FLOAT
-    ]
+    """Sources a slot may name: ids, the history, and every declared property that is not of floats."""
+    return [source for source, found in source_types(schema).items() if found.type not in NO_IDS]
 
 
 def dense_sources(schema: Schema) -> list[str]:
-    return [source for source, kind in declared_sources(schema).items() if kind in NUMERIC]
+    """Sources a dense input may name: numbers, vectors and counters."""
+    return [source for source, found in source_types(schema).items() if found.type in NUMERIC]
+
+
+def feature_sources(document: Mapping[str, Any]) -> list[str]:
+    """The document's own features, as sources of its slots and dense inputs."""
+    return [f"feature.{each['name']}" for each in document.get("features") or [] if each.get("name")]
 
 
 def label_events(schema: Schema) -> list[str]:
@@ -38,24 +47,44 @@ def declared_sources(schema: Schema) -> dict[str, PropertyType]:
 
 
 def first_definition(schema: Schema, architecture: str) -> dict[str, Any]:
-    """A document to start from: both ids, the history over the items' own rows, and the schema's categorical properties."""
+    """A document to start from: both ids, the history over the items' own rows, and the schema's categorical properties.
+
+    A logistic_regression's slots have a weight instead of an embedding; a wide_deep remembers which past item goes with which; a din's
+    history is a sequence.
+    """
+    dim = 1 if architecture == "logistic_regression" else DIM
     slots: list[dict[str, Any]] = [
-        {"name": "user_id", "number": 1, "source": "user.id", "dim": DIM},
-        {"name": "item_id", "number": 2, "source": "item.id", "dim": DIM},
-        {"name": "history", "number": 3, "source": "user.history", "dim": DIM, "shares": "item_id"},
+        {"name": "user_id", "number": 1, "source": "user.id", "dim": dim},
+        {"name": "item_id", "number": 2, "source": "item.id", "dim": dim},
+        {"name": "history", "number": 3, "source": "user.history", "dim": dim, "shares": "item_id"},
     ]
     categorical = [
         source
         for source, kind in declared_sources(schema).items()
         if kind in (PropertyType.STRING, PropertyType.STRING_LIST)
-        and not (architecture == "two_tower" and source.startswith("event."))
+        and not (architecture in kinds_of_retrieval() and source.startswith("event."))
     ]
     for number, source in enumerate(categorical[:MAX_PROPERTY_SLOTS], start=4):
-        slots.append({"name": source.replace(".", "_")[:63], "number": number, "source": source, "dim": DIM})
+        slots.append({"name": source.replace(".", "_")[:63], "number": number, "source": source, "dim": dim})
     event_type = label_events(schema)[0]
-    return {
+    document: dict[str, Any] = {
         "slots": slots,
         "dense": [],
         "tasks": [{"name": event_type, "event_type": event_type}],
         "architecture": {"kind": architecture},
     }
+    if architecture == "wide_deep":
+        _remember_pairs(document)
+    elif architecture == "din":
+        slots[2]["pooling"] = "sequence"
+    return document
+
+
+def _remember_pairs(document: dict[str, Any]) -> None:
+    """A wide slot of each past item crossed with the item in question."""
+    slots = document["slots"]
+    cross = {"kind": "cross", "name": "past_and_item", "sources": ["user.history", "item.id"]}
+    document["features"] = [cross]
+    wide = {"name": "past_and_item", "number": len(slots) + 1, "source": "feature.past_and_item", "dim": 1}
+    slots.append({**wide, "max_values": MAX_WIDE_CROSSES, "pooling": "sum"})
+    document["architecture"]["wide_slots"] = ["past_and_item"]

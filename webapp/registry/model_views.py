@@ -11,17 +11,23 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from engine.errors import InvalidDocument
-from engine.spec.architecture import kinds_of_retrieval
+from engine.spec.architecture import ARCHITECTURES, kinds_of_retrieval
 from engine.spec.definition import ModelDefinition
 from webapp.accounts.console import REFUSALS, account_of, problems_of, project_page
 from webapp.accounts.models import Project
 from webapp.core.strict_json import BrokenJson, read_json
 from webapp.registry import selectors, services
-from webapp.registry.definition_form import ARCHITECTURES, document_from_form, is_editable
+from webapp.registry.definition_form import document_from_form, empty_row, is_editable
 from webapp.registry.definition_page import form_context
 from webapp.registry.definition_words import definition_words
 from webapp.registry.differences import differences
-from webapp.registry.first_definition import dense_sources, first_definition, label_events, slot_sources
+from webapp.registry.first_definition import (
+    dense_sources,
+    feature_sources,
+    first_definition,
+    label_events,
+    slot_sources,
+)
 from webapp.registry.reading_order import in_reading_order
 from webapp.training import selectors as training
 
@@ -134,7 +140,7 @@ def _change_rows(document: dict[str, Any], action: str, argument: str) -> None:
         return
     if action == "add":
         numbers = [row["number"] for row in rows if isinstance(row.get("number"), int)]
-        rows.append({"number": max(numbers, default=0) + 1} if part == "slots" else {})
+        rows.append({"number": max(numbers, default=0) + 1} if part == "slots" else empty_row(part))
     elif action == "remove" and index.isdigit() and int(index) < len(rows):
         del rows[int(index)]
 
@@ -206,8 +212,8 @@ def _page(
     context = _frame(request, project, name, problems, is_new) | form_context(
         document,
         problems,
-        slot_sources=slot_sources(schema),
-        dense_sources=dense_sources(schema),
+        slot_sources=slot_sources(schema) + feature_sources(document),
+        dense_sources=dense_sources(schema) + feature_sources(document),
         label_events=label_events(schema),
     )
     context["preview_problems"] = _problems(project, document)

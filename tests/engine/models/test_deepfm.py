@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from engine.models.architecture import Inputs
-from engine.models.deepfm import DeepFMModel, corrected_cross_entropy
+from engine.models.deepfm import DeepFMModel
 from engine.spec.definition import ModelDefinition
 
 
@@ -40,19 +39,3 @@ def test_logits_equal_the_formula_written_out_in_numpy() -> None:
         expected.append(first + pairs + (hidden @ weights["output/kernel"] + weights["output/bias"])[0])
     logits = model.logits(Inputs({name: tf.constant(value) for name, value in slots.items()}, tf.constant(dense)))
     np.testing.assert_allclose(logits.numpy(), np.reshape(expected, (4, 1)), rtol=1e-5)
-
-
-def test_cross_entropy_by_hand() -> None:
-    losses = corrected_cross_entropy(tf.constant([0.0, 0.0, np.log(3.0)]), tf.constant([1.0, 0.0, 1.0]), tf.ones(3))
-    np.testing.assert_allclose(losses.numpy(), [np.log(2), np.log(2), np.log(4 / 3)], rtol=1e-6)
-
-
-@pytest.mark.parametrize("rate", [0.5, 0.1])
-def test_correction_recovers_the_odds_before_sampling(rate: float) -> None:
-    """Of a population with 20 % positives keep every positive and a share of the negatives: the best logit is still ln(0.2 / 0.8)."""
-    positives, negatives = 0.2, 0.8 * rate
-    grid = np.linspace(-4, 4, 8001).astype(np.float32)
-    rates = tf.fill([grid.size], np.float32(rate))
-    loss = positives * corrected_cross_entropy(grid, tf.ones(grid.size), rates)
-    loss += negatives * corrected_cross_entropy(grid, tf.zeros(grid.size), rates)
-    assert grid[np.argmin(loss.numpy())] == pytest.approx(np.log(0.2 / 0.8), abs=0.01)

@@ -5,6 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 FULL_RANKING: dict[str, Any] = {
+    "features": [
+        {"kind": "cross", "name": "both", "sources": ["user.id", "item.id"]},
+        {"kind": "time", "name": "hour", "source": "event.time", "part": "hour", "utc_offset_minutes": 60},
+        {"kind": "bucket", "name": "night", "source": "feature.hour", "boundaries": [0.5, 6.0, 18.0]},
+        {
+            "kind": "ratio",
+            "name": "rate",
+            "numerator": "feature.night",
+            "denominator": "feature.hour",
+            "prior": 0.25,
+            "prior_weight": 8.0,
+        },
+    ],
     "slots": [
         {
             "name": "user_id",
@@ -12,6 +25,7 @@ FULL_RANKING: dict[str, Any] = {
             "source": "user.id",
             "dim": 8,
             "max_values": 3,
+            "pooling": "first",
             "shares": None,
             "admission": {"kind": "min_count", "min_count": 3, "window_s": 86400},
             "expiry": {"ttl_s": 2592000},
@@ -22,6 +36,7 @@ FULL_RANKING: dict[str, Any] = {
             "source": "item.id",
             "dim": 8,
             "max_values": 4,
+            "pooling": "sqrtn",
             "shares": None,
             "admission": {"kind": "probability", "probability": 0.25},
             "expiry": None,
@@ -32,14 +47,24 @@ FULL_RANKING: dict[str, Any] = {
             "source": "user.history",
             "dim": 8,
             "max_values": 5,
+            "pooling": "sum",
             "shares": "item_id",
             "admission": {"kind": "always"},
             "expiry": None,
         },
     ],
     "dense": [],
-    "tasks": [{"name": "bought", "event_type": "purchase"}],
-    "architecture": {"kind": "deepfm", "hidden": [48, 24, 12], "num_negatives": 9},
+    "tasks": [
+        {"kind": "binary", "name": "bought", "event_type": "purchase", "weight": 2.5, "loss": "listwise"},
+        {"kind": "binary", "name": "looked", "event_type": "click", "weight": 0.5, "loss": "pairwise"},
+    ],
+    "architecture": {
+        "kind": "deepfm",
+        "num_negatives": 9,
+        "hidden": [48, 24, 12],
+        "senet_reduction": 3,
+        "lhuc_slots": ["user_id", "history"],
+    },
     "sparse_optimizer": {
         "kind": "adam",
         "learning_rate": {
@@ -59,7 +84,15 @@ FULL_RANKING: dict[str, Any] = {
         "epsilon": 1e-6,
     },
     "dense_optimizer": {"kind": "adam", "learning_rate": 0.005},
-    "training": {"batch_size": 64, "linger_s": 0.5, "seed": 3, "checkpoint_every_s": 12.5, "evaluate_fraction": 0.25},
+    "training": {
+        "batch_size": 64,
+        "linger_s": 0.5,
+        "seed": 3,
+        "precision": "bfloat16_mixed",
+        "checkpoint_every_s": 12.5,
+        "evaluate_fraction": 0.25,
+        "slices": ["user.country"],
+    },
     "sync": {"interval_s": 2.5, "dense_interval_s": 7.5, "snapshot_every_s": 90.0, "max_delta_bytes": 131072},
     "retention": {"max_table_bytes": 2147483648, "evict": "least_often", "max_candidates": 50000},
     "serving": {"precision": "float16"},
@@ -68,6 +101,8 @@ SECTIONS = ("dense_optimizer", "training", "sync", "retention", "serving")
 SHARED_BY_KINDS = {
     "sparse_optimizer": ("learning_rate", "clip_norm", "clip_value", "initializer"),
     "sparse_optimizer.learning_rate": ("value", "warmup_steps"),
+    "features": ("name",),
+    "tasks": ("name", "event_type", "weight"),
 }
 """Fields that every kind of a document has keep their control when another kind is chosen: their path leaves the kind out."""
 
@@ -77,10 +112,13 @@ def form_of(document: dict[str, Any]) -> dict[str, str]:
     the field is one kind's own.
     """
     posted: dict[str, str] = {}
-    for part in ("slots", "dense", "tasks"):
+    for part in ("slots", "dense"):
         for index, row in enumerate(document[part]):
             for name, value in row.items():
                 posted |= _posted(f"{part}.{index}.{name}", value)
+    for part in ("features", "tasks"):
+        for index, row in enumerate(document[part]):
+            posted |= _posted(f"{part}.{index}", row, SHARED_BY_KINDS[part])
     posted |= _posted("architecture", document["architecture"])
     posted |= _posted("sparse_optimizer", document["sparse_optimizer"])
     for section in SECTIONS:
@@ -90,15 +128,16 @@ def form_of(document: dict[str, Any]) -> dict[str, str]:
     return posted
 
 
-def _posted(path: str, value: Any) -> dict[str, str]:
+def _posted(path: str, value: Any, shared: tuple[str, ...] = ()) -> dict[str, str]:
     """What is None or False posts nothing, as an empty control and an unticked box do."""
     if isinstance(value, dict):
         kind = value.get("kind")
         own = f"{path}.{kind}" if kind else path
         found = {f"{path}.kind": kind} if kind else {}
+        shared = shared or SHARED_BY_KINDS.get(path, ())
         for name, part in value.items():
             if name != "kind":
-                found |= _posted(f"{path if name in SHARED_BY_KINDS.get(path, ()) else own}.{name}", part)
+                found |= _posted(f"{path if name in shared else own}.{name}", part)
         return found
     if value is None or value is False:
         return {}

@@ -7,10 +7,12 @@ import json
 from django.test import Client
 from django.urls import reverse
 
+from engine.spec.architecture import ARCHITECTURES
 from engine.spec.definition import ModelDefinition
 from tests.webapp.console.full_definition import FULL_RANKING, SECTIONS, form_of
 from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
+from webapp.registry.architecture_titles import ABOUT
 from webapp.registry.definition_form import document_from_form
 from webapp.registry.differences import differences
 from webapp.registry.first_definition import first_definition
@@ -135,12 +137,49 @@ def test_it_previews_the_document_and_what_is_still_wrong(browser: Client, proje
 def test_it_starts_from_a_definition_that_is_valid_for_any_schema(browser: Client, project: Project) -> None:
     browser.post(reverse("schema_edit", args=[project.slug]), {"document": json.dumps(SCHEMA), "note": "tags"})
     schema = schema_document(project=project)
-    for architecture in ("two_tower", "deepfm"):
+    for architecture in ARCHITECTURES:
         document = first_definition(schema, architecture)
         ModelDefinition.parse(document).check_against(schema)
         assert {slot["source"] for slot in document["slots"]} >= {"user.id", "item.id", "item.tags", "user.country"}
         page = browser.get(reverse("model_new", args=[project.slug]), {"architecture": architecture})
         assert "to publish" in page.content.decode()
+
+
+def test_it_offers_every_architecture_with_a_title_and_its_own_settings(browser: Client, project: Project) -> None:
+    assert set(ABOUT) >= set(ARCHITECTURES)
+    for kind, model in ARCHITECTURES.items():
+        answer = browser.get(reverse("model_new", args=[project.slug]), {"architecture": kind})
+        page = Page(answer.content.decode())
+        assert ABOUT[kind].title in page.text
+        assert [given["value"] for given in page.all("input", type="radio") if "checked" in given] == [kind]
+        names = [str(given.get("name")) for _, given in page.tags]
+        offered = {name for name in names if name.startswith(f"architecture.{kind}.")}
+        assert offered == {f"architecture.{kind}.{name}" for name in model.model_fields if name != "kind"}
+
+
+def test_it_publishes_from_the_form_each_architecture_as_it_starts(browser: Client, project: Project) -> None:
+    schema = schema_document(project=project)
+    for kind in ARCHITECTURES:
+        document = ModelDefinition.parse(first_definition(schema, kind)).as_json()
+        answer = browser.post(reverse("model_new", args=[project.slug]), {"name": kind, **form_of(document)})
+        assert answer.status_code == 302, Page(answer.content.decode()).text
+        assert ModelVersion.objects.get(model__name=kind).document == document
+
+
+def test_it_reads_a_task_of_each_kind_from_the_form_and_says_at_the_field_what_is_wrong(
+    browser: Client, project: Project
+) -> None:
+    seconds = {"kind": "regression", "name": "seconds", "event_type": "click", "weight": 1.5, "property": "dwell_s"}
+    regression = {**seconds, "transform": "identity", "loss": "mse"}
+    posted = form_of({**FULL_RANKING, "tasks": [*FULL_RANKING["tasks"], regression]})
+    assert document_from_form(posted)["tasks"][-1] == regression
+    answer = browser.post(reverse("model_new", args=[project.slug]), {"name": "ranker", **posted})
+    page = Page(answer.content.decode())
+    assert answer.status_code == 400
+    assert [given["name"] for tag, given in page.tags if given.get("aria-invalid") == "true"] == [
+        "tasks.2.regression.property"
+    ]
+    assert "must be an integer or float property of click" in page.text
 
 
 def test_it_publishes_a_schema_and_lists_what_changed(browser: Client, project: Project) -> None:

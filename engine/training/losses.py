@@ -1,0 +1,58 @@
+"""What each task minimises: the loss of every row, in TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import tensorflow as tf
+
+from engine.spec.task import RegressionLoss
+
+HUBER_DELTA: Final = 1.0
+
+
+def corrected_cross_entropy(logits: Any, labels: Any, sampling_rates: Any) -> Any:
+    """Binary cross-entropy of each row on `logits - ln(sampling_rate)`; all float32[n].
+
+    Where a share r of the rows' negatives was kept, the odds in the sample are 1/r times the true odds. Learning through z - ln r
+    leaves z itself the log-odds before sampling, so that serving needs no correction. The identity holds for rows whose whole
+    population, positives too, carries the same r.
+    """
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits - tf.math.log(sampling_rates))
+
+
+def pairwise_loss(logits: Any, pairs: Any) -> Any:
+    """float32[n]: of each positive the mean over its pairs of ln(1 + exp(z_negative - z_positive)); 0 for a row without pairs.
+
+    logits float32[n], already corrected by - ln r; pairs int32[m, 2], each a positive's row and that of a negative of the same user.
+    RankNet's loss (Burges et al., ICML 2005) on binary labels, which is BPR's (Rendle et al., UAI 2009).
+    """
+    num_rows = tf.shape(logits)[0]
+    positives, negatives = pairs[:, 0], pairs[:, 1]
+    losses = tf.nn.softplus(tf.gather(logits, negatives) - tf.gather(logits, positives))
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(losses), positives, num_rows)
+    return tf.math.divide_no_nan(tf.math.unsorted_segment_sum(losses, positives, num_rows), counts)
+
+
+def listwise_loss(logits: Any, pairs: Any) -> Any:
+    """float32[n]: of each positive -ln(exp z_+ / (exp z_+ + Σ exp z_negative)) over its pairs; 0 for a row without pairs.
+
+    Arguments as of `pairwise_loss`. Softmax cross-entropy of one positive among the negatives of its list (ListNet's top-one
+    probability, Cao et al., ICML 2007); with z corrected by - ln r it is a sampled softmax.
+    """
+    num_rows = tf.shape(logits)[0]
+    positives, negatives = pairs[:, 0], pairs[:, 1]
+    differences = tf.gather(logits, negatives) - tf.gather(logits, positives)
+    # The greatest of each list, and 0 for the positive itself, taken out so that no exponential overflows.
+    greatest = tf.stop_gradient(tf.maximum(tf.math.unsorted_segment_max(differences, positives, num_rows), 0.0))
+    exponentials = tf.exp(differences - tf.gather(greatest, positives))
+    return greatest + tf.math.log(tf.exp(-greatest) + tf.math.unsorted_segment_sum(exponentials, positives, num_rows))
+
+
+def regression_loss(kind: RegressionLoss, predictions: Any, targets: Any) -> Any:
+    """float32[n]: half the square of the distance; `huber` beyond a distance of 1 grows linearly. Both on the learned scale."""
+    distances = tf.abs(predictions - targets)
+    squares = 0.5 * tf.square(distances)
+    if kind is RegressionLoss.MSE:
+        return squares
+    return tf.where(distances <= HUBER_DELTA, squares, HUBER_DELTA * (distances - 0.5 * HUBER_DELTA))
