@@ -1,0 +1,37 @@
+"""When a batch run has learned enough."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field
+
+from engine.spec.document import Document
+
+
+class WatchedMetric(StrEnum):
+    """What is watched on the examples held out."""
+
+    AUC = "auc"
+    GROUPED_AUC = "grouped_auc"
+    LOG_LOSS = "log_loss"
+    NORMALISED_ENTROPY = "normalised_entropy"
+
+    @property
+    def falls(self) -> bool:
+        """Whether less is better."""
+        return self in (WatchedMetric.LOG_LOSS, WatchedMetric.NORMALISED_ENTROPY)
+
+
+class EarlyStopping(Document):
+    """A batch run goes over the earlier examples again and again, scores the last of them after each epoch without learning, and ends
+    with the parameters of the best epoch once no epoch was better for a while. The examples held out are learned last of all, once.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    fraction: float = Field(default=0.1, gt=0, lt=1, description="the share of examples held out: the last by the log")
+    patience: int = Field(default=2, ge=1, le=1000, description="epochs without a better one before it ends")
+    min_delta: float = Field(default=0.0, ge=0, le=1, description="what counts as better must be so by more than this")
+    max_epochs: int = Field(default=20, ge=1, le=1000, description="it ends after so many in any case")
+    metric: WatchedMetric = Field(default=WatchedMetric.AUC, description="of the examples held out")
