@@ -8,23 +8,21 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.evaluation.candidate_ranking import CandidateRanking, encode_items
 from engine.evaluation.coverage import NO_ITEM, Lists, top_of
 from engine.evaluation.hit_rate import ranks_of
 from engine.evaluation.stream_metrics import Ranked
-from engine.features.columns import columns_for_items, columns_from_examples
+from engine.features.columns import columns_from_examples
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.models.forward import Predictor
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import Side
 from engine.spec.example import Example
 from engine.training.draws import example_keys, unit_draws
-from engine.training.item_catalogue import ItemCatalogue, RowArray
+from engine.training.item_catalogue import RowArray
 from engine.training.logged import LoggedExamples
 from engine.training.observation import slice_codes
 from engine.training.state import TrainingState
-
-NUM_RANKED: Final = 200
-"""How many of the pool's most frequent items a ranking model ranks; a target not among them is a miss."""
 
 REFRESH_S: Final = 5.0
 _ENCODE_ROWS: Final = 8192
@@ -36,7 +34,7 @@ _LIST_SCORES: Final = 2_000_000
 class _Ranking(Protocol):
     """Scores of users against columns of candidates, for the live and the frozen model: float32[m, n] each."""
 
-    def scores(self, user: EncodedBatch) -> tuple[FloatArray, FloatArray]: ...
+    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, FloatArray]: ...
 
     def columns_of(self, rows: RowArray) -> RowArray: ...
 
@@ -46,8 +44,9 @@ class _Ranking(Protocol):
 class PrequentialEvaluator:
     """Evaluates a fixed sample of positives: those whose key (seed, place in the log) draws below `evaluate_fraction`.
 
-    A retrieval model ranks the whole known catalogue by exact dot products, another the `NUM_RANKED` items most frequent in the pool.
-    Items of the user's history are left out of the list, and clicks on them are not evaluated. An item never seen before is a miss.
+    A retrieval model ranks the whole known catalogue by exact dot products, another the candidates of `CandidateRanking`; an item that is
+    not among them is a miss, as is one never seen before. Items of the user's history are left out of the list, and clicks on them are
+    not evaluated.
     Item vectors are computed anew for items just learned or changed, and for all of them every `REFRESH_S`.
     """
 
@@ -58,7 +57,7 @@ class PrequentialEvaluator:
         self._ranking: _Ranking = (
             _CatalogueRanking(state, live, frozen, clock)
             if is_retrieval(state.definition.architecture)
-            else _PopularRanking(state, live, frozen)
+            else CandidateRanking(state, live, frozen)
         )
 
     def evaluate(self, logged: LoggedExamples) -> int:
@@ -70,7 +69,7 @@ class PrequentialEvaluator:
         self._live.follow(state.architecture)
         sources = state.encoder.sources(Side.USER)
         user = state.encoder.encode(columns_from_examples(examples, sources), len(examples), Side.USER)
-        scores = self._ranking.scores(user)
+        scores = self._ranking.scores(user, examples)
         catalogue = state.catalogue
         for index, example in enumerate(examples):
             seen = self._ranking.columns_of(catalogue.known_rows(example.history))
@@ -111,7 +110,8 @@ class _CatalogueRanking:
         self._refreshed_s = -np.inf
         self._vectors = tuple(np.zeros((0, _output_dim(state)), np.float32) for _ in range(2))
 
-    def scores(self, user: EncodedBatch) -> tuple[FloatArray, FloatArray]:
+    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, FloatArray]:
+        del examples  # everything is a candidate of each
         self._refresh()
         num_items = len(self._state.catalogue)
         live, frozen = (vectors[:num_items] for vectors in self._vectors)
@@ -134,50 +134,15 @@ class _CatalogueRanking:
         self._vectors = tuple(_grown(vectors, len(catalogue)) for vectors in self._vectors)
         for start in range(0, rows.size, _ENCODE_ROWS):
             chosen = rows[start : start + _ENCODE_ROWS]
-            items = _encode_items(self._state, chosen)
+            items = encode_items(self._state, chosen)
             for predictor, vectors in zip((self._live, self._frozen), self._vectors, strict=True):
                 vectors[chosen] = predictor.item_vectors(items)
-
-
-class _PopularRanking:
-    """The pool's most frequent items, scored pair by pair."""
-
-    def __init__(self, state: TrainingState, live: Predictor, frozen: Predictor) -> None:
-        self._state = state
-        self._predictors = (live, frozen)
-        self._rows: RowArray = np.empty(0, np.int64)
-
-    def scores(self, user: EncodedBatch) -> tuple[FloatArray, FloatArray]:
-        counts = self._state.pool.counts(len(self._state.catalogue))
-        order = np.argsort(-counts, kind="stable")[:NUM_RANKED]
-        self._rows = order[counts[order] > 0]
-        items = _encode_items(self._state, self._rows)
-        user_rows = np.repeat(np.arange(user.num_rows, dtype=np.int32), self._rows.size)
-        item_rows = np.tile(np.arange(self._rows.size, dtype=np.int32), user.num_rows)
-        shape = (user.num_rows, self._rows.size)
-        live, frozen = (each.pair_scores(user, items, user_rows, item_rows).reshape(shape) for each in self._predictors)
-        return live, frozen
-
-    def columns_of(self, rows: RowArray) -> RowArray:
-        place = np.full(len(self._state.catalogue) + 1, -1, np.int64)
-        place[self._rows] = np.arange(self._rows.size)
-        columns: RowArray = place[rows]
-        return columns
-
-    def rows_of(self, columns: Lists) -> Lists:
-        return self._rows[columns].astype(np.int32) if self._rows.size else columns
 
 
 def _output_dim(state: TrainingState) -> int:
     architecture = state.definition.architecture
     assert is_retrieval(architecture)
     return architecture.output_dim
-
-
-def _encode_items(state: TrainingState, rows: RowArray) -> EncodedBatch:
-    catalogue: ItemCatalogue = state.catalogue
-    columns = columns_for_items(catalogue.ids(rows), catalogue.properties(rows), state.encoder.sources(Side.ITEM))
-    return state.encoder.encode(columns, rows.size, Side.ITEM)
 
 
 def _grown(vectors: FloatArray, num_rows: int) -> FloatArray:
