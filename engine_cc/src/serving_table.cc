@@ -51,7 +51,7 @@ template <typename Convert>
 [[gnu::always_inline]] inline void decode_rows(const Index& index, Keys fids, const Decode<Convert> copy) {
   const auto ask = [=](std::uint32_t row) {
     for (std::size_t byte = 0; byte < copy.row_bytes; byte += 64) {
-      __builtin_prefetch(copy.first_row + row * copy.stride + byte);
+      prefetch_to_read(copy.first_row + row * copy.stride + byte);
     }
   };
   index.read_batch(fids, ask, copy, [=](std::size_t position) {

@@ -23,6 +23,7 @@ Table::Table(const TableOptions& options)
     : options_(checked(options)),
       optimizer_(options.optimizer, options.dim),
       row_digest_(row_digest_function()),
+      row_digest_sum_(row_digest_sum_function()),
       encode_(encoder(options.digest_precision)),
       index_(options.index_salt, &warmer_),
       rows_((options.dim + optimizer_.num_state_floats()) * sizeof(float), kNumShards, Index::kMaxRows,
@@ -113,6 +114,16 @@ std::uint64_t Table::term(std::uint64_t fid, const float* vector) const noexcept
   std::byte encoded[sizeof(float) * (Optimizer::kMaxDim + 1)];
   encode_(vector, options_.dim, encoded);
   return row_digest_(fid, encoded, encoded_bytes(options_.digest_precision, options_.dim));
+}
+
+std::uint64_t Table::terms(const std::uint64_t* fids, const std::byte* const* rows,
+                           std::size_t num_rows) const noexcept {
+  if (options_.digest_precision == Precision::kFloat32) {
+    return row_digest_sum_(fids, rows, num_rows, options_.dim * sizeof(float));
+  }
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < num_rows; ++i) sum += term(fids[i], reinterpret_cast<const float*>(rows[i]));
+  return sum;
 }
 
 void Table::mark(const Place& place, std::uint32_t marks, std::uint64_t hash, TouchNotes& notes) noexcept {
@@ -219,7 +230,7 @@ void Table::assign(std::span<const std::uint64_t> fids, std::span<const std::uin
       if (begins_anew) optimizer_.initialise(floats(row) + options_.dim);
       mark(place, RowMark::kTouched | RowMark::kDirty, group.hash, notes);
     };
-    visit_groups(plan, number, AskMatrix{plan, vectors.data(), options_.dim}, write,
+    visit_groups(plan.groups_of(number), AskMatrix{plan, vectors.data(), options_.dim}, write,
                  [&](const BatchPlan::Group& group) {
                    write(group, create(number, group.hash, slots[group.last], RowMark::kTouched, notes));
                  });

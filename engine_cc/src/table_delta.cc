@@ -133,7 +133,7 @@ void Table::take_rows(const BatchPlan& plan, std::size_t& num_rows, Delta& delta
       std::memcpy(delta.vectors.data() + num_rows * dim, floats(place.row()), dim * sizeof(float));
       ++num_rows;
     };
-    visit_groups(plan, number, AskNothing{}, take, [](const BatchPlan::Group&) {});
+    visit_groups(plan.groups_of(number), AskNothing{}, take, [](const BatchPlan::Group&) {});
     ++shard.epoch;
   }
 }
@@ -153,7 +153,7 @@ void Table::unmark_in_flight(std::uint32_t marks_added) {
       place.bucket->set_marks(place.cell, (marks & ~RowMark::kInFlight) | marks_added | RowMark::kDirty);
       if ((marks & RowMark::kTouched) == 0 && marks_added != 0) notes.add(index_.key(group.hash));
     };
-    visit_groups(plan, number, AskNothing{}, unmark, [&](const BatchPlan::Group& group) {
+    visit_groups(plan.groups_of(number), AskNothing{}, unmark, [&](const BatchPlan::Group& group) {
       if (marks_added != 0) shard.pending_deletes.insert(index_.key(group.hash));
     });
   }

@@ -28,15 +28,15 @@ FRESHET_CLONES bool add_if_finite(const float* grad, std::size_t dim, float* sum
 }  // namespace
 
 /// False, with the row as it was, when the gradient is not finite or the row would overflow.
-bool Table::step(std::uint32_t row, const float* gradient, float learning_rate) const noexcept {
+bool Table::step(float* row, const float* gradient, float learning_rate) const noexcept {
 #if FRESHET_CHECKED_WORDS
   float changed[4 * Optimizer::kMaxDim + 4];
-  std::memcpy(changed, floats(row), rows_.row_bytes());
+  std::memcpy(changed, row, rows_.row_bytes());
   if (!optimizer_.update(changed, gradient, learning_rate)) return false;
-  store_shared(floats(row), changed, rows_.row_bytes());
+  store_shared(row, changed, rows_.row_bytes());
   return true;
 #else
-  return optimizer_.update(floats(row), gradient, learning_rate);
+  return optimizer_.update(row, gradient, learning_rate);
 #endif
 }
 
@@ -50,32 +50,28 @@ class Table::Updater {
   explicit Updater(Table& table) : table_(table) {}
 
   void add(std::uint64_t fid, std::uint32_t row, const float* gradient) noexcept {
-    steps_[num_++] = {fid, gradient, row, false};
+    fids_[num_] = fid;
+    rows_[num_] = table_.rows_.at(row);
+    gradients_[num_++] = gradient;
   }
   std::size_t size() const noexcept { return num_; }
-  bool was_stepped(std::size_t number) const noexcept { return steps_[number].was_stepped; }
+  bool was_stepped(std::size_t number) const noexcept { return was_stepped_[number]; }
   void clear() noexcept { num_ = 0; }
 
   void run(Shard& shard, float learning_rate) noexcept {
-    std::uint64_t change = 0;
-    for (std::size_t i = 0; i < num_; ++i) change -= table_.term(steps_[i].fid, table_.floats(steps_[i].row));
+    shard.digest -= table_.terms(fids_, rows_, num_);
     for (std::size_t i = 0; i < num_; ++i) {
-      steps_[i].was_stepped = table_.step(steps_[i].row, steps_[i].gradient, learning_rate);
+      was_stepped_[i] = table_.step(reinterpret_cast<float*>(rows_[i]), gradients_[i], learning_rate);
     }
-    for (std::size_t i = 0; i < num_; ++i) change += table_.term(steps_[i].fid, table_.floats(steps_[i].row));
-    shard.digest += change;
+    shard.digest += table_.terms(fids_, rows_, num_);
   }
 
  private:
-  struct Step {
-    std::uint64_t fid;
-    const float* gradient;
-    std::uint32_t row;
-    bool was_stepped;
-  };
-
   Table& table_;
-  Step steps_[kMost];
+  std::uint64_t fids_[kMost];
+  std::byte* rows_[kMost];
+  const float* gradients_[kMost];
+  bool was_stepped_[kMost];
   std::size_t num_ = 0;
 };
 
@@ -166,7 +162,7 @@ ApplyResult Table::apply_gradients(std::span<const std::uint64_t> fids, std::spa
   for (unsigned number = 0; number < kNumShards; ++number) {
     const ShardLock lock(shards_[number].mutex);
     update.begin(shards_[number]);
-    visit_groups(plan, number, AskMatrix{plan, grads.data(), options_.dim}, update,
+    visit_groups(plan.groups_of(number), AskMatrix{plan, grads.data(), options_.dim}, update,
                  [&](const BatchPlan::Group& group) { update.absent(group); });
   }
   return update.result();

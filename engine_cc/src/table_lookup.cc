@@ -23,7 +23,7 @@ struct RowCopy {
   std::size_t width() const noexcept { return kDim == 0 ? dim : kDim; }
   void ask(std::uint32_t row) const noexcept {
     const std::byte* const first = first_row + row * stride;
-    for (std::size_t byte = 0; byte < width() * sizeof(float); byte += 64) __builtin_prefetch(first + byte);
+    for (std::size_t byte = 0; byte < width() * sizeof(float); byte += 64) prefetch_to_read(first + byte);
   }
   void operator()(std::size_t position, std::uint32_t row) const noexcept {
     load_shared(out + position * width(), first_row + row * stride, width() * sizeof(float));

@@ -79,7 +79,7 @@ void Table::import_rows(const Rows& rows) {
       const bool is_touched = !rows.touched.empty() && rows.touched[at] != 0;
       mark(place, RowMark::kDirty | (is_touched ? RowMark::kTouched : 0U), group.hash, notes);
     };
-    visit_groups(plan, number, AskMatrix{plan, rows.vectors.data(), options_.dim}, write,
+    visit_groups(plan.groups_of(number), AskMatrix{plan, rows.vectors.data(), options_.dim}, write,
                  [&](const BatchPlan::Group& group) {
                    write(group, create(number, group.hash, rows.slots[group.last], 0, notes));
                  });

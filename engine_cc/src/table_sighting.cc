@@ -79,7 +79,7 @@ void Table::lookup_or_create(std::span<const std::uint64_t> fids, std::span<cons
       }
     };
     visit_groups(
-        plan, number, AskMatrix{plan, out.data(), options_.dim},
+        plan.groups_of(number), AskMatrix{plan, out.data(), options_.dim},
         [&](const BatchPlan::Group& group, const Place& place) {
           note_sighting(shard, place, plan, group, sightings, notes);
           copy(group, place);
@@ -117,7 +117,7 @@ SightedBatch Table::sight(std::span<const std::uint64_t> fids, std::span<const s
     };
     const std::uint64_t epoch_before = shard.epoch;
     visit_groups(
-        plan, number, AskNothing{},
+        plan.groups_of(number), AskNothing{},
         [&](const BatchPlan::Group& group, const Place& place) {
           note_sighting(shard, place, plan, group, sightings, notes);
           note(group, place);

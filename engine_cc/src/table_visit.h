@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "freshet/shared_words.h"
 #include "freshet/table.h"
 
 namespace freshet {
@@ -28,16 +29,14 @@ struct AskMatrix {
     std::uint32_t at = group.first;
     for (std::uint32_t num = 0; num < kMost && at != BatchPlan::kEnd; ++num, at = plan.next(at)) {
       const float* const row = matrix + std::size_t{at} * dim;
-      // A load that nothing waits for: prefetches here were seen to have no effect at all, this a fifth of a step's time.
-      for (std::size_t i = 0; i < dim; i += 16)
-        static_cast<void>(*static_cast<const volatile float*>(row + i));
+      for (std::size_t i = 0; i < dim; i += 16) prefetch_to_read(row + i);
     }
   }
 };
 
 /// A few groups on their way through a shard.
 struct GroupBurst {
-  static constexpr std::size_t kSize = 64;
+  static constexpr std::size_t kSize = 32;
 
   std::span<const BatchPlan::Group> groups;
   KeyIndex<MarkedBucket>::Place places[kSize];
@@ -46,9 +45,8 @@ struct GroupBurst {
 /// In three steps, each a burst ahead of the next, so that every step finds in the cache what the one before asked for:
 /// buckets are asked for; rows are found and asked for; rows are visited, a whole burst at a time if `found` can.
 template <typename Ask, typename Found, typename Missing>
-void Table::visit_groups(const BatchPlan& plan, unsigned shard, Ask ask, Found&& found,
+void Table::visit_groups(std::span<const BatchPlan::Group> groups, Ask ask, Found&& found,
                          Missing absent) const {
-  const std::span<const BatchPlan::Group> groups = plan.groups_of(shard);
   const auto burst_at = [&](std::size_t start) {
     return start < groups.size() ? groups.subspan(start, std::min(groups.size() - start, GroupBurst::kSize))
                                  : std::span<const BatchPlan::Group>();

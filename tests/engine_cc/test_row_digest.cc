@@ -88,6 +88,25 @@ void test_every_size_and_alignment_agrees_on_every_set() {
   }
 }
 
+void test_sums_of_rows_are_the_sums_of_their_terms_on_every_set() {
+  for (const std::size_t num_bytes : {0U, 4U, 32U, 60U, 64U, 68U, 128U, 1024U, 16'384U, 16'448U}) {
+    std::vector<std::uint64_t> fids;
+    std::vector<Bytes> rows;
+    std::vector<const std::byte*> pointers;
+    std::uint64_t expected = 0;
+    for (std::uint64_t i = 0; i <= 21; ++i) {
+      for (const InstructionSet set : sets_here()) {
+        CHECK(row_digest_sum_function(set)(fids.data(), pointers.data(), i, num_bytes) == expected);
+      }
+      fids.push_back(i % 3 == 0 ? ~i : i << 40);
+      rows.push_back(random_bytes(num_bytes, i));
+      if (i % 5 == 0) rows.back() = Bytes(num_bytes, std::byte{0xFF});  // every carry there is
+      pointers.push_back(rows.back().data());
+      expected += row_digest_function(InstructionSet::kBaseline)(fids.back(), pointers.back(), num_bytes);
+    }
+  }
+}
+
 void flip(Bytes& bytes, std::size_t bit) { bytes[bit / 8] ^= std::byte{1} << (bit % 8); }
 
 void test_every_bit_of_the_vector_counts() {
@@ -202,6 +221,7 @@ void test_a_million_structured_rows_have_a_million_terms() {
 int main() {
   test_golden_values_on_every_set();
   test_every_size_and_alignment_agrees_on_every_set();
+  test_sums_of_rows_are_the_sums_of_their_terms_on_every_set();
   test_every_bit_of_the_vector_counts();
   test_every_bit_of_the_fid_and_the_size_count();
   test_half_the_bits_change_with_any_bit();

@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "freshet/shared_words.h"
+
 namespace freshet {
 
 /// A sorted array with gaps: the hashes that share their first `depth` bits, each with a value.
@@ -78,7 +80,7 @@ class FidRun {
   std::size_t memory_bytes() const noexcept { return num_cells() * sizeof(Cell); }
 
   void prefetch(std::uint64_t hash, unsigned depth) const noexcept {
-    if (num_homes_ != 0) __builtin_prefetch(&cells_[home(hash, depth)]);
+    if (num_homes_ != 0) prefetch_to_read(&cells_[home(hash, depth)]);
   }
 
   /// The first cell from the home on whose hash is not smaller; an empty one is smaller than none. 0 without cells.

@@ -121,9 +121,9 @@ class KeyIndex {
   static constexpr std::size_t kMinSegmentBytes = HashParts::kMaxBuckets / 2 * sizeof(Bucket);
   static constexpr std::size_t kMaxSpread = 16;  // directory entries for each segment
   // Measured: groups below 512 keys pay for the change from buckets to rows; rows are fastest asked for in bursts.
-  static constexpr std::size_t kGroup = 1024;
-  static constexpr std::uint32_t kAhead = 96;   // buckets asked for before the one that is looked through
-  static constexpr std::uint32_t kBurst = 128;  // rows asked for at a time
+  static constexpr std::size_t kGroup = 512;
+  static constexpr std::uint32_t kAhead = 64;   // buckets asked for before the one that is looked through
+  static constexpr std::uint32_t kBurst = 64;  // rows asked for at a time
   static constexpr std::uint32_t kTogether = 8;
 
   using Version = std::atomic<std::uint32_t>;

@@ -40,7 +40,7 @@ inline void KeyIndex<Bucket>::ask_homes(Group& group, std::span<const std::uint6
   for (std::uint32_t i = 0; i < num; ++i) {
     group.homes[i] = peek_word(first_buckets[group.segments[i]]) + HashParts::home(group.hashes[i]);
   }
-  for (std::uint32_t i = 0; i < std::min(num, kAhead); ++i) __builtin_prefetch(memory + group.homes[i]);
+  for (std::uint32_t i = 0; i < std::min(num, kAhead); ++i) prefetch_to_read(memory + group.homes[i]);
   for (std::uint32_t i = 0; i < num; ++i) {
     const std::uint64_t remainder = HashParts::remainder(group.hashes[i]);
     group.lower[i] = static_cast<std::uint32_t>(remainder);
@@ -54,7 +54,7 @@ inline void KeyIndex<Bucket>::find_rows(Group& group) const {
   std::uint32_t missed[kGroup];
   std::uint32_t num_missed = 0;
   for (std::uint32_t i = 0; i < group.num; ++i) {
-    if (i + kAhead < group.num) __builtin_prefetch(memory + group.homes[i + kAhead]);
+    if (i + kAhead < group.num) prefetch_to_read(memory + group.homes[i + kAhead]);
     if constexpr (Bucket::kVersionBySegment) {
       group.seen[i] = segment_versions()[group.segments[i]].load(std::memory_order_acquire);
     }
@@ -69,7 +69,7 @@ inline void KeyIndex<Bucket>::find_rows(Group& group) const {
     const std::uint32_t i = missed[at];
     group.rows[i] = kAbsent;
     if (memory[group.homes[i]].num_away() == 0) continue;
-    __builtin_prefetch(other_of(group.hashes[i], group.segments[i]));
+    prefetch_to_read(other_of(group.hashes[i], group.segments[i]));
     missed[num_away++] = i;
   }
   for (std::uint32_t at = 0; at < num_away; ++at) {
@@ -90,10 +90,8 @@ inline void KeyIndex<Bucket>::copy_rows(Group& group, auto& ask, auto& copy, aut
     const std::size_t position = group.start + i;
     if (!read(group.hashes[i], [&](std::uint32_t row) { copy(position, row); })) absent(position);
   };
-  // A burst is copied while the next one is on its way: a copy that has to wait for its row also holds up the reads
-  // behind it whose addresses look like that of its target (the low 12 bits decide).
-  const auto ask_burst = [&](std::uint32_t start) {
-    for (std::uint32_t i = start; i < std::min(group.num, start + kBurst); ++i) ask(group.rows[i]);
+  const auto ask_for = [&](std::uint32_t from, std::uint32_t num) {
+    for (std::uint32_t i = from; i < std::min(group.num, from + num); ++i) ask(group.rows[i]);
   };
   const auto copy_or_not = [&](std::size_t position, std::uint32_t row) {
     if (row == kAbsent) {
@@ -102,12 +100,12 @@ inline void KeyIndex<Bucket>::copy_rows(Group& group, auto& ask, auto& copy, aut
       copy(position, row);
     }
   };
-  ask_burst(0);
+  ask_for(0, kBurst);
   for (std::uint32_t start = 0; start < group.num; start += kBurst) {
-    ask_burst(start + kBurst);
     const std::uint32_t end = std::min(group.num, start + kBurst);
     std::uint32_t i = start;
     for (; i + kTogether <= end; i += kTogether) {
+      ask_for(i + kBurst, kTogether);
       std::uint32_t rows[kTogether];  // read before the copies, for the same reason
       std::memcpy(rows, group.rows + i, sizeof rows);
       bool all_present = true;

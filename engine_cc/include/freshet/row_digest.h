@@ -43,4 +43,11 @@ RowDigestFn row_digest_function() noexcept;
 /// The implementation for `set`, which must run here.
 RowDigestFn row_digest_function(InstructionSet set) noexcept;
 
+/// The sum modulo 2^64 of the terms of rows of one size; `rows[i]` are the bytes of row i. With AVX-512, eight rows of whole
+/// cache lines at a time: a quarter of the time.
+using RowDigestSumFn = std::uint64_t (*)(const std::uint64_t* fids, const std::byte* const* rows,
+                                         std::size_t num_rows, std::size_t num_bytes) noexcept;
+RowDigestSumFn row_digest_sum_function() noexcept;
+RowDigestSumFn row_digest_sum_function(InstructionSet set) noexcept;
+
 }  // namespace freshet

@@ -248,10 +248,10 @@ class Table {
     return reinterpret_cast<std::uint16_t*>(slot_memory_.data())[row];
   }
 
-  /// Calls `found(group, Place)` for each group of the shard, whose lock is held, then `absent(group)` for those of the
+  /// Calls `found(group, Place)` for each of the groups, whose shards' locks are held, then `absent(group)` for those of the
   /// same few that have no row; only `absent` may insert or erase. `ask(group)` comes early, to prefetch. Groups are numbered as in `plan.groups()`.
   template <typename Ask, typename Found, typename Missing>
-  void visit_groups(const BatchPlan& plan, unsigned shard, Ask ask, Found&& found, Missing absent) const;
+  void visit_groups(std::span<const BatchPlan::Group> groups, Ask ask, Found&& found, Missing absent) const;
 
   template <typename Ask>
   void find_burst(GroupBurst& burst, std::span<const BatchPlan::Group> groups, Ask& ask) const;
@@ -269,10 +269,12 @@ class Table {
   void mark(const Place& place, std::uint32_t marks, std::uint64_t hash, TouchNotes& notes) noexcept;
   class UpdateBurst;
   class Updater;
-  bool step(std::uint32_t row, const float* gradient, float learning_rate) const noexcept;
+  bool step(float* row, const float* gradient, float learning_rate) const noexcept;
   void write_row(Shard& shard, std::uint64_t fid, std::uint32_t row, const float* vector,
                  const float* state) noexcept;
   std::uint64_t term(std::uint64_t fid, const float* vector) const noexcept;
+  std::uint64_t terms(const std::uint64_t* fids, const std::byte* const* rows,
+                      std::size_t num_rows) const noexcept;
   void make_room(unsigned number, std::uint32_t now_s);
 
   void take_deletes(std::size_t max_deletes, Delta& delta) noexcept;
@@ -292,6 +294,7 @@ class Table {
   const TableOptions options_;
   const Optimizer optimizer_;
   const RowDigestFn row_digest_;
+  const RowDigestSumFn row_digest_sum_;
   const EncodeFn encode_;
   PageWarmer warmer_;
   Index index_;
