@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from engine.errors import InvalidDocument, Problem
 from engine.spec.architecture import Architecture, is_retrieval
 from engine.spec.dense_input import DenseInput, DenseTransform
-from engine.spec.dense_optimizer import DenseAdam
+from engine.spec.dense_optimizer import DenseAdam, DenseOptimizer
 from engine.spec.document import Document
 from engine.spec.feature import Feature
 from engine.spec.ranking import DeepFM
@@ -55,7 +55,7 @@ class ModelDefinition(Document):
     tasks: list[Task] = Field(default_factory=_one_task, min_length=1, max_length=8)
     architecture: Architecture
     sparse_optimizer: SparseOptimizer = Field(default_factory=SparseAdagrad)
-    dense_optimizer: DenseAdam = Field(default_factory=DenseAdam)
+    dense_optimizer: DenseOptimizer = Field(default_factory=DenseAdam)
     training: Training = Field(default_factory=Training)
     sync: Sync = Field(default_factory=Sync)
     retention: Retention = Field(default_factory=Retention)
@@ -83,6 +83,10 @@ class ModelDefinition(Document):
             if slot.expiry is not None or not isinstance(slot.admission, AdmitAlways):
                 raise ValueError(
                     f"slot {slot.name} shares {owner.name}, whose admission and expiry rule the rows; give it none of its own"
+                )
+            if slot.learning_rate_scale != 1.0:
+                raise ValueError(
+                    f"slot {slot.name} shares {owner.name}, whose rows learn at its learning rate; scale that"
                 )
             if slot.learning_rate_scale != 1.0:
                 raise ValueError(

@@ -115,3 +115,6 @@ class Slot(Document):
     shares: Name | None = None
     admission: Admission = Field(default_factory=AdmitAlways, description="what earns an id of this slot a row")
     expiry: Expiry | None = Field(default=None, description="what loses it the row; null keeps it")
+    learning_rate_scale: float = Field(
+        default=1.0, ge=1e-6, le=1e3, description="times the embeddings' learning rate, for the rows of this slot"
+    )

@@ -89,7 +89,7 @@ class Publication:
     def _publish(self, *, with_dense: bool) -> PublishReport:
         trained_through = self._state.progress.trained_through()
         report = self.publisher.publish_rows(trained_through)
-        num_steps = self._state.adam.num_steps
+        num_steps = self._state.dense_optimizer.num_steps
         if with_dense and num_steps != self._dense_steps_published:
             report += self.publisher.publish_dense(self._state.architecture.dense_weights(), trained_through)
             self._dense_steps_published = num_steps
@@ -114,7 +114,7 @@ class Publication:
         written = self._writer.wait()
         assert written is not None and written.snapshot is not None
         report = self.publisher.publish_snapshot(written.snapshot, self._state.progress.trained_through())
-        self._dense_steps_published = self._state.adam.num_steps
+        self._dense_steps_published = self._state.dense_optimizer.num_steps
         return report
 
     def _begin_snapshot(self) -> None:

@@ -25,7 +25,7 @@ from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import SnapshotMeta
 from engine.training import co_occurrence
-from engine.training.adam import Adam
+from engine.training.dense_optimizers import build_dense_optimizer
 from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
 from engine.training.hot_ids import HotIds
@@ -78,7 +78,7 @@ class TrainingState:
         self.store = store or EmbeddingStore.for_definition(definition)
         self.architecture = build_architecture(definition)
         shapes = {name: tuple(variable.shape) for name, variable in self.architecture.variables.items()}
-        self.adam = Adam(shapes, definition.dense_optimizer.learning_rate)
+        self.dense_optimizer = build_dense_optimizer(shapes, definition.dense_optimizer)
         self.event_clock = EventClock(1, wall_clock=wall_clock)
         self.catalogue = ItemCatalogue()
         self.pool = ItemPool(definition.training.batch_size)
@@ -89,7 +89,7 @@ class TrainingState:
         )
         self.hot_ids = HotIds(definition)
         self.progress = Progress()
-        self.step = TrainStep(definition, self.store, self.architecture, self.adam)
+        self.step = TrainStep(definition, self.store, self.architecture, self.dense_optimizer)
         self._last_cut: str | None = None
         self._make_builder()
 
@@ -159,7 +159,7 @@ class TrainingState:
             previous=after if tables.is_incremental else None,
             tables=tables,
             dense=self.architecture.dense_weights(),
-            moments=self.adam.state(),
+            moments=self.dense_optimizer.state(),
             catalogue=self.catalogue.copied(),
             small=self._small(),
             snapshot=snapshot,
@@ -171,7 +171,7 @@ class TrainingState:
             "progress": self.progress.as_json(),
             "metrics": self.metrics.as_json(),
             "event_clock": self.event_clock.to_json(),
-            "num_dense_steps": self.adam.num_steps,
+            "num_dense_steps": self.dense_optimizer.num_steps,
             "num_pushed": self.pool.num_pushed,
             "num_observed": self.frequency.num_seen,
         }
@@ -239,7 +239,7 @@ class TrainingState:
         self.architecture.load_dense_weights(load_arrays(folder / DENSE_FILE))
         small = SmallState.load(folder)
         counters = small.counters
-        self.adam.restore(load_arrays(folder / OPTIMIZER_FILE), counters["num_dense_steps"])
+        self.dense_optimizer.restore(load_arrays(folder / OPTIMIZER_FILE), counters["num_dense_steps"])
         self.catalogue = ItemCatalogue.from_arrow(load_table_file(folder / CATALOGUE_FILE))
         self.pool.restore(small.pool, counters["num_pushed"])
         num_items = len(self.catalogue)

@@ -16,7 +16,7 @@ from engine.models.inputs import InputLayout
 from engine.models.signature import by_side, pair_inputs, pool_side, rows_signature, side_signature, side_tensors
 from engine.models.two_tower import sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
-from engine.training.adam import Adam
+from engine.training.dense_optimizer import DenseOptimizer
 from engine.training.losses import corrected_cross_entropy
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
@@ -43,7 +43,8 @@ class TrainStep:
     """Learns from batches. `num_traces` counts compilations: one, whatever the batch sizes.
 
     What is minimised is the sum of the rows' weighted losses, not their mean: an embedding row then moves as far for one click in a
-    large batch as in a small one. Adam, for the dense weights, does not mind the scale.
+    large batch as in a small one. Adam, for the dense weights, does not mind the scale; other
+    optimizers of theirs do, and want a smaller rate for it.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class TrainStep:
         definition: ModelDefinition,
         store: EmbeddingStore,
         architecture: RankingArchitecture | RetrievalArchitecture,
-        adam: Adam,
+        dense_optimizer: DenseOptimizer,
     ) -> None:
         self._definition = definition
         self._store = store
         self._layout = InputLayout(definition)
         self._architecture = architecture
-        self._adam = adam
+        self._dense_optimizer = dense_optimizer
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
         self._buffers: dict[str, FloatArray] = {}
@@ -97,8 +98,8 @@ class TrainStep:
         return self._store.tables[table].gather(batch, buffer[: batch.num_unique])
 
     def _apply(self, sighted: dict[str, Batch], gradients: dict[str, Any]) -> None:
-        # Adam's count includes this step, and travels with the checkpoint
-        learning_rate = self._definition.sparse_optimizer.learning_rate.at(self._adam.num_steps - 1)
+        # the count includes this step, and travels with the checkpoint
+        learning_rate = self._definition.sparse_optimizer.learning_rate.at(self._dense_optimizer.num_steps - 1)
         for table, batch in sighted.items():
             self._store.tables[table].apply(batch, gradients[table].numpy(), learning_rate)
 
@@ -145,7 +146,7 @@ class TrainStep:
             total, (rows, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         finite = tf.math.is_finite(total)
-        self._adam.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
+        self._dense_optimizer.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
         mean = tf.math.divide_no_nan(total, tf.reduce_sum(weights))
         return (
             mean,

@@ -37,7 +37,7 @@ ROWS: dict[str, type[Document] | Variants] = {
     "dense": DenseInput,
     "tasks": variants_of(Task),
 }
-SLOT_RULES = ("admission", "expiry")
+SLOT_RULES = ("admission", "expiry", "learning_rate_scale")
 MAX_ROWS = 500
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition, Slot
+from engine.spec.dense_optimizer import DenseOptimizer
 from engine.spec.initializer import Constant, Initializer, Uniform, Zeros
 from engine.spec.learning_rate import ConstantRate, LearningRate
 from engine.spec.retention import Evict, Retention
@@ -17,6 +18,7 @@ EVICTED_FIRST = {
     Evict.LEAST_RECENT: "rows unseen for longest go first",
     Evict.LEAST_OFTEN: "rows seen least often go first",
 }
+DEFAULT_RULES = "admitted on its 1st sighting; never expires"
 _PERIODS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _BINARY_UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -60,10 +62,11 @@ def slot_words(slot: Slot) -> str:
     """The slot's rules for its rows; of one that shares, whose rows they are."""
     if slot.shares is not None:
         return f"shares the rows of {slot.shares}"
-    return f"{admission_words(slot.admission)}; {expiry_words(slot.expiry)}"
+    words = f"{admission_words(slot.admission)}; {expiry_words(slot.expiry)}"
+    return words if slot.learning_rate_scale == 1.0 else f"{words}; learning rate times {slot.learning_rate_scale:g}"
 
 
-def optimizer_words(optimizer: SparseOptimizer) -> str:
+def optimizer_words(optimizer: SparseOptimizer | DenseOptimizer) -> str:
     """Its name, its rate and its own settings: "Adagrad, learning rate 0.05, initial accumulator 0.1"."""
     words = [title_of(optimizer.kind), f"learning rate {rate_words(optimizer.learning_rate)}"]
     for name, value in optimizer.as_json().items():
@@ -110,18 +113,19 @@ def binary_size(num_bytes: int) -> str:
 
 
 def definition_words(document: Any) -> dict[str, Any]:
-    """`slots` (words by slot name), `ruled` (those of slots with a rule of their own), `optimizer`, `new_rows`, `memory` and
-    `precision`; empty for what is no definition.
+    """`slots` (words by slot name), `ruled` (those of slots with a rule of their own), `optimizer`, `network_optimizer`,
+    `new_rows`, `memory` and `precision`; empty for what is no definition.
     """
     try:
         definition = ModelDefinition.parse(document)
     except InvalidDocument:
         return {}
-    ruled = [slot for slot in definition.slots if slot.expiry is not None or slot.admission.kind != "always"]
+    ruled = [slot for slot in definition.slots if slot_words(slot) != DEFAULT_RULES and slot.shares is None]
     return {
         "slots": {slot.name: slot_words(slot) for slot in definition.slots},
         "ruled": {slot.name: slot_words(slot) for slot in ruled},
         "optimizer": optimizer_words(definition.sparse_optimizer),
+        "network_optimizer": optimizer_words(definition.dense_optimizer),
         "new_rows": initializer_words(definition.sparse_optimizer.initializer),
         "memory": retention_words(definition.retention),
         "precision": definition.serving.precision.value,

@@ -8,6 +8,7 @@ KIND_TITLES = {
     "momentum": "Momentum",
     "adagrad": "Adagrad",
     "adam": "Adam",
+    "adamw": "AdamW",
     "amsgrad": "AMSGrad",
     "adadelta": "AdaDelta",
     "rmsprop": "RMSprop",

@@ -72,8 +72,8 @@ def assert_same(one: TrainingState, other: TrainingState) -> None:
         assert table.digest() == twin.digest()
     for name, weight in one.architecture.dense_weights().items():
         np.testing.assert_array_equal(other.architecture.dense_weights()[name], weight)
-    for name, moment in one.adam.state().items():
-        np.testing.assert_array_equal(other.adam.state()[name], moment)
+    for name, moment in one.dense_optimizer.state().items():
+        np.testing.assert_array_equal(other.dense_optimizer.state()[name], moment)
     assert one.progress == other.progress
     assert one.event_clock.to_json() == other.event_clock.to_json()
     assert one.metrics.as_json() == other.metrics.as_json()

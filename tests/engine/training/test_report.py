@@ -7,7 +7,7 @@ import orjson
 
 from engine.streams.memory import MemoryLog
 from engine.training.online import OnlineTrainer
-from engine.training.report import REPORT_EVERY_S, Reporter
+from engine.training.report import REPORT_EVERY_S, Report, Reporter
 from engine.training.slot_census import SlotCensus
 from engine.training.state import TrainingState
 from tests.engine.training.made import FakeClock, append_examples, as_logged, make_definition, make_examples, with_rules
@@ -59,7 +59,8 @@ def test_census_counts_a_table_by_and_by(monkeypatch: Any) -> None:
 
 
 def test_online_trainer_reports_now_and_then(tmp_path: Path) -> None:
-    log, clock, reports = MemoryLog(), FakeClock(), []
+    log, clock = MemoryLog(), FakeClock()
+    reports: list[Report] = []
     append_examples(log, "p", make_examples(64))
     trainer = OnlineTrainer(DEFINITION, log, "p", "m", 1, tmp_path, clock=clock, on_report=reports.append)
     trainer.poll(0.0)

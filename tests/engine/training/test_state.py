@@ -29,8 +29,8 @@ def test_restored_run_goes_on_to_the_bit_as_if_never_stopped(kind: str, tmp_path
     assert restored.store.num_touched == whole.store.num_touched
     for name, weight in whole.architecture.dense_weights().items():
         np.testing.assert_array_equal(restored.architecture.dense_weights()[name], weight)
-    for name, moment in whole.adam.state().items():
-        np.testing.assert_array_equal(restored.adam.state()[name], moment)
+    for name, moment in whole.dense_optimizer.state().items():
+        np.testing.assert_array_equal(restored.dense_optimizer.state()[name], moment)
     assert restored.progress == whole.progress
     assert restored.metrics.as_json() == whole.metrics.as_json()
     assert restored.metrics.windows() == whole.metrics.windows()

@@ -29,6 +29,7 @@ FULL_RANKING: dict[str, Any] = {
             "shares": None,
             "admission": {"kind": "min_count", "min_count": 3, "window_s": 86400},
             "expiry": {"ttl_s": 2592000},
+            "learning_rate_scale": 0.5,
         },
         {
             "name": "item_id",
@@ -40,6 +41,7 @@ FULL_RANKING: dict[str, Any] = {
             "shares": None,
             "admission": {"kind": "probability", "probability": 0.25},
             "expiry": None,
+            "learning_rate_scale": 2.0,
         },
         {
             "name": "history",
@@ -51,6 +53,7 @@ FULL_RANKING: dict[str, Any] = {
             "shares": "item_id",
             "admission": {"kind": "always"},
             "expiry": None,
+            "learning_rate_scale": 1.0,
         },
     ],
     "dense": [],
@@ -83,9 +86,19 @@ FULL_RANKING: dict[str, Any] = {
         "beta2": 0.99,
         "epsilon": 1e-6,
     },
-    "dense_optimizer": {"kind": "adam", "learning_rate": 0.005},
+    "dense_optimizer": {
+        "kind": "adamw",
+        "learning_rate": {"kind": "cosine", "value": 0.005, "warmup_steps": 20, "final": 0.0005, "decay_steps": 900},
+        "clip_norm": 4.0,
+        "beta1": 0.85,
+        "beta2": 0.995,
+        "epsilon": 1e-5,
+        "weight_decay": 0.03,
+    },
     "training": {
         "batch_size": 64,
+        "online_batch_size": 32,
+        "early_stopping": {"fraction": 0.2, "patience": 3, "min_delta": 0.001, "max_epochs": 9, "metric": "log_loss"},
         "linger_s": 0.5,
         "seed": 3,
         "precision": "bfloat16_mixed",
@@ -97,10 +110,13 @@ FULL_RANKING: dict[str, Any] = {
     "retention": {"max_table_bytes": 2147483648, "evict": "least_often", "max_candidates": 50000},
     "serving": {"precision": "float16"},
 }
-SECTIONS = ("dense_optimizer", "training", "sync", "retention", "serving")
+OPTIMIZERS = ("sparse_optimizer", "dense_optimizer")
+SECTIONS = ("training", "sync", "retention", "serving")
 SHARED_BY_KINDS = {
     "sparse_optimizer": ("learning_rate", "clip_norm", "clip_value", "initializer"),
     "sparse_optimizer.learning_rate": ("value", "warmup_steps"),
+    "dense_optimizer": ("learning_rate", "clip_norm"),
+    "dense_optimizer.learning_rate": ("value", "warmup_steps"),
     "features": ("name",),
     "tasks": ("name", "event_type", "weight"),
 }
@@ -115,16 +131,18 @@ def form_of(document: dict[str, Any]) -> dict[str, str]:
     for part in ("slots", "dense"):
         for index, row in enumerate(document[part]):
             for name, value in row.items():
-                posted |= _posted(f"{part}.{index}.{name}", value)
+                # a slot that shares has no controls for the rules of its rows
+                if not (row.get("shares") and name == "learning_rate_scale"):
+                    posted |= _posted(f"{part}.{index}.{name}", value)
     for part in ("features", "tasks"):
         for index, row in enumerate(document[part]):
             posted |= _posted(f"{part}.{index}", row, SHARED_BY_KINDS[part])
     posted |= _posted("architecture", document["architecture"])
-    posted |= _posted("sparse_optimizer", document["sparse_optimizer"])
+    for optimizer in OPTIMIZERS:
+        posted |= _posted(optimizer, document[optimizer])
     for section in SECTIONS:
         for name, value in document[section].items():
-            if name != "kind":
-                posted |= _posted(f"{section}.{name}", value)
+            posted |= _posted(f"{section}.{name}", value)
     return posted
 
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from engine.spec.architecture import ARCHITECTURES
 from engine.spec.definition import ModelDefinition
-from tests.webapp.console.full_definition import FULL_RANKING, SECTIONS, form_of
+from tests.webapp.console.full_definition import FULL_RANKING, OPTIMIZERS, SECTIONS, form_of
 from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
 from webapp.registry.architecture_titles import ABOUT
@@ -47,7 +47,19 @@ def test_it_fills_the_form_so_that_posting_it_changes_nothing(browser: Client, p
     page = Page(browser.get(reverse("model_edit", args=[project.slug, "ranker"])).content.decode())
     expected = form_of(FULL_RANKING)
     filled = posted_by(page)
-    selects = ("source", "shares", "event_type", "kind", "transform", "evict", "precision")
+    selects = [
+        "source",
+        "shares",
+        "event_type",
+        "kind",
+        "transform",
+        "evict",
+        "precision",
+        "metric",
+        "pooling",
+        "loss",
+        "part",
+    ]
     for name, value in expected.items():
         if name.rsplit(".", 1)[-1] not in selects:
             assert filled[name] == value or float(filled[name]) == float(value), name
@@ -58,11 +70,9 @@ def test_it_fills_the_form_so_that_posting_it_changes_nothing(browser: Client, p
 
 def test_it_keeps_every_field_of_the_specification_through_the_form() -> None:
     """A field that the form forgot would come back as its default: none of these is one."""
-    sections = (*SECTIONS, "sparse_optimizer")
-    optimizer = {"kind": FULL_RANKING["sparse_optimizer"]["kind"]}
-    default = ModelDefinition.parse(
-        {**FULL_RANKING, **{name: {} for name in SECTIONS}, "sparse_optimizer": optimizer}
-    ).as_json()
+    sections = (*SECTIONS, *OPTIMIZERS)
+    optimizers = {name: {"kind": FULL_RANKING[name]["kind"]} for name in OPTIMIZERS}
+    default = ModelDefinition.parse({**FULL_RANKING, **{name: {} for name in SECTIONS}, **optimizers}).as_json()
     for section in sections:
         for name, value in FULL_RANKING[section].items():
             assert name == "kind" or value != default[section][name], f"{section}.{name} tests nothing"
