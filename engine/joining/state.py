@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from engine.features.counters import MAX_BYTES, CounterState
 from engine.features.histories import UserHistories
 from engine.joining.pending import PendingImpressions
 from engine.joining.watermark import Watermark
 from engine.spec.counter import Counter
-from engine.spec.schema import EventRole, Schema
+from engine.spec.schema import EventRole, PropertyType, Schema
+
+_NUMBERS: Final = frozenset((PropertyType.INTEGER, PropertyType.FLOAT))
 
 
 @dataclass(frozen=True, slots=True)
 class JoinerSettings:
     """What a project's schema, and whoever runs the joiner, decide. Times in ms.
 
-    `negative_sampling_rate` is the share of shown items without action that become examples. `max_*` bound the state.
+    `negative_sampling_rate` is the share of shown items without action that become examples. `label_properties` names, by action type,
+    the numbers that become labels `<type>.<property>`. `max_*` bound the state.
     """
 
     action_types: tuple[str, ...]
@@ -29,6 +32,7 @@ class JoinerSettings:
     max_pending: int = 1_000_000
     max_recent_event_ids: int = 500_000
     max_users: int = 1_000_000
+    label_properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     counters: Mapping[str, Counter] = field(default_factory=dict)
     max_counter_bytes: int = MAX_BYTES
 
@@ -40,8 +44,13 @@ class JoinerSettings:
 
     @classmethod
     def from_schema(cls, schema: Schema, **overrides: Any) -> JoinerSettings:
+        actions = {name: one for name, one in schema.events.items() if one.role is EventRole.ACTION}
         values: dict[str, Any] = {
-            "action_types": tuple(name for name, one in schema.events.items() if one.role is EventRole.ACTION),
+            "action_types": tuple(actions),
+            "label_properties": {
+                name: tuple(label for label, declared in one.properties.items() if declared.type in _NUMBERS)
+                for name, one in actions.items()
+            },
             "window_ms": round(schema.join_window_s * 1000),
             "history_length": schema.history_length,
             "counters": schema.counters,
