@@ -38,6 +38,12 @@ def test_tail_starts_the_last_records_before_the_end() -> None:
     assert read(TopicTail(log_of(2), "t", last_records=3)) == [0, 1]
 
 
+def test_tail_starts_earlier_where_it_is_told_to_and_never_later() -> None:
+    assert read(TopicTail(log_of(50), "t", last_records=3, from_offsets={0: 45})) == [45, 46, 47, 48, 49]
+    assert read(TopicTail(log_of(50), "t", last_records=3, from_offsets={0: 49})) == [47, 48, 49]
+    assert read(TopicTail(log_of(50), "t", last_records=3, from_offsets={7: 1})) == [47, 48, 49]
+
+
 def test_records_trimmed_unread_are_stepped_over_and_counted() -> None:
     log = log_of(10)
     tail = TopicTail(log, "t")
