@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.features.arrow_arrays import list_array
+from engine.features.ids import offsets_of
 from engine.spec.definition import Side, side_of
 from engine.spec.example import Example
 from engine.spec.feature import EVENT_TIME
@@ -18,6 +20,8 @@ Columns: TypeAlias = "dict[str, pa.Array[Any]]"
 
 RowIndices: TypeAlias = npt.NDArray[np.int32]
 
+HISTORY_TYPES: Final = "user.history_types"
+HISTORY_AGES: Final = "user.history_ages_s"
 _HISTORY: Final = pa.list_(pa.string())
 _INT64_RANGE: Final = range(-(2**63), 2**63)
 
@@ -80,8 +84,13 @@ def columns_from_examples(examples: Sequence[Example], sources: Iterable[str]) -
             columns[source] = pa.array([example.item_id for example in examples], pa.string())
         elif source == "user.history":
             columns[source] = pa.array([example.history for example in examples], _HISTORY)
+        elif source == HISTORY_TYPES:
+            columns[source] = pa.array([example.history_types for example in examples], _HISTORY)
+        elif source == HISTORY_AGES:
+            times = [example.history_times_ms for example in examples]
+            columns[source] = _history_ages(times, [_time_of(example) for example in examples])
         elif source == EVENT_TIME:
-            columns[source] = pa.array([example.event_time_ms for example in examples], pa.int64())
+            columns[source] = pa.array([_time_of(example) for example in examples], pa.int64())
         elif entity == "counter":
             columns[source] = pa.array([example.counters.get(name) for example in examples], pa.float64())
         elif entity == "user":
@@ -93,6 +102,23 @@ def columns_from_examples(examples: Sequence[Example], sources: Iterable[str]) -
     return columns
 
 
+def _time_of(example: Example) -> int:
+    """As of when the example's features are: of the request that an impression answered, else of the event."""
+    return example.event_time_ms if example.request_time_ms is None else example.request_time_ms
+
+
+def _history_ages(times_ms: Sequence[Sequence[int]], now_ms: Sequence[int | None]) -> Any:
+    """Lists of ⌊log2(1 + age in whole seconds)⌋; empty where the time of the event is not known. The future is of age 0."""
+    lengths = np.fromiter((0 if now is None else len(row) for row, now in zip(times_ms, now_ms, strict=True)), np.int64)
+    then = np.array(
+        [time for row, now in zip(times_ms, now_ms, strict=True) if now is not None for time in row], np.int64
+    )
+    now = np.repeat(np.array([0 if each is None else each for each in now_ms], np.int64), lengths)
+    ages_s = np.maximum(0, now - then) // 1000
+    buckets = np.frexp((ages_s + 1).astype(np.float64))[1] - 1
+    return list_array(offsets_of(lengths), pa.array(buckets.astype(np.int64)))
+
+
 def columns_for_user(
     user_id: str,
     properties: Mapping[str, Any],
@@ -100,9 +126,14 @@ def columns_for_user(
     history: Sequence[str],
     sources: Iterable[str],
     *,
+    history_types: Sequence[str] = (),
+    history_times_ms: Sequence[int] = (),
     time_ms: int | None = None,
 ) -> Columns:
-    """Columns of one row for the user-side sources among `sources`; `context` answers the `event.*` ones, `time_ms` is the request's."""
+    """Columns of one row for the user-side sources among `sources`; `context` answers the `event.*` ones, `time_ms` is the request's.
+
+    `history_types` and `history_times_ms` are of the items of `history`.
+    """
     columns: Columns = {}
     for source in sources:
         entity, _, name = source.partition(".")
@@ -110,6 +141,10 @@ def columns_for_user(
             columns[source] = pa.array([user_id], pa.string())
         elif source == "user.history":
             columns[source] = pa.array([list(history)], _HISTORY)
+        elif source == HISTORY_TYPES:
+            columns[source] = pa.array([list(history_types)], _HISTORY)
+        elif source == HISTORY_AGES:
+            columns[source] = _history_ages([history_times_ms], [time_ms])
         elif source == EVENT_TIME:
             columns[source] = pa.array([time_ms], pa.int64())
         elif entity == "user":

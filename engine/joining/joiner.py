@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import xxhash
 
-from engine.joining.counting import Counting, Subject
+from engine.features.counter_subjects import Subject
+from engine.features.histories import History
+from engine.joining.counting import Counting
 from engine.joining.pending import Impression, Shown
 from engine.joining.state import JoinerSettings, JoinerState
 from engine.spec.event import CatalogChange, Event
@@ -28,6 +30,7 @@ class Joiner:
       with the features of the impression; an item nobody acted on becomes a negative of every action type.
     - An action that names a recommendation belongs to that recommendation's item; one that names none to the newest
       waiting impression of its user and item. Without an impression it is a positive of origin `action`.
+    - A positive's labels are its event type and, as `<type>.<property>`, the event's numbers: what a regression task predicts.
     - An example carries the counters that served its impression; where nobody logged them, those before the event that began it
       (the impression or, without one, the action) was counted. So no example has counted itself.
     """
@@ -96,8 +99,8 @@ class Joiner:
             example = None
         else:
             shown.acted.add(event.type)
-            example = _from_impression(shown, event.type, time_ms=time_ms, cause=cause, labels={event.type: 1.0})
-        state.histories.record(event.user_id, event.item_id, time_ms)
+            example = _from_impression(shown, event.type, time_ms=time_ms, cause=cause, labels=self._labels(event))
+        state.histories.record(event.user_id, event.item_id, time_ms, event.type)
         if example is not None:
             state.counters.num_examples += 1
             state.counters.num_positives += 1
@@ -107,25 +110,37 @@ class Joiner:
         state = self.state
         state.counters.num_orphans += 1
         user, item = state.users.get(event.user_id, _NOTHING), state.items.get(item_id, _NOTHING)
+        history = state.histories.history(event.user_id)
         return Example(
             example_id=event.event_id,
             user_id=event.user_id,
             item_id=item_id,
             event_time_ms=time_ms,
             origin=Origin.ACTION,
-            labels={event.type: 1.0},
+            labels=self._labels(event),
             cause=cause,
             user=user,
             item=item,
             event=event.properties,
-            history=state.histories.recent(event.user_id),
+            history=history.item_ids,
+            history_types=history.event_types,
+            history_times_ms=history.times_ms,
             recommendation_id=event.recommendation_id,
             counters=self._counting.ask(Subject(event.user_id, item_id, user, item, event.properties), time_ms),
         )
 
+    def _labels(self, event: Event) -> dict[str, float]:
+        """That it happened, and its numbers where it has them."""
+        labels = {event.type: 1.0}
+        for name in self.settings.label_properties.get(event.type, ()):
+            value = event.properties.get(name)
+            if isinstance(value, int | float):
+                labels[f"{event.type}.{name}"] = float(value)
+        return labels
+
     def _show(self, event: Event, time_ms: int, cause: Cause) -> Iterator[Example]:
         state, logged = self.state, event.features or _NOTHING
-        user, history = logged.get("user"), logged.get("history")
+        user = logged.get("user")
         impression = Impression(
             event_id=event.event_id,
             user_id=event.user_id,
@@ -133,8 +148,9 @@ class Joiner:
             time_ms=time_ms,
             cause=cause,
             user=state.users.get(event.user_id, _NOTHING) if user is None else user,
-            history=state.histories.recent(event.user_id) if history is None else tuple(history),
+            history=state.histories.history(event.user_id) if logged.get("history") is None else _history(logged),
             properties=event.properties,
+            request_time_ms=logged.get("time_ms") or time_ms,
         )
         logged_items, logged_counters = logged.get("items") or _NOTHING, logged.get("counters") or _NOTHING
         for item_id in event.item_ids:
@@ -185,6 +201,14 @@ class Joiner:
         yield example
 
 
+def _history(logged: dict[str, Any]) -> History:
+    """The history that serving logged; types and times that are not those of its items are left out."""
+    item_ids = tuple(logged["history"])
+    types, times = (tuple(logged.get(name) or ()) for name in ("history_types", "history_times_ms"))
+    whole = len(types) == len(times) == len(item_ids)
+    return History(item_ids, types, times) if whole else History(item_ids)
+
+
 def is_sampled(example_id: str, rate: float) -> bool:
     """Whether a negative is kept: a function of its id alone, so that a replay decides the same."""
     return xxhash.xxh64_intdigest(example_id.encode()) < rate * 2.0**64
@@ -206,7 +230,10 @@ def _from_impression(
         user=impression.user,
         item=shown.item,
         event=impression.properties,
-        history=impression.history,
+        history=impression.history.item_ids,
+        history_types=impression.history.event_types,
+        history_times_ms=impression.history.times_ms,
+        request_time_ms=impression.request_time_ms,
         recommendation_id=impression.recommendation_id,
         counters=shown.counters,
     )

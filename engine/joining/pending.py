@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.features.histories import History
 from engine.spec.example import Cause
 
 
@@ -20,8 +21,9 @@ class Impression:
     time_ms: int
     cause: Cause
     user: dict[str, Any]
-    history: tuple[str, ...]
+    history: History
     properties: dict[str, Any]
+    request_time_ms: int | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 
 from engine.errors import CorruptRecord
-from engine.features.histories import UserHistories
+from engine.features.histories import History, UserHistories
 from engine.joining.pending import Impression, PendingImpressions
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.spec.example import Cause
@@ -39,7 +39,10 @@ _IMPRESSIONS: Final = _schema(
     pa.field("received_ms", pa.int64()),
     pa.field("user", pa.binary()),
     pa.field("history", pa.list_(pa.string())),
+    pa.field("history_types", pa.list_(pa.string())),
+    pa.field("history_times_ms", pa.list_(pa.int64())),
     pa.field("properties", pa.binary()),
+    pa.field("request_time_ms", pa.int64()),
 )
 _SHOWN: Final = _schema(
     pa.field("impression", pa.int64()),
@@ -113,8 +116,11 @@ def _pending_tables(pending: PendingImpressions) -> tuple[pa.Table, pa.Table]:
             one.cause.offset,
             one.cause.received_ms,
             orjson.dumps(one.user),
-            one.history,
+            one.history.item_ids,
+            one.history.event_types,
+            one.history.times_ms,
             orjson.dumps(one.properties),
+            one.request_time_ms,
         )
         for one in impressions
     ]
@@ -133,8 +139,11 @@ def _load_pending(pending: PendingImpressions, impressions: pa.Table, shown: pa.
                 time_ms=row["time_ms"],
                 cause=cause,
                 user=orjson.loads(row["user"]),
-                history=tuple(row["history"]),
+                history=History(
+                    *(tuple(row.get(name) or ()) for name in ("history", "history_types", "history_times_ms"))
+                ),
                 properties=orjson.loads(row["properties"]),
+                request_time_ms=row.get("request_time_ms"),
             )
         )
     for row in shown.to_pylist():

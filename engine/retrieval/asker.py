@@ -11,17 +11,29 @@ from engine.features.columns import Columns, columns_for_user
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, as the models see it. `history`: item ids acted on last, oldest first; `context`: event properties."""
+    """Who asks, as the models see it. `history`: item ids acted on last, oldest first; `context`: event properties.
+
+    `history_types` and `history_times_ms` say of each item of the history by what and when it was acted on; `time_ms` is when the
+    request came.
+    """
 
     user_id: str
     properties: Mapping[str, Any]
     context: Mapping[str, Any]
     history: tuple[str, ...]
+    history_types: tuple[str, ...] = ()
+    history_times_ms: tuple[int, ...] = ()
     time_ms: int | None = None
-    """When the request came."""
 
     def columns(self, sources: Iterable[str]) -> Columns:
         """One row for the user-side sources among `sources`."""
         return columns_for_user(
-            self.user_id, self.properties, self.context, self.history, sources, time_ms=self.time_ms
+            self.user_id,
+            self.properties,
+            self.context,
+            self.history,
+            sources,
+            history_types=self.history_types,
+            history_times_ms=self.history_times_ms,
+            time_ms=self.time_ms,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -60,7 +61,10 @@ class Pipeline:
         retrieval: RetrievalStage | None,
         ranking: RankingStage | None,
         history_length: int,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` gives the time of a request, in seconds since 1970."""
+        self._clock = clock
         self._state = state
         self._history_length = history_length
         self._retrieval = retrieval
@@ -72,11 +76,15 @@ class Pipeline:
         check(request)
         catalogue = self._state.catalogue
         given = request.user_properties
+        history = self._state.history(request.user_id, self._history_length)
         asker = Asker(
             request.user_id,
             catalogue.user_properties(request.user_id) if given is None else given,
             request.context,
-            self._state.history(request.user_id, self._history_length),
+            history.item_ids,
+            history.event_types,
+            history.times_ms,
+            int(self._clock() * 1000),
         )
         failure = self._state.failure
         reasons = [] if failure is None else [f"catalogue and histories cannot be brought up to date: {failure}"]
@@ -171,6 +179,9 @@ class Pipeline:
         return {
             "user": dict(asker.properties),
             "history": list(asker.history),
+            "history_types": list(asker.history_types),
+            "history_times_ms": list(asker.history_times_ms),
+            "time_ms": asker.time_ms,
             "items": {item_id: dict(each) for item_id, each in zip(item_ids, properties, strict=True)},
         }
 

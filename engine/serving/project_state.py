@@ -6,7 +6,7 @@ import logging
 import threading
 
 from engine.errors import CorruptRecord
-from engine.features.histories import UserHistories
+from engine.features.histories import History, UserHistories
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.live_sources import LiveSources
 from engine.retrieval.source import Action
@@ -62,10 +62,10 @@ class ProjectState:
         self._record(records)
         return len(records)
 
-    def history(self, user_id: str, length: int) -> tuple[str, ...]:
-        """The last `length` item ids the user acted on, oldest first."""
+    def history(self, user_id: str, length: int) -> History:
+        """What the user acted on last, at most `length` items."""
         with self._histories_lock:
-            return self._histories.recent(user_id)[-length:]
+            return self._histories.history(user_id).last(length)
 
     def _tail_of_events(self) -> TopicTail:
         return TopicTail(self._log, topics.events(self.project), last_records=EVENTS_READ_AT_START)
@@ -81,9 +81,10 @@ class ProjectState:
             if event.role is not EventRole.ACTION or event.item_id is None:
                 continue
             with self._histories_lock:
-                self._histories.record(event.user_id, event.item_id, event.timestamp_ms)
-            # One dated later than it was received counts as of its receipt, lest it outweigh everything.
-            actions.append(Action(event.user_id, event.item_id, min(event.timestamp_ms, event.received_ms)))
+                # One dated later than it was received counts as of its receipt, lest it outweigh everything.
+                time_ms = min(event.timestamp_ms, event.received_ms)
+                self._histories.record(event.user_id, event.item_id, time_ms, event.type)
+            actions.append(Action(event.user_id, event.item_id, time_ms))
         self.live.observe(actions)
 
     def _decoded_changes(self, records: list[StoredRecord]) -> list[CatalogChange]:

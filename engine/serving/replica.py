@@ -115,7 +115,7 @@ class Replica:
         ranking = None if spec.ranking is None else project.ranking(spec.ranking)
         stages = tuple(stage for stage in (retrieval, ranking) if stage is not None)
         self._projects = {**self._projects, spec.project: project}
-        pipeline = Pipeline(project.state, retrieval, ranking, spec.schema.history_length)
+        pipeline = Pipeline(project.state, retrieval, ranking, spec.schema.history_length, self._clock)
         return _Deployed(spec, project, pipeline, stages)
 
     def _let_go_of_unused(self) -> None:

@@ -9,7 +9,7 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.schema import EventRole
-from engine.spec.values import BrokenRule, check_float, check_id, check_milliseconds, check_object
+from engine.spec.values import BrokenRule, check_float, check_id, check_milliseconds, check_object, check_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,11 @@ def _check_features(features: dict[str, Any]) -> None:
     for values in (features.get("counters") or {}).values():
         for value in check_object(values).values():
             check_float(value)
-    history = features.get("history")
-    if history is not None and type(history) is not list:
-        raise BrokenRule("features.history must be a list")
-    for item_id in history or ():
-        check_id(item_id)
+    for name, check in (("history", check_id), ("history_types", check_text), ("history_times_ms", check_milliseconds)):
+        values = features.get(name)
+        if values is not None and type(values) is not list:
+            raise BrokenRule(f"features.{name} must be a list")
+        for value in values or ():
+            check(value)
+    if features.get("time_ms") is not None:
+        check_milliseconds(features["time_ms"])

@@ -12,7 +12,15 @@ from typing import Any
 import orjson
 
 from engine.errors import CorruptRecord
-from engine.spec.values import BrokenRule, check_float, check_id, check_integer, check_milliseconds, check_object
+from engine.spec.values import (
+    BrokenRule,
+    check_float,
+    check_id,
+    check_integer,
+    check_milliseconds,
+    check_object,
+    check_text,
+)
 
 
 class Origin(StrEnum):
@@ -38,7 +46,9 @@ class Example:
     `labels` maps an event type to 1.0 or 0.0; a task whose event type is absent does not learn from the row.
     `sampling_rate` is the share of such negatives that were kept (1.0 for positives).
     `history` holds the user's recent item ids, oldest first, as they were before this event. `counters` are the values of the schema's
-    counters by `<counter>_<window>`, as serving computed them for an impression, or as they were before the event.
+    counters by `<counter>_<window>`, as serving computed them for an impression, or as they were before the event. `history_types` and
+    `history_times_ms` say of each item of `history` by what type of event and when it was acted on; either may be empty, in examples
+    of before they were kept. `request_time_ms` is when an impression was asked for: as of then its features are.
     """
 
     example_id: str
@@ -56,6 +66,9 @@ class Example:
     history: tuple[str, ...] = ()
     recommendation_id: str | None = None
     counters: dict[str, float] = field(default_factory=dict)
+    history_types: tuple[str, ...] = ()
+    history_times_ms: tuple[int, ...] = ()
+    request_time_ms: int | None = None
 
     def to_bytes(self) -> bytes:
         return orjson.dumps(self)
@@ -66,7 +79,8 @@ class Example:
             raw = orjson.loads(data)
             raw["origin"] = Origin(raw["origin"])
             raw["cause"] = Cause(**raw["cause"])
-            raw["history"] = tuple(raw["history"])
+            for name in ("history", "history_types", "history_times_ms"):
+                raw[name] = tuple(raw.get(name, ()))
             example = cls(**raw)
             example._check()
         except (ValueError, TypeError, KeyError, BrokenRule) as error:
@@ -79,8 +93,12 @@ class Example:
             raise BrokenRule("example_id must be a string")
         for one in (self.user_id, self.item_id, *self.history):
             check_id(one)
-        for milliseconds in (self.event_time_ms, self.cause.received_ms):
+        for milliseconds in (self.event_time_ms, self.cause.received_ms, *self.history_times_ms):
             check_milliseconds(milliseconds)
+        if self.request_time_ms is not None:
+            check_milliseconds(self.request_time_ms)
+        for event_type in self.history_types:
+            check_text(event_type)
         for number in (self.cause.partition, self.cause.offset):
             check_integer(number)
         numbers = (*check_object(self.labels).values(), *check_object(self.counters).values())

@@ -55,6 +55,13 @@ def check_timestamp(value: Any) -> int:
     raise BrokenRule("must be RFC 3339 text with an offset, as 2026-01-31T12:00:00Z, or integer milliseconds")
 
 
+def check_text(value: Any) -> str:
+    """Any text, the empty one too."""
+    if type(value) is not str:
+        raise BrokenRule("must be a string")
+    return value
+
+
 def check_milliseconds(value: Any) -> int:
     """Integer milliseconds since the epoch, UTC, in the years 1 to 9999."""
     if type(value) is not int or not _YEAR_1_MS <= value <= _YEAR_9999_MS:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.features.histories import UserHistories
+from engine.features.histories import History, UserHistories
 
 
 def test_history_is_oldest_first_and_bounded() -> None:
@@ -61,3 +61,19 @@ def test_history_equals_a_sort_of_all_records(records: list[tuple[str, str, int]
     for user in "uv":
         expected = sorted((place, item) for (owner, item), place in newest.items() if owner == user)
         assert histories.recent(user) == tuple(item for _, item in expected)
+
+
+def test_history_tells_types_and_times_of_the_newest_event_on_each_item() -> None:
+    histories = UserHistories(length=3)
+    for event_type, item_id, time_ms in [("click", "a", 1), ("click", "b", 2), ("purchase", "a", 3), ("click", "b", 1)]:
+        histories.record("u", item_id, time_ms, event_type)
+    assert histories.history("u") == History(("b", "a"), ("click", "purchase"), (2, 3))
+    assert histories.history("u").last(1) == History(("a",), ("purchase",), (3,))
+    assert histories.history("nobody") == History()
+
+
+def test_histories_kept_before_event_types_are_still_read() -> None:
+    histories = UserHistories(length=3)
+    histories.record("u", "a", 1, "click")
+    copy = UserHistories.from_arrow(histories.to_arrow().drop_columns(["event_types"]))
+    assert copy.history("u") == History(("a",), ("",), (1,))

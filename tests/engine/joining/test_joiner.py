@@ -59,6 +59,7 @@ def test_an_action_on_a_waiting_impression_is_a_positive_at_once(joiner: Joiner,
             event={"device": "tv"},
             history=("x", "y"),
             recommendation_id="r1",
+            request_time_ms=1000,
         )
     ]
 
@@ -284,3 +285,31 @@ def test_bad_settings_are_refused(settings: JoinerSettings) -> None:
         replace(settings, negative_sampling_rate=1.5)
     with pytest.raises(ValueError, match="at least 1"):
         replace(settings, max_pending=0)
+
+
+def test_an_example_has_the_history_and_the_time_that_serving_logged(joiner: Joiner, make_event: MakeEvent) -> None:
+    logged = {"history": ["x", "y"], "history_types": ["click", "buy"], "history_times_ms": [5, 6], "time_ms": 990}
+    shown = make_event("i1", "impression", 1000, "a", recommendation_id="r1", features=logged)
+    click = make_event("c1", "click", 3000, "a", recommendation_id="r1")
+    (example,) = feed(joiner, shown, click)
+    assert example.history_types == ("click", "buy")
+    assert example.history_times_ms == (5, 6)
+    assert (example.request_time_ms, example.event_time_ms) == (990, 3000)
+
+
+def test_types_and_times_of_another_length_than_the_logged_history_are_left_out(
+    joiner: Joiner, make_event: MakeEvent
+) -> None:
+    logged = {"history": ["x", "y"], "history_types": ["click"], "history_times_ms": [5, 6]}
+    shown = make_event("i1", "impression", 1000, "a", recommendation_id="r1", features=logged)
+    (example,) = feed(joiner, shown, make_event("c1", "click", 3000, "a", recommendation_id="r1"))
+    assert (example.history, example.history_types, example.history_times_ms) == (("x", "y"), (), ())
+
+
+def test_an_action_without_impression_has_what_the_joiner_knows_of_the_history(
+    joiner: Joiner, make_event: MakeEvent
+) -> None:
+    feed(joiner, make_event("c1", "click", 1000, "a"))
+    (example,) = feed(joiner, make_event("c2", "click", 2000, "b"), start=1)
+    assert (example.history, example.history_types, example.history_times_ms) == (("a",), ("click",), (1000,))
+    assert example.request_time_ms is None

@@ -59,6 +59,9 @@ def test_features_to_log_are_those_the_answer_was_made_from(shop: Any, ranking: 
     assert shop.recommend(candidates=("i1",)).features == {
         "user": {"country": "de"},
         "history": ["i3"],
+        "history_types": ["click"],
+        "history_times_ms": [1_004_000],
+        "time_ms": 1_004_000,
         "items": {"i1": {"price": 2.5, "kind": "book"}},
     }
 
