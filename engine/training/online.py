@@ -110,7 +110,7 @@ class OnlineTrainer:
         """
         training = self._definition.training
         wait_s = max(0.0, min(timeout_s, self.publication.next_due_s() - self._clock()))
-        records = self._reader.read(training.batch_size, self._clock, timeout_s=wait_s, linger_s=training.linger_s)
+        records = self._reader.read(training.size_online, self._clock, timeout_s=wait_s, linger_s=training.linger_s)
         num_evaluated = num_examples = 0
         if records:
             logged = parse_records(records)

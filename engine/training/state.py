@@ -81,7 +81,7 @@ class TrainingState:
         self.dense_optimizer = build_dense_optimizer(shapes, definition.dense_optimizer)
         self.event_clock = EventClock(1, wall_clock=wall_clock)
         self.catalogue = ItemCatalogue()
-        self.pool = ItemPool(definition.training.batch_size)
+        self.pool = ItemPool(definition.training.max_batch_size)
         self.frequency = FrequencyEstimates(self.catalogue.capacity)
         self.item_to_item = ItemToItem(co_occurrence.SETTINGS)
         self.metrics = StreamMetrics(

@@ -18,6 +18,7 @@ from engine.models.two_tower import sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.dense_optimizer import DenseOptimizer
 from engine.training.losses import corrected_cross_entropy
+from engine.training.sparse_update import SparseUpdate
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
 _INT_ROWS = tf.TensorSpec([None], tf.int32)
@@ -59,6 +60,7 @@ class TrainStep:
         self._layout = InputLayout(definition)
         self._architecture = architecture
         self._dense_optimizer = dense_optimizer
+        self._update_rows = SparseUpdate(definition, store)
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
         self._buffers: dict[str, FloatArray] = {}
@@ -86,7 +88,8 @@ class TrainStep:
         loss, scores, labels, gradients = self._step(rows, sides, _extra_tensors(batch))
         finite = bool(np.isfinite(loss.numpy()))
         if finite:
-            self._apply(sighted, gradients)
+            # the count includes this step, and travels with the checkpoint
+            self._update_rows.apply(sighted, sparse.values, gradients, self._dense_optimizer.num_steps - 1)
         return StepResult(float(loss), scores.numpy(), labels.numpy(), finite)
 
     def _gather(self, table: str, batch: Batch) -> FloatArray:
@@ -96,12 +99,6 @@ class TrainStep:
             dim = self._store.tables[table].dim
             buffer = self._buffers[table] = np.empty((batch.num_unique + batch.num_unique // 4, dim), np.float32)
         return self._store.tables[table].gather(batch, buffer[: batch.num_unique])
-
-    def _apply(self, sighted: dict[str, Batch], gradients: dict[str, Any]) -> None:
-        # the count includes this step, and travels with the checkpoint
-        learning_rate = self._definition.sparse_optimizer.learning_rate.at(self._dense_optimizer.num_steps - 1)
-        for table, batch in sighted.items():
-            self._store.tables[table].apply(batch, gradients[table].numpy(), learning_rate)
 
     def _extra_signature(self) -> dict[str, Any]:
         if isinstance(self._architecture, RankingArchitecture):

@@ -33,9 +33,15 @@ class Stage:
     """One model version's log, folder and clock, on which trainers come and go."""
 
     def __init__(
-        self, tmp_path: Path, kind: str = "deepfm", log: MemoryLog | None = None, *, evaluate_fraction: float = 0.0
+        self,
+        tmp_path: Path,
+        kind: str = "deepfm",
+        log: MemoryLog | None = None,
+        *,
+        evaluate_fraction: float = 0.0,
+        **training: Any,
     ) -> None:
-        training = {"checkpoint_every_s": 5.0, "evaluate_fraction": evaluate_fraction}
+        training |= {"checkpoint_every_s": 5.0, "evaluate_fraction": evaluate_fraction}
         self.definition = make_definition(kind, training=training)
         self.log = log or MemoryLog()
         self.directory = tmp_path / "m"
@@ -233,3 +239,10 @@ def test_killed_and_unkilled_runs_end_in_the_same_state(tmp_path: Path) -> None:
         trainer.close()
         digests.append((trainer.state.store.digest(), trainer.state.progress))
     assert digests[0] == digests[1]
+
+
+def test_online_steps_have_their_own_batch_size(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, online_batch_size=20)
+    append_examples(stage.log, "p", make_examples(50))
+    trainer = stage.trainer()
+    assert [trainer.poll(0.0).num_examples for _ in range(4)] == [20, 20, 10, 0]
