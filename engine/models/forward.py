@@ -19,6 +19,7 @@ from engine.models.architecture import (
     check_weights,
 )
 from engine.models.inputs import InputLayout
+from engine.models.outputs import predictions
 from engine.models.registry import build_architecture
 from engine.models.signature import (
     by_side,
@@ -50,12 +51,12 @@ class Predictor:
         self.num_traces = 0
         self._layout = InputLayout(definition)
         self._architecture = architecture or build_architecture(definition)
-        self._names = list(self._architecture.variables)
+        self._names = list(self._architecture.weights)
         self._parameters: tuple[ModelStore, tuple[Any, ...]] = (store, ())
         self.follow(self._architecture)
         self._vectors: dict[Side, Any] = {}
         if isinstance(self._architecture, RankingArchitecture):
-            self._pair_scores = self._compile_pair_scores()
+            self._pair_predictions = self._compile_pair_predictions()
         else:
             self._vectors = {side: self._compile_vectors(side) for side in (Side.USER, Side.ITEM)}
 
@@ -81,7 +82,7 @@ class Predictor:
 
     def follow(self, architecture: Architecture) -> None:
         """Take over an architecture's present weights: what a trainer does before it evaluates."""
-        self._parameters = self.store, tuple(tf.identity(one.value) for one in architecture.variables.values())
+        self._parameters = self.store, tuple(tf.identity(one.value) for one in architecture.weights.values())
 
     def user_vectors(self, batch: EncodedBatch) -> FloatArray:
         """float32[n, output_dim] of a batch of the user side. Raises ValueError for a ranking model."""
@@ -92,7 +93,7 @@ class Predictor:
         return self._side_vectors(Side.ITEM, batch)
 
     def scores(self, batch: EncodedBatch) -> FloatArray:
-        """float32[n] of a batch of all sides: a ranking model's probability, a retrieval model's cosine."""
+        """float32[n] of a batch of all sides: a ranking model's probability of its first task, a retrieval model's cosine."""
         sides = self._layout.split(batch)
         rows = np.arange(batch.num_rows, dtype=np.int32)
         return self.pair_scores(sides[Side.USER], sides[Side.ITEM], rows, rows, sides.get(Side.PAIR))
@@ -118,16 +119,32 @@ class Predictor:
             products = self.user_vectors(user)[user_rows] * self.item_vectors(items)[item_rows]
             cosines: FloatArray = products.sum(axis=1)
             return cosines
+        return self.pair_predictions(user, items, user_rows, item_rows, pairs)[:, 0]
+
+    def pair_predictions(
+        self,
+        user: EncodedBatch,
+        items: EncodedBatch,
+        user_rows: np.ndarray[Any, np.dtype[np.int32]],
+        item_rows: np.ndarray[Any, np.dtype[np.int32]],
+        pairs: EncodedBatch | None = None,
+    ) -> FloatArray:
+        """float32[p, num_tasks]: what a ranking model says of each task, a probability or a regression's number, rows as in `pair_scores`.
+
+        Raises ValueError for a retrieval model, and as `pair_scores`.
+        """
+        if self._vectors:
+            raise ValueError(f"a {self.definition.architecture.kind} predicts no tasks; use scores")
         sparse = self._layout.sparse_batch(by_side(self._layout, user, items, pairs))
         store, weights = self._parameters
         rows, members = lookup_rows(store, sparse)
         sides = {
             side.value: side_tensors(self._layout, side, sparse.sides[side], members) for side in self._layout.sides
         }
-        scores: FloatArray = self._pair_scores(
+        found: FloatArray = self._pair_predictions(
             weights, rows, sides, tf.constant(user_rows), tf.constant(item_rows)
         ).numpy()
-        return scores
+        return found
 
     def _side_vectors(self, side: Side, batch: EncodedBatch) -> FloatArray:
         if side not in self._vectors:
@@ -140,7 +157,7 @@ class Predictor:
         return vectors
 
     def _scope(self, weights: tuple[Any, ...]) -> Any:
-        variables = self._architecture.variables.values()
+        variables = self._architecture.weights.values()
         return keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True)))
 
     def _weights_signature(self) -> tuple[Any, ...]:
@@ -154,16 +171,16 @@ class Predictor:
         def vectors(weights: tuple[Any, ...], rows: dict[str, Any], tensors: dict[str, Any]) -> Any:
             self.num_traces += 1
             with self._scope(weights):
-                return tower(pool_side(self._layout, side, rows, tensors))
+                return tower(architecture.scaling.scaled(side, pool_side(self._layout, side, rows, tensors)))
 
         signature = [self._weights_signature(), rows_signature(self._layout), side_signature(self._layout, side)]
         return _compiled(vectors, signature)
 
-    def _compile_pair_scores(self) -> Any:
+    def _compile_pair_predictions(self) -> Any:
         architecture = self._architecture
         assert isinstance(architecture, RankingArchitecture)
 
-        def scores(
+        def of_pairs(
             weights: tuple[Any, ...], rows: dict[str, Any], sides: dict[str, Any], user_rows: Any, item_rows: Any
         ) -> Any:
             self.num_traces += 1
@@ -171,12 +188,12 @@ class Predictor:
             users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
             with self._scope(weights):
                 logits = architecture.logits(pair_inputs(self.definition, users, items, user_rows, item_rows, pairs))
-            return tf.sigmoid(logits[:, 0])
+            return predictions(self.definition.tasks, logits)
 
         row_signature = tf.TensorSpec([None], tf.int32)
         sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
         signature = [self._weights_signature(), rows_signature(self._layout), sides, row_signature, row_signature]
-        return _compiled(scores, signature)
+        return _compiled(of_pairs, signature)
 
 
 def _compiled(function: Callable[..., Any], signature: list[Any]) -> Any:

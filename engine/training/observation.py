@@ -51,7 +51,7 @@ def scored(batch: RankingBatch | RetrievalBatch, result: StepResult, observed: O
 
     A negative that the trainer drew for an example belongs to that example's user and slices, or no slice could tell them apart.
     """
-    asked = batch.user_rows if isinstance(batch, RankingBatch) else _compared_rows(batch)
+    asked = batch.user_rows[batch.known[:, 0]] if isinstance(batch, RankingBatch) else _compared_rows(batch)
     order = np.argsort(asked, kind="stable")
     places = batch.kept[asked[order]]
     return Scored(result.scores[order], result.labels[order], observed.users[places], observed.codes[places])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,9 @@ from engine.models.signature import by_side, pair_inputs, pool_side, rows_signat
 from engine.models.two_tower import sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.dense_optimizer import DenseOptimizer
-from engine.training.losses import corrected_cross_entropy
-from engine.training.sparse_update import SparseUpdate
+from engine.training.task_losses import StepLoss, task_losses, task_signature, task_tensors
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
-_INT_ROWS = tf.TensorSpec([None], tf.int32)
 _FLOAT_ROWS = tf.TensorSpec([None], tf.float32)
 
 
@@ -29,9 +28,10 @@ _FLOAT_ROWS = tf.TensorSpec([None], tf.float32)
 class StepResult:
     """`loss` is the weighted mean before the update; scores and labels float32[s] are from before it too.
 
-    A ranking step's scores are probabilities among the rows as sampled, one for each pair. A retrieval step's are (1 + cosine) / 2 of
-    each user with the item acted on (label 1) and with the next candidate of the batch (label 0), accidental hits left out. `finite`
-    is False when the batch gave an infinite or undefined loss: then nothing was learned from it.
+    A ranking step's scores are the first task's probabilities among the rows as sampled, one for each pair whose label is known. A
+    retrieval step's are (1 + cosine) / 2 of each user with the item acted on (label 1) and with the next candidate of the batch
+    (label 0), accidental hits left out. `finite` is False when the batch gave an infinite or undefined loss: then nothing was learned
+    from it.
     """
 
     loss: float
@@ -60,7 +60,6 @@ class TrainStep:
         self._layout = InputLayout(definition)
         self._architecture = architecture
         self._dense_optimizer = dense_optimizer
-        self._update_rows = SparseUpdate(definition, store)
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
         self._buffers: dict[str, FloatArray] = {}
@@ -88,9 +87,9 @@ class TrainStep:
         loss, scores, labels, gradients = self._step(rows, sides, _extra_tensors(batch))
         finite = bool(np.isfinite(loss.numpy()))
         if finite:
-            # the count includes this step, and travels with the checkpoint
-            self._update_rows.apply(sighted, sparse.values, gradients, self._dense_optimizer.num_steps - 1)
-        return StepResult(float(loss), scores.numpy(), labels.numpy(), finite)
+            self._apply(sighted, gradients)
+        known = batch.known[:, 0] if isinstance(batch, RankingBatch) else slice(None)
+        return StepResult(float(loss), scores.numpy()[known], labels.numpy()[known], finite)
 
     def _gather(self, table: str, batch: Batch) -> FloatArray:
         """The batch's rows, zeros for FIDs that have not earned one, in memory that the next step uses again."""
@@ -100,55 +99,60 @@ class TrainStep:
             buffer = self._buffers[table] = np.empty((batch.num_unique + batch.num_unique // 4, dim), np.float32)
         return self._store.tables[table].gather(batch, buffer[: batch.num_unique])
 
+    def _apply(self, sighted: dict[str, Batch], gradients: dict[str, Any]) -> None:
+        # the count includes this step, and travels with the checkpoint
+        learning_rate = self._definition.sparse_optimizer.learning_rate.at(self._dense_optimizer.num_steps - 1)
+        for table, batch in sighted.items():
+            self._store.tables[table].apply(batch, gradients[table].numpy(), learning_rate)
+
     def _extra_signature(self) -> dict[str, Any]:
         if isinstance(self._architecture, RankingArchitecture):
-            floats = dict.fromkeys(("labels", "weights", "sampling_rates"), _FLOAT_ROWS)
-            return {"user_rows": _INT_ROWS, "item_rows": _INT_ROWS, **floats}
+            return task_signature(self._definition.tasks)
         return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
 
     def _ranking_step(self, rows: dict[str, Any], sides: dict[str, Any], extra: dict[str, Any]) -> Any:
         model = self._architecture
         assert isinstance(model, RankingArchitecture)
 
-        def losses(pooled: dict[Side, Inputs]) -> tuple[Any, Any, Any]:
+        def losses(pooled: dict[Side, Inputs]) -> StepLoss:
             users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
             inputs = pair_inputs(self._definition, users, items, extra["user_rows"], extra["item_rows"], pairs)
-            logits = model.logits(inputs)[:, 0]
-            loss = corrected_cross_entropy(logits, extra["labels"], extra["sampling_rates"])
-            return loss, tf.sigmoid(logits - tf.math.log(extra["sampling_rates"])), extra["labels"]
+            return task_losses(self._definition.tasks, model.logits(inputs), extra)
 
-        return self._update(rows, sides, extra["weights"], losses)
+        return self._update(rows, sides, losses)
 
     def _retrieval_step(self, rows: dict[str, Any], sides: dict[str, Any], extra: dict[str, Any]) -> Any:
         model = self._architecture
         assert isinstance(model, RetrievalArchitecture)
 
-        def losses(pooled: dict[Side, Inputs]) -> tuple[Any, Any, Any]:
+        def losses(pooled: dict[Side, Inputs]) -> StepLoss:
             user_vectors, item_vectors = model.user_vectors(pooled[Side.USER]), model.item_vectors(pooled[Side.ITEM])
             cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
             loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.temperature)
-            return loss, *_compared(cosines, extra["item_keys"])
+            weighted = tf.reduce_sum(loss * extra["weights"])
+            mean = tf.math.divide_no_nan(weighted, tf.reduce_sum(extra["weights"]))
+            return StepLoss(weighted, mean, *_compared(cosines, extra["item_keys"]))
 
-        return self._update(rows, sides, extra["weights"], losses)
+        return self._update(rows, sides, losses)
 
-    def _update(self, rows: dict[str, Any], sides: dict[str, Any], weights: Any, losses: Any) -> Any:
+    def _update(
+        self, rows: dict[str, Any], sides: dict[str, Any], losses: Callable[[dict[Side, Inputs]], StepLoss]
+    ) -> Any:
         self.num_traces += 1
         with tf.GradientTape() as tape:
             tape.watch(rows)
             pooled = {side: pool_side(self._layout, side, rows, sides[side.value]) for side in self._layout.sides}
-            loss, scores, labels = losses(pooled)
-            total = tf.reduce_sum(loss * weights)
+            found = losses(pooled)
         dense = [variable.value for variable in self._variables]
         row_gradients, dense_gradients = tape.gradient(
-            total, (rows, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
+            found.total, (rows, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        finite = tf.math.is_finite(total)
+        finite = tf.math.is_finite(found.total)
         self._dense_optimizer.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
-        mean = tf.math.divide_no_nan(total, tf.reduce_sum(weights))
         return (
-            mean,
-            scores,
-            labels,
+            found.mean,
+            found.scores,
+            found.labels,
             {table: tf.convert_to_tensor(gradient) for table, gradient in row_gradients.items()},
         )
 
@@ -167,9 +171,6 @@ def _compared(cosines: Any, item_keys: Any) -> tuple[Any, Any]:
 
 
 def _extra_tensors(batch: RankingBatch | RetrievalBatch) -> dict[str, Any]:
-    names: tuple[str, ...]
     if isinstance(batch, RankingBatch):
-        names = ("user_rows", "item_rows", "labels", "weights", "sampling_rates")
-    else:
-        names = ("item_keys", "log_q", "weights")
-    return {name: tf.convert_to_tensor(getattr(batch, name)) for name in names}
+        return task_tensors(batch)
+    return {name: tf.convert_to_tensor(getattr(batch, name)) for name in ("item_keys", "log_q", "weights")}

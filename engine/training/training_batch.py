@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,16 @@ from engine.training.frequency import FrequencyEstimates
 from engine.training.item_catalogue import ItemCatalogue, RowArray
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
+from engine.training.ranking_labels import (
+    Flags,
+    RowPairs,
+    asking,
+    is_ordered,
+    ordered_pairs,
+    positives,
+    task_labels,
+    user_numbers,
+)
 
 FILL_CANDIDATES = 256
 """A retrieval model's batch with fewer positives gets sampled candidates up to so many, so that a lone click learns something too."""
@@ -33,7 +43,11 @@ FILL_CANDIDATES = 256
 
 @dataclass(frozen=True, slots=True)
 class RankingBatch:
-    """p labelled pairs of a user row and an item row (int32[p]); labels, weights and sampling_rates float32[p].
+    """p labelled pairs of a user row and an item row (int32[p]).
+
+    labels float32[p, num_tasks] and known bool[p, num_tasks], where a label is known; sampling_rates float32[p, num_tasks]; weights
+    float32[p]. `ordered` has int32[m, 2] by the name of each task with a pairwise or listwise loss: a positive's row and a negative's,
+    as `ranking_labels.user_pairs` gives them.
 
     `is_sampled` bool[p] marks negatives that the trainer drew itself. `seen_at_s` has uint32[n] for the rows of each side: when
     each was seen; drawn rows are no sighting (`NOT_SEEN`). `kept` int64[n]: which of the logged examples each user row is.
@@ -44,6 +58,7 @@ class RankingBatch:
     user_rows: npt.NDArray[np.int32]
     item_rows: npt.NDArray[np.int32]
     labels: FloatArray
+    known: Flags
     weights: FloatArray
     sampling_rates: FloatArray
     is_sampled: npt.NDArray[np.bool_]
@@ -51,6 +66,7 @@ class RankingBatch:
     kept: RowArray
     pairs: EncodedBatch | None = None
     """p rows of what depends on user and item together; None where the definition has no such input."""
+    ordered: dict[str, RowPairs] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +86,14 @@ class RetrievalBatch:
     kept: RowArray
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Negatives by catalogue row, and which logged example asked for each; int64[m] both."""
+
+    askers: RowArray
+    items: RowArray
+
+
 class BatchBuilder:
     """Builds batches for one definition, taking note of the items that pass by in the pool, the catalogue and the frequencies."""
 
@@ -86,77 +110,102 @@ class BatchBuilder:
         self._catalogue = catalogue
         self._pool = pool
         self._frequency = frequency
+        self._tasks = definition.tasks
         self._event_type = definition.tasks[0].event_type
+        self._is_ordered = any(is_ordered(task) for task in definition.tasks)
         self._user_sources = encoder.sources(Side.USER)
         self._item_sources = encoder.sources(Side.ITEM)
 
     def is_positive(self, example: Example) -> bool:
+        """Whether the event of the first task followed."""
         return example.labels.get(self._event_type, 0.0) > 0.5
 
     def build(self, logged: LoggedExamples, seen_at_s: StampArray) -> RankingBatch | RetrievalBatch | None:
-        """The batch to learn from, or None when no example carries the task's label. Call once for each example, in log order.
+        """The batch to learn from, or None when no example carries a task's label. Call once for each example, in log order.
 
         `seen_at_s` uint32[n]: when each example's ids were seen, as `EventClock.stamps` says.
         """
         examples = logged.examples
         rows = self._catalogue.note((example.item_id, example.item) for example in examples)
         self._frequency.forget(self._catalogue.take_reused())
-        positive = np.fromiter((self.is_positive(example) for example in examples), np.bool_, len(examples))
+        labels, known = task_labels(self._tasks, examples)
+        by_task = positives(self._tasks, labels)
+        positive: Flags = np.any(by_task, axis=1)
         pushed_before = self._pool.push(rows[positive])
         self._frequency.observe(rows[positive])
         keys = example_keys(self._definition.training.seed, logged.partitions, logged.offsets)
         if is_retrieval(self._definition.architecture):
             return self._retrieval_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
-        return self._ranking_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
+        is_action = np.fromiter((example.origin is Origin.ACTION for example in examples), np.bool_, len(examples))
+        asks = asking(self._tasks, by_task, is_action)
+        drawn = self._draw(rows, positive, np.any(asks, axis=1), pushed_before, keys)
+        return self._ranking_batch(logged, seen_at_s, labels, known, asks, rows, drawn)
+
+    def _draw(
+        self,
+        rows: RowArray,
+        positive: Flags,
+        asks: Flags,
+        pushed_before: RowArray,
+        keys: npt.NDArray[np.uint64],
+    ) -> _Drawn:
+        """Negatives of the examples that ask for them, from the items that were in the pool before each."""
+        architecture = self._definition.architecture
+        assert not is_retrieval(architecture)
+        askers = np.flatnonzero(asks)
+        drawn, possible = self._pool.draw(pushed_before[asks[positive]], keys[askers], architecture.num_negatives)
+        usable = possible[:, np.newaxis] & (drawn != rows[askers, np.newaxis])
+        return _Drawn(np.broadcast_to(askers[:, np.newaxis], drawn.shape)[usable], drawn[usable])
 
     def _ranking_batch(  # noqa: PLR0917 - what `build` found out
         self,
         logged: LoggedExamples,
         seen_at_s: StampArray,
-        positive: npt.NDArray[np.bool_],
-        pushed_before: RowArray,
-        keys: npt.NDArray[np.uint64],
+        labels: FloatArray,
+        known: Flags,
+        asks: Flags,
         rows: RowArray,
+        drawn: _Drawn,
     ) -> RankingBatch | None:
-        architecture = self._definition.architecture
-        assert not is_retrieval(architecture)
-        labelled = np.fromiter(
-            (self._event_type in example.labels for example in logged.examples), np.bool_, len(logged)
-        )
-        if not labelled.any():
+        kept = np.flatnonzero(known.any(axis=1))
+        if not kept.size:
             return None
-        kept = np.flatnonzero(labelled)
         examples = [logged.examples[index] for index in kept]
-        is_action = np.fromiter((example.origin is Origin.ACTION for example in logged.examples), np.bool_, len(logged))
-        asking = np.flatnonzero(is_action[positive])
-        askers = np.flatnonzero(positive)[asking]
-        drawn, possible = self._pool.draw(pushed_before[asking], keys[askers], architecture.num_negatives)
-        usable = possible[:, np.newaxis] & (drawn != rows[askers, np.newaxis])
-        distinct, inverse = np.unique(drawn[usable], return_inverse=True)
-        place_of = np.cumsum(labelled) - 1
-        user_of_drawn = np.broadcast_to(place_of[askers, np.newaxis], drawn.shape)[usable]
-        num, num_drawn = len(examples), inverse.size
-        labels = [example.labels[self._event_type] for example in examples]
-        own_rates = np.array([example.sampling_rate for example in examples], np.float32)
-        own_rates[place_of[askers]] *= self._draw_rates(rows[askers])
+        distinct, item_of_drawn = np.unique(drawn.items, return_inverse=True)
+        user_of_drawn = np.searchsorted(kept, drawn.askers)
+        num, num_drawn = kept.size, drawn.items.size
         user_rows = np.concatenate([np.arange(num), user_of_drawn]).astype(np.int32)
-        item_rows = np.concatenate([np.arange(num), num + inverse.ravel()]).astype(np.int32)
+        item_rows = np.concatenate([np.arange(num), num + item_of_drawn.ravel()]).astype(np.int32)
+        # A drawn row says no to the tasks for which its example asked, and nothing to the others.
+        labels = np.concatenate([labels[kept], np.zeros((num_drawn, len(self._tasks)), np.float32)])
+        known = np.concatenate([known[kept], asks[drawn.askers]])
         return RankingBatch(
             user=self._encode(examples, Side.USER),
             items=self._encode(examples, Side.ITEM, distinct),
             user_rows=user_rows,
             item_rows=item_rows,
-            labels=np.array(labels + [0.0] * num_drawn, np.float32),
-            weights=np.array(
-                [example.weight for example in examples] + [examples[user].weight for user in user_of_drawn], np.float32
-            ),
-            sampling_rates=np.concatenate([own_rates, self._draw_rates(drawn[usable])]),
+            labels=labels,
+            known=known,
+            weights=np.array([example.weight for example in examples], np.float32)[user_rows],
+            sampling_rates=np.concatenate([self._own_rates(examples, rows[kept], asks[kept]), self._rates_of(drawn)]),
             is_sampled=np.arange(num + num_drawn) >= num,
             seen_at_s=_stamped(seen_at_s[kept], distinct.size)
             | {Side.PAIR: _followed_by_unseen(seen_at_s[kept], num_drawn)},
             kept=kept,
             pairs=self._encode_pairs(examples, distinct, user_rows, item_rows),
+            ordered=ordered_pairs(self._tasks, labels, known, user_numbers(examples)[user_rows])
+            if self._is_ordered
+            else {},
         )
+
+    def _own_rates(self, examples: list[Example], rows: RowArray, asks: Flags) -> FloatArray:
+        """float32[n, num_tasks]: what was kept of such examples, times what was drawn of such items for the tasks that asked."""
+        kept = np.array([example.sampling_rate for example in examples], np.float32)
+        rates: FloatArray = np.where(asks, self._draw_rates(rows)[:, np.newaxis], np.float32(1)) * kept[:, np.newaxis]
+        return rates
+
+    def _rates_of(self, drawn: _Drawn) -> FloatArray:
+        return np.repeat(self._draw_rates(drawn.items)[:, np.newaxis], len(self._tasks), axis=1)
 
     def _encode_pairs(
         self,

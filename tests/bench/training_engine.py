@@ -44,15 +44,16 @@ class EngineStep:
 
     def prepared(self, batch: Batch) -> RankingBatch:
         num = len(batch.labels)
-        rows, ones = np.arange(num, dtype=np.int32), np.ones(num, np.float32)
+        rows = np.arange(num, dtype=np.int32)
         return RankingBatch(
             user=EncodedBatch(_slots(batch, 0, NUM_USER_SLOTS), batch.dense, num),
             items=EncodedBatch(_slots(batch, NUM_USER_SLOTS, NUM_SLOTS), np.empty((num, 0), np.float32), num),
             user_rows=rows,
             item_rows=rows,
-            labels=batch.labels,
-            weights=ones,
-            sampling_rates=ones,
+            labels=batch.labels[:, np.newaxis],
+            known=np.ones((num, 1), np.bool_),
+            weights=np.ones(num, np.float32),
+            sampling_rates=np.ones((num, 1), np.float32),
             is_sampled=np.zeros(num, np.bool_),
             seen_at_s=dict.fromkeys(Side, np.zeros(num, np.uint32)),
             kept=np.arange(num),

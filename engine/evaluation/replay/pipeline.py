@@ -23,6 +23,7 @@ from engine.evaluation.replay.settings import ReplaySettings
 from engine.evaluation.replay.synced import Copy, PublishedModel
 from engine.spec.definition import ModelDefinition, Side
 from engine.streams.memory import MemoryLog
+from engine.training.ranking_labels import ordered_pairs
 from engine.training.state import TrainingState
 from engine.training.training_batch import RankingBatch
 
@@ -154,28 +155,35 @@ class Pipeline:
             return
         pairs = self._encoder.encode(chosen.asked, chosen.rows, chosen.columns, chosen.values)
         self.num_learned += pairs.clicks.size
-        self._state.step.learn(ranking_batch(pairs, self._log))
+        self._state.step.learn(ranking_batch(pairs, self._log, self._state.definition))
 
     def _clock_ms(self) -> int:
         return self._now_ms
 
 
-def ranking_batch(pairs: Pairs, log: ClickLog) -> RankingBatch:
-    """Pairs as a training step takes them: the clicked items were seen, the other candidates are no sighting of theirs."""
+def ranking_batch(pairs: Pairs, log: ClickLog, definition: ModelDefinition) -> RankingBatch:
+    """Pairs as a training step takes them: the clicked items were seen, the other candidates are no sighting of theirs.
+
+    Every task has the click for its label; one that compares a user's items compares those of one click.
+    """
+    shape = pairs.num_pairs, len(definition.tasks)
+    labels = np.broadcast_to(pairs.is_target[:, np.newaxis], shape).astype(np.float32)
+    known = np.ones(shape, np.bool_)
     clicked_s = (log.times_ms[pairs.clicks] // 1000).astype(np.uint32)
     item_seen_s = np.full(pairs.items.num_rows, NOT_SEEN, np.uint32)
     item_seen_s[pairs.item_rows[pairs.is_target]] = clicked_s[pairs.user_rows[pairs.is_target]]
-    ones = np.ones(pairs.num_pairs, np.float32)
     return RankingBatch(
         user=pairs.user,
         items=pairs.items,
         user_rows=pairs.user_rows,
         item_rows=pairs.item_rows,
-        labels=pairs.is_target.astype(np.float32),
-        weights=ones,
-        sampling_rates=ones,
+        labels=labels,
+        known=known,
+        weights=np.ones(pairs.num_pairs, np.float32),
+        sampling_rates=np.ones(shape, np.float32),
         is_sampled=~pairs.is_target,
         seen_at_s={Side.USER: clicked_s, Side.ITEM: item_seen_s, Side.PAIR: clicked_s[pairs.user_rows]},
         kept=np.arange(pairs.clicks.size),
         pairs=pairs.pairs,
+        ordered=ordered_pairs(definition.tasks, labels, known, pairs.user_rows.astype(np.int64)),
     )

@@ -48,8 +48,8 @@ def test_a_drawn_negative_follows_the_example_it_was_drawn_for() -> None:
     batch = state.builder.build(as_logged(examples, 64), np.zeros(8, np.uint32))
     assert isinstance(batch, RankingBatch)
     # a score that says which user row and label it is
-    own = (np.where(batch.labels > 0.5, 0.5, 0.25) + batch.user_rows / 100).astype(np.float32)
-    told = scored(batch, StepResult(0.1, own, batch.labels, True), observed)
+    own = (np.where(batch.labels[:, 0] > 0.5, 0.5, 0.25) + batch.user_rows / 100).astype(np.float32)
+    told = scored(batch, StepResult(0.1, own, batch.labels[:, 0], True), observed)
     rows = np.round((told.scores - np.where(told.labels > 0.5, 0.5, 0.25)) * 100).astype(int)
     assert rows.tolist() == sorted(rows.tolist())
     assert told.users.tolist() == users_of([examples[row].user_id for row in rows])

@@ -27,7 +27,7 @@ def test_impressions_are_learned_as_they_are() -> None:
     state = TrainingState(make_definition("deepfm"))
     examples = [make_example(n, n, n, label=float(n % 2), origin="impression") for n in range(6)]
     batch = ranking_batch(state, examples)
-    assert batch.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert batch.labels[:, 0].tolist() == [0, 1, 0, 1, 0, 1]
     assert batch.user_rows.tolist() == batch.item_rows.tolist() == list(range(6))
     assert not batch.is_sampled.any()
 
@@ -67,11 +67,11 @@ def test_popular_items_are_corrected_for_being_drawn_more_often_and_impressions_
     fids = batch.items.slots["item_id"].fids[batch.item_rows]
     # three draws of probability q, times 1 / (.6² + .3² + .1²) = 2.17 effective items; positives and drawn rows alike
     for item, share in enumerate([0.6, 0.3, 0.1]):
-        of_item = batch.sampling_rates[fids == hash_ids(pa.array([f"item-{item}"]), 2)[0]]
+        of_item = batch.sampling_rates[:, 0][fids == hash_ids(pa.array([f"item-{item}"]), 2)[0]]
         assert of_item.size > 5 and np.ptp(of_item) == 0
         assert of_item[0] == pytest.approx(3 * share * 2.17, rel=0.5)
     shown = ranking_batch(state, [make_example(n, 0, n, origin="impression") for n in range(3)], 2_000)
-    assert shown.sampling_rates.tolist() == [1.0, 1.0, 1.0]
+    assert shown.sampling_rates[:, 0].tolist() == [1.0, 1.0, 1.0]
 
 
 def test_example_without_the_tasks_label_is_counted_but_not_learned() -> None:

@@ -1,0 +1,78 @@
+"""The losses of all tasks together: what a ranking step minimises, and what it takes for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from engine.models.outputs import transformed
+from engine.spec.definition import Task
+from engine.spec.task import BinaryLoss, RegressionTask
+from engine.training.losses import corrected_cross_entropy, listwise_loss, pairwise_loss, regression_loss
+from engine.training.ranking_labels import is_ordered
+from engine.training.training_batch import RankingBatch
+
+_ROWS = tf.TensorSpec([None], tf.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLoss:
+    """`total` is minimised, `mean` is told; scores and labels float32[s] are for the metrics."""
+
+    total: Any
+    mean: Any
+    scores: Any
+    labels: Any
+
+
+def task_signature(tasks: Sequence[Task]) -> dict[str, Any]:
+    """Of what `task_tensors` gives."""
+    by_task = tf.TensorSpec([None, len(tasks)], tf.float32)
+    return {
+        "user_rows": _ROWS,
+        "item_rows": _ROWS,
+        "weights": tf.TensorSpec([None], tf.float32),
+        "labels": by_task,
+        "known": tf.TensorSpec([None, len(tasks)], tf.bool),
+        "sampling_rates": by_task,
+        "ordered": {task.name: tf.TensorSpec([None, 2], tf.int32) for task in tasks if is_ordered(task)},
+    }
+
+
+def task_tensors(batch: RankingBatch) -> dict[str, Any]:
+    names = ("user_rows", "item_rows", "weights", "labels", "known", "sampling_rates")
+    ordered = {name: tf.convert_to_tensor(pairs) for name, pairs in batch.ordered.items()}
+    return {name: tf.convert_to_tensor(getattr(batch, name)) for name in names} | {"ordered": ordered}
+
+
+def task_losses(tasks: Sequence[Task], logits: Any, extra: dict[str, Any]) -> StepLoss:
+    """`total`: over tasks and rows the sum of task weight · row weight · loss where the label is known; `mean`: of each task's mean.
+
+    logits float32[p, num_tasks]; `extra` as `task_signature` says. Scores are the first task's probabilities among the rows as sampled.
+    """
+    corrected = logits - tf.math.log(extra["sampling_rates"])
+    total = mean = tf.constant(0.0)
+    for place, task in enumerate(tasks):
+        losses, counts = _of_task(task, place, logits, corrected, extra)
+        counts *= extra["weights"]
+        weighted = tf.reduce_sum(losses * counts)
+        total += task.weight * weighted
+        mean += task.weight * tf.math.divide_no_nan(weighted, tf.reduce_sum(counts))
+    return StepLoss(total, mean, tf.sigmoid(corrected[:, 0]), extra["labels"][:, 0])
+
+
+def _of_task(task: Task, place: int, logits: Any, corrected: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
+    """The loss of each row and whether it counts, float32[p] both."""
+    known = tf.cast(extra["known"][:, place], tf.float32)
+    labels = extra["labels"][:, place]
+    if isinstance(task, RegressionTask):
+        return regression_loss(task.loss, logits[:, place], transformed(task.transform, labels)), known
+    if task.loss is BinaryLoss.BCE:
+        return corrected_cross_entropy(logits[:, place], labels, extra["sampling_rates"][:, place]), known
+    pairs = extra["ordered"][task.name]
+    compared = tf.math.unsorted_segment_max(tf.ones_like(pairs[:, 0]), pairs[:, 0], tf.shape(logits)[0])
+    of_pairs = pairwise_loss if task.loss is BinaryLoss.PAIRWISE else listwise_loss
+    return of_pairs(corrected[:, place], pairs), tf.cast(compared > 0, tf.float32)
