@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.serving.stages import RankingStage, RetrievalStage
 from engine.spec.architecture import is_retrieval
+from engine.spec.counter import Counter
 from engine.streams.log import EventLog
 
 Stage = RetrievalStage | RankingStage
@@ -40,9 +41,10 @@ class HostedProject:
         project: str,
         models_directory: Path,
         clock: Callable[[], float],
+        joiner_directory: Path | None = None,
     ) -> None:
         self.project = project
-        self.state = ProjectState(log, project)
+        self.state = ProjectState(log, project, joiner_directory=joiner_directory, clock=clock)
         self._log = log
         self._models_directory = models_directory
         self._clock = clock
@@ -88,6 +90,11 @@ class HostedProject:
         """Keep at least `length` items of each user."""
         with self._lock:
             self.state.keep_history(length)
+
+    def keep_counters(self, counters: Mapping[str, Counter]) -> None:
+        """Keep these counters. Raises `LogError`."""
+        with self._lock:
+            self.state.keep_counters(counters)
 
     def catch_up(self) -> None:
         """Read the catalogue and the events to their present ends, as far as the log can be read."""

@@ -35,7 +35,7 @@ class LiveCounters:
     """`note` from one thread; `read` from any.
 
     A replica's counters are warm from the start: they are those of the joiner's newest checkpoint, and every event since is counted
-    (`first_offsets` says from where). Where there is no such checkpoint, the events of the longest window are counted anew, the last
+    (`next_offsets` says from where). Where there is no such checkpoint, the events of the longest window are counted anew, the last
     `MAX_REPLAYED` of them.
     """
 
@@ -56,8 +56,12 @@ class LiveCounters:
         self._clock = clock
         self._lock = threading.Lock()
         self._state = CounterState(counters)
-        self.first_offsets = self._restored(joiner_directory) if self.counters else {}
-        self._next = dict(self.first_offsets)
+        self._next = self._restored(joiner_directory) if self.counters else {}
+
+    @property
+    def next_offsets(self) -> dict[int, int]:
+        """For each partition of `events` the next offset to count."""
+        return dict(self._next)
 
     def note(self, events: Iterable[tuple[int, int, Event]], catalogue: Catalogue) -> None:
         """Count the events, each after its partition and offset, as far as they have not been yet."""

@@ -17,6 +17,7 @@ from engine.retrieval.asker import Asker
 from engine.retrieval.candidates import Candidate, CandidateSources
 from engine.retrieval.exact_index import Vectors
 from engine.serving.project_state import ProjectState
+from engine.serving.request_counters import RequestCounters
 from engine.serving.requests import (
     MAX_CANDIDATES,
     MAX_EXCLUDE,
@@ -53,7 +54,7 @@ class Recommendation:
 
 
 class Pipeline:
-    """The path of one deployment. `recommend` from any thread."""
+    """The path of one deployment. `recommend` from any thread. `clock` answers seconds since 1970."""
 
     def __init__(
         self,
@@ -63,12 +64,11 @@ class Pipeline:
         history_length: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` gives the time of a request, in seconds since 1970."""
-        self._clock = clock
         self._state = state
         self._history_length = history_length
         self._retrieval = retrieval
         self._ranking = ranking
+        self._clock = clock
         self._sources = CandidateSources(state.catalogue, state.live)
 
     def recommend(self, request: RecommendRequest) -> Recommendation:
@@ -86,6 +86,7 @@ class Pipeline:
             history.times_ms,
             int(self._clock() * 1000),
         )
+        counters = RequestCounters(self._state.counters, asker)
         failure = self._state.failure
         reasons = [] if failure is None else [f"catalogue and histories cannot be brought up to date: {failure}"]
         models: Positions = {}
@@ -96,7 +97,7 @@ class Pipeline:
             if stage is not None and stage.model.can_answer:
                 models[stage.role] = stage.model.position(stage.role)
         candidates = self._candidates(request, asker, models, reasons)
-        scores = self._scores(asker, candidates, models, reasons)
+        scores = self._scores(asker, candidates, counters, models, reasons)
         best = self._best(candidates, scores, request.k)
         if not best:
             reasons.insert(0, self._why_empty(request))
@@ -104,7 +105,7 @@ class Pipeline:
             best,
             list(models.values()),
             "; ".join(reasons) or None,
-            self._features(asker, best),
+            self._features(asker, best, counters),
         )
 
     def _candidates(
@@ -139,13 +140,22 @@ class Pipeline:
             return None
         return vector if vector.any() else None
 
-    def _scores(self, asker: Asker, candidates: list[Candidate], models: Positions, reasons: list[str]) -> Scores:
+    def _scores(
+        self,
+        asker: Asker,
+        candidates: list[Candidate],
+        counters: RequestCounters,
+        models: Positions,
+        reasons: list[str],
+    ) -> Scores:
         """float32[n]: the ranking model's, without one retrieval's own."""
         if candidates and self._ranking is not None and self._ranking.role in models:
             item_ids = [candidate.item_id for candidate in candidates]
             properties = self._state.catalogue.item_properties(item_ids)
+            ranker = self._ranking.ranker
             try:
-                return self._ranking.ranker.score(asker, item_ids, properties)
+                values = counters.of_candidates(item_ids, properties) if ranker.reads_counters else {}
+                return ranker.score(asker, item_ids, properties, values)
             except Exception as error:
                 self._note_failure(self._ranking, error, models, reasons)
         return np.array([candidate.score for candidate in candidates], np.float32)
@@ -173,10 +183,10 @@ class Pipeline:
             return EMPTY_CATALOGUE
         return NONE_KNOWN if request.candidates else NOTHING_LEFT
 
-    def _features(self, asker: Asker, best: Sequence[ScoredItem]) -> dict[str, Any]:
+    def _features(self, asker: Asker, best: Sequence[ScoredItem], counters: RequestCounters) -> dict[str, Any]:
         item_ids = [item.item_id for item in best]
         properties = self._state.catalogue.item_properties(item_ids)
-        return {
+        features: dict[str, Any] = {
             "user": dict(asker.properties),
             "history": list(asker.history),
             "history_types": list(asker.history_types),
@@ -184,6 +194,9 @@ class Pipeline:
             "time_ms": asker.time_ms,
             "items": {item_id: dict(each) for item_id, each in zip(item_ids, properties, strict=True)},
         }
+        if counters:
+            features["counters"] = counters.to_log(item_ids, properties)
+        return features
 
 
 def check(request: RecommendRequest) -> None:

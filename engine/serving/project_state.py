@@ -1,16 +1,20 @@
-"""What a replica knows of a project beside its models: catalogue, users' recent histories, what others do."""
+"""What a replica knows of a project beside its models: catalogue, users' recent histories, what others do, counters."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from engine.errors import CorruptRecord
 from engine.features.histories import History, UserHistories
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.live_sources import LiveSources
 from engine.retrieval.source import Action
+from engine.serving.live_counters import LiveCounters
 from engine.serving.topic_tail import TopicTail
+from engine.spec.counter import Counter
 from engine.spec.event import CatalogChange, Event
 from engine.spec.schema import EventRole
 from engine.streams import topics
@@ -24,10 +28,13 @@ logger = logging.getLogger(__name__)
 class ProjectState:
     """Follows the project's `catalog` from its beginning and the tail of its `events`.
 
-    `keep_history` and the polls from one thread at a time; everything else from any. `failure` says why it is not up to date.
+    `keep_history`, `keep_counters` and the polls from one thread at a time; everything else from any. `failure` says why it is not up
+    to date. `joiner_directory` is where the project's joiner leaves its checkpoints, `clock` answers seconds since 1970.
     """
 
-    def __init__(self, log: EventLog, project: str) -> None:
+    def __init__(
+        self, log: EventLog, project: str, *, joiner_directory: Path | None, clock: Callable[[], float]
+    ) -> None:
         self.project = project
         self.failure: str | None = None
         self.catalogue = Catalogue()
@@ -37,6 +44,9 @@ class ProjectState:
         self._histories = UserHistories(1)
         self._histories_lock = threading.Lock()
         self._catalog_tail = TopicTail(log, topics.catalog(project))
+        self._joiner_directory = joiner_directory
+        self._clock = clock
+        self.counters = self._new_counters({})
         self._events_tail = self._tail_of_events()
 
     def keep_history(self, length: int) -> None:
@@ -45,8 +55,17 @@ class ProjectState:
             return
         with self._histories_lock:
             self._histories = UserHistories(length)
-        self.live.clear()
-        self._events_tail = self._tail_of_events()
+        self._read_events_again()
+
+    def keep_counters(self, counters: Mapping[str, Counter]) -> None:
+        """Keep these counters and no others. When they are not those of before, they start anew, as `LiveCounters` says.
+
+        Raises `LogError`; then nothing has changed.
+        """
+        if counters == self.counters.counters:
+            return
+        self.counters = self._new_counters(counters)
+        self._read_events_again()
 
     def poll_catalogue(self) -> tuple[ItemChanges, int]:
         """Read on. Answers the items touched and how many records were read. Raises `LogError`."""
@@ -67,17 +86,38 @@ class ProjectState:
         with self._histories_lock:
             return self._histories.history(user_id).last(length)
 
+    def _new_counters(self, counters: Mapping[str, Counter]) -> LiveCounters:
+        return LiveCounters(
+            counters,
+            self._log,
+            topics.events(self.project),
+            joiner_directory=self._joiner_directory,
+            clock=self._clock,
+        )
+
+    def _read_events_again(self) -> None:
+        """What takes an event twice for two is emptied before; counters know what they have counted."""
+        self.live.clear()
+        self._events_tail = self._tail_of_events()
+
     def _tail_of_events(self) -> TopicTail:
-        return TopicTail(self._log, topics.events(self.project), last_records=EVENTS_READ_AT_START)
+        return TopicTail(
+            self._log,
+            topics.events(self.project),
+            last_records=EVENTS_READ_AT_START,
+            from_offsets=self.counters.next_offsets,
+        )
 
     def _record(self, records: list[StoredRecord]) -> None:
         actions: list[Action] = []
+        events: list[tuple[int, int, Event]] = []
         for record in records:
             try:
                 event = Event.from_bytes(record.value)
             except CorruptRecord as error:
                 self._note_corrupt(record, error)
                 continue
+            events.append((record.partition, record.offset, event))
             if event.role is not EventRole.ACTION or event.item_id is None:
                 continue
             with self._histories_lock:
@@ -86,6 +126,7 @@ class ProjectState:
                 self._histories.record(event.user_id, event.item_id, time_ms, event.type)
             actions.append(Action(event.user_id, event.item_id, time_ms))
         self.live.observe(actions)
+        self.counters.note(events, self.catalogue)
 
     def _decoded_changes(self, records: list[StoredRecord]) -> list[CatalogChange]:
         changes: list[CatalogChange] = []

@@ -29,7 +29,8 @@ class Replica:
 
     Meanwhile `poll` keeps what is served up with the log, whatever a new deployment needs to be built.
 
-    `data_directory` is where trainers leave snapshots: `models/<project>/<model>/v<version>/snapshots`. What several
+    `data_directory` is where trainers leave snapshots, `models/<project>/<model>/v<version>/snapshots`, and joiners their checkpoints,
+    `joiners/<project>`, from which counters start. What several
     deployments need (a project's catalogue, a model version) is held once. `clock` answers seconds since the epoch.
     """
 
@@ -46,6 +47,7 @@ class Replica:
         self.started_ms = int(clock() * 1000)
         self._log = log
         self._models_directory = data_directory / "models"
+        self._joiners_directory = data_directory / "joiners"
         self._clock = clock
         self._stopwatch = stopwatch
         self._changing = threading.Lock()
@@ -108,8 +110,10 @@ class Replica:
         project = self._projects.get(spec.project)
         if project is None:
             directory = self._models_directory / spec.project
-            project = HostedProject(self._log, spec.project, directory, self._clock)
+            joiner_directory = self._joiners_directory / spec.project
+            project = HostedProject(self._log, spec.project, directory, self._clock, joiner_directory)
         project.keep_history(spec.schema.history_length)
+        project.keep_counters(spec.schema.counters)
         project.catch_up()
         retrieval = None if spec.retrieval is None else project.retrieval(spec.retrieval)
         ranking = None if spec.ranking is None else project.ranking(spec.ranking)

@@ -62,7 +62,7 @@ class ModelPosition:
 class RecommendReply:
     """Items best first; why the answer is less than it should be, if it is (`degraded`).
 
-    `features` is what to log as `Event.features` of the impression: {"user", "history", "items"}.
+    `features` is what to log as `Event.features` of the impression: {"user", "history", "items"}, and "counters" if there are any.
     """
 
     items: list[ScoredItem]
