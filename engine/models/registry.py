@@ -10,8 +10,10 @@ from engine.models.din import DINModel
 from engine.models.dlrm import DLRMModel
 from engine.models.fm import FactorizationMachineModel
 from engine.models.logistic_regression import LogisticRegressionModel
+from engine.models.matrix_factorisation import MatrixFactorisationModel
 from engine.models.mmoe import MMoEModel
 from engine.models.ple import PLEModel
+from engine.models.sasrec import SASRecModel
 from engine.models.two_tower import TwoTowerModel
 from engine.models.wide_deep import WideDeepModel
 from engine.models.xdeepfm import XDeepFMModel
@@ -19,6 +21,8 @@ from engine.spec.definition import ModelDefinition
 
 MODELS: dict[str, type[RankingArchitecture] | type[RetrievalArchitecture]] = {
     "two_tower": TwoTowerModel,
+    "matrix_factorisation": MatrixFactorisationModel,
+    "sasrec": SASRecModel,
     "logistic_regression": LogisticRegressionModel,
     "fm": FactorizationMachineModel,
     "deepfm": DeepFMModel,

@@ -21,10 +21,12 @@ from engine.spec.ranking import (
     WideDeep,
     XDeepFM,
 )
-from engine.spec.retrieval import Retrieval, TwoTower
+from engine.spec.retrieval import MatrixFactorisation, Retrieval, SASRec, TwoTower
 
 Architecture = Annotated[
     TwoTower
+    | MatrixFactorisation
+    | SASRec
     | LogisticRegression
     | FactorizationMachine
     | DeepFM

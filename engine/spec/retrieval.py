@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from engine.spec.document import Document
-from engine.spec.layer_settings import Hidden
-from engine.spec.slot import Side
+from engine.spec.document import Document, Name
+from engine.spec.layer_settings import Hidden, SlotNames
+from engine.spec.slot import Pooling, Side, Slot
 
 if TYPE_CHECKING:
     from engine.spec.definition import ModelDefinition
@@ -32,6 +32,10 @@ class Retrieval(Document):
                 f"a {self.kind} has a loss of its own; its task must be binary, with loss bce and weight 1"
             )
 
+    def _check_sides(self, definition: ModelDefinition) -> None:
+        if not {definition.side_of(slot.source) for slot in definition.slots} >= {Side.USER, Side.ITEM}:
+            raise ValueError(f"a {self.kind} needs at least one slot of the user side and one of the item side")
+
 
 class TwoTower(Retrieval):
     """User and item towers, in-batch sampled softmax with log-Q correction (Yi et al., RecSys 2019)."""
@@ -41,5 +45,60 @@ class TwoTower(Retrieval):
 
     def check(self, definition: ModelDefinition) -> None:
         super().check(definition)
-        if not {definition.side_of(slot.source) for slot in definition.slots} >= {Side.USER, Side.ITEM}:
-            raise ValueError("a two_tower needs at least one slot of the user side and one of the item side")
+        self._check_sides(definition)
+
+
+class MatrixFactorisation(Retrieval):
+    """A vector and a bias for each user and item, features adding to them (Koren, Bell and Volinsky, 2009; Kula, 2015)."""
+
+    kind: Literal["matrix_factorisation"] = "matrix_factorisation"
+    output_dim: int = Field(
+        default=16, ge=2, le=512, description="the dim of every slot: factors, and one for the bias"
+    )
+
+    def check(self, definition: ModelDefinition) -> None:
+        super().check(definition)
+        self._check_sides(definition)
+        for slot in definition.slots:
+            if slot.dim != self.output_dim:
+                raise ValueError(
+                    f"slot {slot.name} has dim {slot.dim}, but a matrix_factorisation adds up its slots, and its output_dim is "
+                    f"{self.output_dim}"
+                )
+
+
+class SASRec(Retrieval):
+    """The order of the user's history says what comes next: causal self-attention (Kang and McAuley, ICDM 2018)."""
+
+    kind: Literal["sasrec"] = "sasrec"
+    sequence_slot: Name = Field(default="history", description="the slot of past items; its pooling is sequence")
+    context_slots: SlotNames = Field(
+        default_factory=list,
+        description="sequences parallel to the first, as event types and ages, that are added to it",
+    )
+    num_blocks: int = Field(default=2, ge=1, le=8, description="blocks of self-attention, one on the other")
+    num_heads: int = Field(default=1, ge=1, le=16, description="parts of the embedding that attend each by itself")
+
+    def check(self, definition: ModelDefinition) -> None:
+        super().check(definition)
+        self._check_sides(definition)
+        sequence = self._sequence(definition, "sequence_slot", self.sequence_slot)
+        if sequence.dim % self.num_heads:
+            raise ValueError(f"slot {sequence.name} has dim {sequence.dim}, which {self.num_heads} heads cannot share")
+        for name in self.context_slots:
+            slot = self._sequence(definition, "context_slots", name)
+            if (slot.dim, slot.max_values) != (sequence.dim, sequence.max_values):
+                raise ValueError(
+                    f"slot {slot.name} has dim {slot.dim} and max_values {slot.max_values}, but is added to {sequence.name}, "
+                    f"which has {sequence.dim} and {sequence.max_values}"
+                )
+
+    def _sequence(self, definition: ModelDefinition, field: str, name: str) -> Slot:
+        for slot in definition.slots:
+            if slot.name == name:
+                if slot.pooling is not Pooling.SEQUENCE or definition.side_of(slot.source) is not Side.USER:
+                    raise ValueError(
+                        f"a sasrec needs slot {name} as a sequence of the user side; set its pooling to sequence"
+                    )
+                return slot
+        raise ValueError(f"{field} must name a slot, received {name}")

@@ -49,8 +49,8 @@ def declared_sources(schema: Schema) -> dict[str, PropertyType]:
 def first_definition(schema: Schema, architecture: str) -> dict[str, Any]:
     """A document to start from: both ids, the history over the items' own rows, and the schema's categorical properties.
 
-    A logistic_regression's slots have a weight instead of an embedding; a wide_deep remembers which past item goes with which; a din's
-    history is a sequence.
+    A logistic_regression's slots have a weight instead of an embedding; a wide_deep remembers which past item goes with which; the
+    history of a din or a sasrec is a sequence.
     """
     dim = 1 if architecture == "logistic_regression" else DIM
     slots: list[dict[str, Any]] = [
@@ -75,7 +75,7 @@ def first_definition(schema: Schema, architecture: str) -> dict[str, Any]:
     }
     if architecture == "wide_deep":
         _remember_pairs(document)
-    elif architecture == "din":
+    elif architecture in ("din", "sasrec"):
         slots[2]["pooling"] = "sequence"
     return document
 

@@ -22,7 +22,9 @@ from engine.spec.definition import (
     TwoTower,
 )
 from engine.spec.example import Cause, Example, Origin
+from engine.spec.retrieval import MatrixFactorisation, SASRec
 from engine.spec.schema import EventType, Schema
+from engine.spec.slot import Pooling
 from engine.streams import topics
 from engine.streams.log import Record
 from engine.training.online import OnlineTrainer
@@ -33,11 +35,12 @@ SCHEMA = Schema(events={"click": EventType()}, history_length=10)
 
 
 def definition(architecture: Architecture) -> ModelDefinition:
+    pooling = Pooling.SEQUENCE if architecture.kind == "sasrec" else Pooling.MEAN
     return ModelDefinition(
         slots=[
             Slot(name="user", number=1, source="user.id", dim=8),
             Slot(name="item", number=2, source="item.id", dim=8),
-            Slot(name="history", number=3, source="user.history", dim=8, shares="item"),
+            Slot(name="history", number=3, source="user.history", dim=8, shares="item", pooling=pooling),
         ],
         architecture=architecture,
         sparse_optimizer=SparseAdagrad(learning_rate=0.2),
@@ -93,10 +96,17 @@ def learn(shop: Any, trainers: Sequence[OnlineTrainer]) -> None:
     shop.poll()
 
 
-@pytest.mark.parametrize("with_ranking", [False, True])
-def test_answers_follow_what_a_user_clicks_within_one_round(shop: Any, with_ranking: bool) -> None:
+RETRIEVAL: dict[str, Architecture] = {
+    "two_tower": TwoTower(hidden=[], output_dim=8, temperature=0.2),
+    "matrix_factorisation": MatrixFactorisation(output_dim=8, temperature=0.2),
+    "sasrec": SASRec(output_dim=8, temperature=0.2, num_blocks=1),
+}
+
+
+@pytest.mark.parametrize(("kind", "with_ranking"), [*((kind, False) for kind in RETRIEVAL), ("two_tower", True)])
+def test_answers_follow_what_a_user_clicks_within_one_round(shop: Any, kind: str, with_ranking: bool) -> None:
     town = Town(shop)
-    definitions = {"retrieval": definition(TwoTower(hidden=[], output_dim=8, temperature=0.2))}
+    definitions = {"retrieval": definition(RETRIEVAL[kind])}
     if with_ranking:
         definitions["ranking"] = definition(DeepFM(hidden=[8]))
     refs = {role: ModelRef(role, 1, each) for role, each in definitions.items()}
