@@ -9,12 +9,27 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from engine.errors import EngineError
 from engine.evaluation.findings import Findings
+from workers.evaluations.lists import (
+    add_fixed_lists_arguments,
+    add_leave_one_out_arguments,
+    add_ratings_arguments,
+    add_time_split_arguments,
+    run_fixed_lists,
+    run_leave_one_out,
+    run_ratings,
+    run_time_split,
+)
 from workers.evaluations.replay import add_globo_arguments, add_replay_arguments, run_globo, run_replay
 from workers.evaluations.running import Bars, run_reported
 
 Run = Callable[[dict[str, Any], Bars], Findings]
 
 PROTOCOLS: Final[dict[str, tuple[str, Callable[[CommandParser], None], Run]]] = {
+    "time-split": (
+        "learn from the clicks before a moment, find those after it, over all items",
+        add_time_split_arguments,
+        run_time_split,
+    ),
     "replay": (
         "a click log in event order: each click is predicted from the past only, over the whole catalogue",
         add_replay_arguments,
@@ -24,6 +39,21 @@ PROTOCOLS: Final[dict[str, tuple[str, Callable[[CommandParser], None], Run]]] = 
         "the Globo clicks of the data folder, replayed: floors, pipeline, sync intervals",
         add_globo_arguments,
         run_globo,
+    ),
+    "leave-one-out": (
+        "each user's item among given negatives: HR@k and NDCG@k (files as NCF has them)",
+        add_leave_one_out_arguments,
+        run_leave_one_out,
+    ),
+    "fixed-lists": (
+        "given lists of items a user, to learn from and to find: recall@k and NDCG@k (files as LightGCN has them)",
+        add_fixed_lists_arguments,
+        run_fixed_lists,
+    ),
+    "ratings": (
+        "a rating file as clicks from a threshold on, split in time or at each user's last click",
+        add_ratings_arguments,
+        run_ratings,
     ),
 }
 
