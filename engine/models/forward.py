@@ -188,7 +188,7 @@ class Predictor:
             users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
             with self._scope(weights):
                 logits = architecture.logits(pair_inputs(self.definition, users, items, user_rows, item_rows, pairs))
-            return tf.sigmoid(logits[:, 0])
+            return predictions(self.definition.tasks, logits)
 
         row_signature = tf.TensorSpec([None], tf.int32)
         sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
