@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from engine.models.architecture import Inputs, RetrievalArchitecture
-from engine.spec.definition import ModelDefinition, Side, TwoTower, side_of
+from engine.spec.definition import ModelDefinition, Side, TwoTower
 
 
 class TwoTowerModel(RetrievalArchitecture):
@@ -23,9 +23,8 @@ class TwoTowerModel(RetrievalArchitecture):
         self._slots: dict[Side, list[str]] = {}
         self._towers: dict[Side, list[Any]] = {}
         for side in (Side.USER, Side.ITEM):
-            slots = [slot for slot in definition.slots if side_of(slot.source) is side]
-            num_dense = sum(side_of(dense.source) is side for dense in definition.dense)
-            width = sum(slot.dim for slot in slots) + num_dense
+            slots = definition.slots_of(side)
+            width = sum(slot.dim for slot in slots) + definition.num_dense(side)
             layers, width = self.add_network(f"{side.value}_hidden", width, definition.architecture.hidden)
             layers.append(self.add_dense(f"{side.value}_output", width, self.output_dim))
             self._slots[side] = [slot.name for slot in slots]

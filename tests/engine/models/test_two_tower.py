@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from engine.models.architecture import Inputs
 from engine.models.two_tower import TwoTowerModel, sampled_softmax
+from engine.spec.definition import ModelDefinition
 from tests.engine.training.made import make_definition
 
 
@@ -40,3 +41,19 @@ def test_softmax_with_correction_and_masking_equals_numpy() -> None:
 
 def test_alone_in_its_batch_there_is_nothing_to_lose() -> None:
     assert sampled_softmax(tf.constant([[0.3]]), np.array([1]), tf.zeros(1), 0.1).numpy().tolist() == [0.0]
+
+
+def test_inputs_derived_from_an_item_and_its_vector_belong_to_the_items_tower() -> None:
+    definition = ModelDefinition.parse(
+        {
+            "slots": [
+                {"name": "user_id", "number": 1, "source": "user.id", "dim": 4},
+                {"name": "words", "number": 2, "source": "feature.words", "dim": 6},
+            ],
+            "dense": [{"name": "content", "source": "item.content", "dim": 5}],
+            "features": [{"kind": "text", "name": "words", "source": "item.title"}],
+            "architecture": {"kind": "two_tower", "hidden": [], "output_dim": 3},
+        }
+    )
+    shapes = {name: weight.shape for name, weight in TwoTowerModel(definition).dense_weights().items()}
+    assert shapes["user_output/kernel"] == (4, 3) and shapes["item_output/kernel"] == (6 + 5, 3)
