@@ -6,7 +6,7 @@ everybody's windows nor hold its own open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import xxhash
@@ -40,6 +40,7 @@ class Joiner:
         self.state = state if state is not None else JoinerState(settings)
         self.latest_countable_ms: int | None = None
         self._counting = Counting(self.state.counter_state)
+        self._unsettled: list[tuple[dict[str, float], dict[str, float]]] = []
 
     def apply_catalog(self, change: CatalogChange) -> None:
         """A user or item was written or deleted; impressions that already wait keep what they were shown with."""
@@ -61,6 +62,9 @@ class Joiner:
         """
         examples = [example for place in events for example in self._process(*place)]
         self._counting.settle()
+        for logged, known in self._unsettled:
+            self.state.agreement.compare("counter", logged, known)
+        self._unsettled.clear()
         return examples
 
     def _process(self, partition: int, offset: int, event: Event) -> list[Example]:
@@ -166,9 +170,26 @@ class Joiner:
                 subject = Subject(event.user_id, item_id, impression.user, item, event.properties)
                 counters = self._counting.ask(subject, time_ms)
             shown.counters = counters
+        if event.features is not None and state.agreement.is_sampled(event.event_id):
+            self._compare(event, event.features, impression.request_time_ms or time_ms)
         while len(state.pending) > self.settings.max_pending:
             state.counters.num_expired_early += 1
             yield from self._end(state.pending.pop_oldest())
+
+    def _compare(self, event: Event, logged: Mapping[str, Any], time_ms: int) -> None:
+        """Look at what serving logged beside what is known here, as of the request's time."""
+        state = self.state
+        user = state.users.get(event.user_id, _NOTHING)
+        logged_user, items, counters = (logged.get(name) or _NOTHING for name in ("user", "items", "counters"))
+        if logged.get("user") is not None:
+            state.agreement.compare("user", logged_user, user)
+        if logged.get("history") is not None:
+            state.agreement.compare_history(logged["history"], state.histories.recent(event.user_id))
+        for item_id, item in items.items():
+            state.agreement.compare("item", item, state.items.get(item_id, _NOTHING))
+        for item_id, values in counters.items():
+            subject = Subject(event.user_id, item_id, user, state.items.get(item_id, _NOTHING), event.properties)
+            self._unsettled.append((values, self._counting.ask(subject, time_ms)))
 
     def _count(self, event: Event, time_ms: int) -> None:
         state = self.state

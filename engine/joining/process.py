@@ -82,6 +82,11 @@ class JoinerProcess:
         return self._restored().state.counters
 
     @property
+    def agreement(self) -> dict[str, dict[str, float]]:
+        """By source how many values that serving logged were compared with what the log says, and how many differed."""
+        return self._restored().state.agreement.to_json()
+
+    @property
     def num_pending(self) -> int:
         """Shown items that wait for an action."""
         return len(self._restored().state.pending)

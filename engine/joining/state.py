@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.features.counters import MAX_BYTES, CounterState
 from engine.features.histories import UserHistories
+from engine.joining.agreement import FeatureAgreement
 from engine.joining.pending import PendingImpressions
 from engine.joining.watermark import Watermark
 from engine.spec.counter import Counter
@@ -84,7 +85,7 @@ class JoinerCounters:
 
 class JoinerState:
     """The catalogue as far as it was read, users' histories, pending impressions, recent event ids, event time; the joiner's own
-    counters, and the state of the schema's counters (`counter_state`).
+    counters, the state of the schema's counters (`counter_state`), and how far what serving logs agrees with all that.
     """
 
     def __init__(self, settings: JoinerSettings) -> None:
@@ -95,6 +96,7 @@ class JoinerState:
         self.recent_event_ids: dict[str, None] = {}
         self.watermark = Watermark([], settings.idle_after_ms)
         self.counters = JoinerCounters()
+        self.agreement = FeatureAgreement()
         self.counter_state = CounterState(settings.counters, settings.max_counter_bytes)
 
     def note_event_id(self, event_id: str, max_recent: int) -> bool:

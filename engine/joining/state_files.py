@@ -70,7 +70,12 @@ def save_state(state: JoinerState, folder: Path) -> dict[str, Any]:
 
 def state_meta(state: JoinerState) -> dict[str, Any]:
     """What of the state is not in a table."""
-    return {"format": FORMAT, "watermark": state.watermark.to_json(), "counters": state.counters.to_json()}
+    return {
+        "format": FORMAT,
+        "watermark": state.watermark.to_json(),
+        "counters": state.counters.to_json(),
+        "agreement": state.agreement.to_json(),
+    }
 
 
 def load_state(folder: Path, meta: dict[str, Any], settings: JoinerSettings) -> JoinerState:
@@ -89,6 +94,7 @@ def load_state(folder: Path, meta: dict[str, Any], settings: JoinerSettings) -> 
         _load_pending(state.pending, read_table(folder / "impressions.arrow"), read_table(folder / "shown.arrow"))
         state.watermark.restore(meta["watermark"])
         state.counters = JoinerCounters(**meta["counters"])
+        state.agreement.restore(meta.get("agreement", {}))
         state.counter_state.restore(map(read_table, sorted(folder.glob(f"{COUNTERS_PREFIX}*.arrow"))))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, IndexError) as error:
         raise CorruptRecord(f"{folder} does not hold a joiner's state: {error}") from error
