@@ -99,5 +99,8 @@ class JoinerProgress(models.Model):
     num_duplicates = models.BigIntegerField(default=0)
     num_pending = models.BigIntegerField(default=0)
     lag_records = models.BigIntegerField(default=0)
+    agreement = models.JSONField(
+        default=dict, help_text="by source, how many values that serving logged the log says too"
+    )
     error = models.TextField(blank=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db.models import Exists, F, OuterRef, QuerySet, TextField, Value, Window
 from django.db.models.functions import Cast, Concat, Mod, Now, RowNumber
 
@@ -48,6 +50,25 @@ def versions_trained(*, project: Project) -> QuerySet[ModelVersion]:
 def joiner_progress(*, project: Project) -> JoinerProgress | None:
     """What the joiner last reported; None before it did."""
     return JoinerProgress.objects.filter(project=project).first()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAgreement:
+    """Of a source's values that serving logged, how many were compared with what the log says, and the share that differed."""
+
+    source: str
+    num_compared: int
+    share_differing: float
+
+
+def feature_agreement(progress: JoinerProgress | None) -> list[SourceAgreement]:
+    """By source, the ones that differ most first."""
+    counts = {} if progress is None else progress.agreement
+    agreements = [
+        SourceAgreement(source, round(each["num_compared"]), each["num_differing"] / max(1.0, each["num_compared"]))
+        for source, each in counts.items()
+    ]
+    return sorted(agreements, key=lambda one: (-one.share_differing, one.source))
 
 
 def runs_to_revive() -> list[Run]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -47,8 +49,9 @@ def _has(run: Run, series: list[tuple[str, str]]) -> bool:
 @project_page
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
     shown = Paginator(selectors.runs_of(project=project), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"project": project, "page": "runs", "runs": shown.object_list, "shown": shown}
-    context["joiner"] = selectors.joiner_progress(project=project)
+    context: dict[str, Any] = {"project": project, "page": "runs", "runs": shown.object_list, "shown": shown}
+    joiner = selectors.joiner_progress(project=project)
+    context |= {"joiner": joiner, "agreement": selectors.feature_agreement(joiner)}
     return render(request, "training/runs.html", context)
 
 

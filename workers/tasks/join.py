@@ -102,6 +102,7 @@ def _progress(process: JoinerProcess, project: Project) -> dict[str, Any]:
         "num_duplicates": counters.num_duplicates,
         "num_pending": process.num_pending,
         "lag_records": sum(max(0, end - offsets.get(partition, 0)) for partition, end in ends.items()),
+        "agreement": process.agreement,
         "error": _about_dead(process, project)[:MAX_ERROR_LENGTH],
     }
 
