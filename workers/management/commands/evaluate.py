@@ -19,6 +19,7 @@ from workers.evaluations.lists import (
     run_ratings,
     run_time_split,
 )
+from workers.evaluations.off_policy import add_off_policy_arguments, run_off_policy
 from workers.evaluations.replay import add_globo_arguments, add_replay_arguments, run_globo, run_replay
 from workers.evaluations.running import Bars, run_reported
 
@@ -54,6 +55,11 @@ PROTOCOLS: Final[dict[str, tuple[str, Callable[[CommandParser], None], Run]]] = 
         "a rating file as clicks from a threshold on, split in time or at each user's last click",
         add_ratings_arguments,
         run_ratings,
+    ),
+    "off-policy": (
+        "a log with propensities: what other policies would have earned, by IPS, self-normalised IPS and doubly robust",
+        add_off_policy_arguments,
+        run_off_policy,
     ),
 }
 
