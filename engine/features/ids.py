@@ -55,6 +55,8 @@ def _hash(values: pa.Array[Any], number: int) -> FidArray:
 
 def _hashable(column: Any) -> tuple[Any, npt.NDArray[np.bool_] | None]:
     """The usable values of a flat column as strings or integers without nulls, and which rows had one; None for all of them."""
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         mask = _lengths_of_strings(column) > 0

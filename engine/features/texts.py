@@ -58,7 +58,7 @@ def _texts(column: Any) -> tuple[Any, Rows]:
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         column, rows = column.flatten(), np.repeat(rows, lengths)
         kind = column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         return pa.array([], pa.string()), np.empty(0, np.int64)
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     return column.drop_null().cast(pa.string()), rows[valid]

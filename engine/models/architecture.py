@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import CorruptRecord
+from engine.models.scaling import Scaling
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.spec.training_settings import Precision
@@ -46,6 +47,7 @@ class Architecture:
     def __init__(self, definition: ModelDefinition) -> None:
         self.definition = definition
         self._variables: dict[str, Any] = {}
+        self.scaling = Scaling(definition)
         self._policy = _POLICIES[definition.training.precision]
 
     def add_dense(
@@ -97,16 +99,26 @@ class Architecture:
         """Every trainable `keras.Variable` by stable name, in order of creation."""
         return dict(self._variables)
 
+    @property
+    def weights(self) -> dict[str, Any]:
+        """Every `keras.Variable` that travels: the trainable ones, then the statistics that dense inputs are scaled by."""
+        return self._variables | self.scaling.variables
+
     def dense_weights(self) -> Weights:
-        """A copy of every weight."""
-        return {name: np.array(variable.numpy(), np.float32) for name, variable in self.variables.items()}
+        """A copy of every weight, the statistics among them."""
+        return {name: np.array(variable.numpy(), np.float32) for name, variable in self.weights.items()}
 
     def load_dense_weights(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Replace every weight. Raises `CorruptRecord` when a name or shape is not this architecture's."""
-        variables = self.variables
+        variables = self.weights
         check_weights(weights, {name: tuple(variable.shape) for name, variable in variables.items()})
         for name, variable in variables.items():
             variable.assign(weights[name])
+
+    def load_statistics(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Replace what dense inputs are scaled by (`engine.features.statistics.RunningStatistics.weights`)."""
+        for name, value in weights.items():
+            self.scaling.variables[name].assign(value)
 
 
 class RankingArchitecture(Architecture, ABC):

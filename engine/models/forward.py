@@ -51,7 +51,7 @@ class Predictor:
         self.num_traces = 0
         self._layout = InputLayout(definition)
         self._architecture = architecture or build_architecture(definition)
-        self._names = list(self._architecture.variables)
+        self._names = list(self._architecture.weights)
         self._parameters: tuple[ModelStore, tuple[Any, ...]] = (store, ())
         self.follow(self._architecture)
         self._vectors: dict[Side, Any] = {}
@@ -82,7 +82,7 @@ class Predictor:
 
     def follow(self, architecture: Architecture) -> None:
         """Take over an architecture's present weights: what a trainer does before it evaluates."""
-        self._parameters = self.store, tuple(tf.identity(one.value) for one in architecture.variables.values())
+        self._parameters = self.store, tuple(tf.identity(one.value) for one in architecture.weights.values())
 
     def user_vectors(self, batch: EncodedBatch) -> FloatArray:
         """float32[n, output_dim] of a batch of the user side. Raises ValueError for a ranking model."""
@@ -157,7 +157,7 @@ class Predictor:
         return vectors
 
     def _scope(self, weights: tuple[Any, ...]) -> Any:
-        variables = self._architecture.variables.values()
+        variables = self._architecture.weights.values()
         return keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True)))
 
     def _weights_signature(self) -> tuple[Any, ...]:
@@ -171,7 +171,7 @@ class Predictor:
         def vectors(weights: tuple[Any, ...], rows: dict[str, Any], tensors: dict[str, Any]) -> Any:
             self.num_traces += 1
             with self._scope(weights):
-                return tower(pool_side(self._layout, side, rows, tensors))
+                return tower(architecture.scaling.scaled(side, pool_side(self._layout, side, rows, tensors)))
 
         signature = [self._weights_signature(), rows_signature(self._layout), side_signature(self._layout, side)]
         return _compiled(vectors, signature)
@@ -185,8 +185,9 @@ class Predictor:
         ) -> Any:
             self.num_traces += 1
             pooled = {side: pool_side(self._layout, side, rows, sides[side.value]) for side in self._layout.sides}
-            users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
             with self._scope(weights):
+                pooled = {side: architecture.scaling.scaled(side, each) for side, each in pooled.items()}
+                users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
                 logits = architecture.logits(pair_inputs(self.definition, users, items, user_rows, item_rows, pairs))
             return predictions(self.definition.tasks, logits)
 

@@ -19,6 +19,7 @@ from engine.embedding.table_saver import StoreImage
 from engine.errors import CorruptRecord, NoCheckpoint
 from engine.evaluation.stream_metrics import StreamMetrics
 from engine.features.encoder import FeatureEncoder
+from engine.features.statistics import RunningStatistics
 from engine.models.registry import build_architecture
 from engine.retrieval.item_to_item import ItemToItem
 from engine.spec.architecture import is_retrieval
@@ -44,7 +45,7 @@ from engine.training.state_cut import (
     StateCut,
 )
 from engine.training.train_step import StepResult, TrainStep
-from engine.training.training_batch import BatchBuilder, RetrievalBatch
+from engine.training.training_batch import BatchBuilder, RetrievalBatch, note_dense
 
 __all__ = ["CHECKPOINTS", "SNAPSHOTS", "TrainingState"]
 
@@ -75,6 +76,7 @@ class TrainingState:
         """`wall_clock` (seconds since 1970) bounds event time; `store` is of the same definition, by default a new one."""
         self.definition = definition
         self.encoder = FeatureEncoder(definition)
+        self.statistics = RunningStatistics(definition)
         self.store = store or EmbeddingStore.for_definition(definition)
         self.architecture = build_architecture(definition)
         shapes = {name: tuple(variable.shape) for name, variable in self.architecture.variables.items()}
@@ -117,6 +119,10 @@ class TrainingState:
             co_occurrence.note_actions(self.item_to_item, positives)
         if batch is None:
             return None
+        if self.statistics:
+            # Before the batch is scored: even the first is then scaled. Labels have no part in it.
+            note_dense(self.statistics, batch)
+            self.architecture.load_statistics(self.statistics.weights())
         result = self.step.learn(batch)
         self.hot_ids.note([logged.examples[place] for place in batch.kept], slots_of(batch))
         if result.finite:
@@ -171,6 +177,7 @@ class TrainingState:
             "progress": self.progress.as_json(),
             "metrics": self.metrics.as_json(),
             "event_clock": self.event_clock.to_json(),
+            "statistics": self.statistics.to_json(),
             "num_dense_steps": self.dense_optimizer.num_steps,
             "num_pushed": self.pool.num_pushed,
             "num_observed": self.frequency.num_seen,
@@ -249,6 +256,7 @@ class TrainingState:
         self.metrics.restore(counters["metrics"], small.windows)
         self.item_to_item = small.item_to_item
         self.progress = Progress.from_json(counters["progress"])
+        self.statistics.restore(counters.get("statistics", {}))
         if "event_clock" in counters:
             self.event_clock.restore(counters["event_clock"])
         self._make_builder()

@@ -141,7 +141,11 @@ class TrainStep:
         self.num_traces += 1
         with tf.GradientTape() as tape:
             tape.watch(rows)
-            pooled = {side: pool_side(self._layout, side, rows, sides[side.value]) for side in self._layout.sides}
+            scaled = self._architecture.scaling.scaled
+            pooled = {
+                side: scaled(side, pool_side(self._layout, side, rows, sides[side.value]))
+                for side in self._layout.sides
+            }
             found = losses(pooled)
         dense = [variable.value for variable in self._variables]
         row_gradients, dense_gradients = tape.gradient(

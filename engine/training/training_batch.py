@@ -17,6 +17,7 @@ from engine.features.columns import (
 )
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.features.encoder import FeatureEncoder
+from engine.features.statistics import RunningStatistics
 from engine.models.inputs import StampArray
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition, Side, side_of
@@ -284,6 +285,15 @@ class BatchBuilder:
         ids = [example.item_id for example in examples] + self._catalogue.ids(rows)
         properties = [example.item for example in examples] + list(self._catalogue.properties(rows))
         return columns_for_items(ids, properties, sources)
+
+
+def note_dense(statistics: RunningStatistics, batch: RankingBatch | RetrievalBatch) -> None:
+    """Count the dense inputs of the examples themselves: an item that was only drawn has not been seen."""
+    sides = {Side.USER: batch.user, Side.ITEM: batch.items}
+    if isinstance(batch, RankingBatch) and batch.pairs is not None:
+        sides[Side.PAIR] = batch.pairs
+    for side, encoded in sides.items():
+        statistics.observe(side, encoded.dense[batch.seen_at_s[side] != NOT_SEEN])
 
 
 def _stamped(seen_at_s: StampArray, num_drawn: int) -> dict[Side, StampArray]:
