@@ -76,7 +76,9 @@ class StreamMetrics:
     Every value is exact over its window: what is kept are the scores themselves, some 500 kB.
     """
 
-    def __init__(self, slices: Sequence[str] = (), *, are_probabilities: bool = True) -> None:
+    def __init__(
+        self, slices: Sequence[str] = (), *, are_probabilities: bool = True, window_scores: int = WINDOW_SCORES
+    ) -> None:
         """`slices` are declared sources, as in `Training.slices`. Without probabilities (a retrieval model's cosines) there is no log
         loss, normalised entropy or calibration."""
         self.are_probabilities = are_probabilities
@@ -86,8 +88,15 @@ class StreamMetrics:
         codes: dict[str, npt.DTypeLike] = {_code(place): np.uint8 for place in range(len(self.slicer.values))}
         items: dict[str, npt.DTypeLike] = {_item(place): np.int32 for place in range(LIST_LENGTH)}
         scores = {"score": np.float32, "label": np.float32, "user": np.uint64}
-        self._scores = SlidingColumns(WINDOW_SCORES, {**scores, **codes})
+        self._scores = SlidingColumns(window_scores, {**scores, **codes})
         self.rankings = SlidingColumns(WINDOW_LISTS, {"live": np.int32, "frozen": np.int32, **codes, **items})
+
+    def emptied(self, window_scores: int = WINDOW_SCORES) -> StreamMetrics:
+        """Metrics of the same slices that know of no example yet, over a window of so many scores."""
+        slices = self.slicer.as_json()
+        metrics = StreamMetrics(list(slices), are_probabilities=self.are_probabilities, window_scores=window_scores)
+        metrics.slicer.restore(slices)
+        return metrics
 
     def note(self, loss: float, scored: Scored) -> None:
         """A step's loss and scores, from before it."""

@@ -1,4 +1,4 @@
-"""The batch loop: one pass over the examples of the past, up to an exact offset."""
+"""Batch training: over the examples of the past, up to an exact offset, once or in epochs."""
 
 from __future__ import annotations
 
@@ -6,33 +6,22 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from engine.spec.definition import ModelDefinition
 from engine.streams import topics
 from engine.streams.log import EventLog
-from engine.training.example_reader import ExampleReader
-from engine.training.logged import parse_records
+from engine.training.batch_job import BatchJob, BatchListeners, BatchProgress
+from engine.training.epoch_plan import PLAN_FILE, EpochPlan, EpochResult, Offsets
+from engine.training.epochs import BEST, EpochTraining
 from engine.training.online import FROZEN
-from engine.training.publication import Publication
-from engine.training.report import REPORT_EVERY_S, Report, Reporter
+from engine.training.report import Report
 from engine.training.state import CHECKPOINTS, TrainingState
 
+__all__ = ["LEFT_BY_RUNS", "BatchProgress", "BatchResult", "train_batch"]
 
-@dataclass(frozen=True, slots=True)
-class BatchProgress:
-    """How far a batch run has come: examples learned, of how many. Metrics are of the state as it is when they are asked for."""
-
-    num_examples: int
-    num_total: int
-    state: TrainingState
-
-    @property
-    def metrics(self) -> dict[str, float | None]:
-        return self.state.metrics.values()
-
-    @property
-    def tables(self) -> dict[str, int]:
-        return self.state.table_metrics()
+LEFT_BY_RUNS: Final = (CHECKPOINTS, FROZEN, BEST, PLAN_FILE)
+"""What runs leave in a model version's directory and a run that begins anew removes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +29,7 @@ class BatchResult:
     """What a batch run did. `end_offsets` (partition -> next offset) is exactly where online training goes on.
 
     `tables` is `TrainingState.table_metrics`. `is_complete` is False when it was told to stop; run again with `resume=True` to go on.
+    `epochs` is empty for one pass; after several, `metrics` are those of the examples held out, in the best epoch.
     """
 
     num_examples: int
@@ -48,18 +38,7 @@ class BatchResult:
     metrics: dict[str, float | None]
     tables: dict[str, int]
     num_corrupt: int
-
-
-def _ignore(_: BatchProgress) -> None:
-    return None
-
-
-def _no_report(_: Report) -> None:
-    return None
-
-
-def _never() -> bool:
-    return False
+    epochs: tuple[EpochResult, ...] = ()
 
 
 def _no_fence() -> None:
@@ -78,101 +57,102 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     until_offsets: Mapping[int, int] | None = None,
     until_time_ms: int | None = None,
     resume: bool = False,
-    on_progress: Callable[[BatchProgress], None] = _ignore,
-    on_report: Callable[[Report], None] = _no_report,
-    should_stop: Callable[[], bool] = _never,
+    on_progress: Callable[[BatchProgress], None] = lambda _: None,
+    on_report: Callable[[Report], None] = lambda _: None,
+    on_epoch: Callable[[EpochPlan], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
     fence: Callable[[], None] = _no_fence,
 ) -> BatchResult:
     """Learn from every example of the project from the earliest on, in log order, then save and publish a snapshot.
 
     It ends before `until_offsets` (partition -> offset), or before the first record of each partition whose timestamp is
-    `until_time_ms` or later, or at the ends found when it starts. `on_progress` is called after each batch, `on_report` every
-    `REPORT_EVERY_S` and at the end. It saves every `checkpoint_every_s` of `clock` (seconds since the
-    epoch). `resume=True` goes on from the newest checkpoint; otherwise what an earlier run left in `directory` is removed first.
-    Records that cannot be read are stepped over and counted. Raises `UnknownTopic`, `OffsetOutOfRange` (what comes next was trimmed),
-    `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
+    `until_time_ms` or later, or at the ends found when it starts. With `early_stopping` in the definition it goes over the earlier of
+    these examples in epochs (`EpochTraining`), else over all of them once. It saves every `checkpoint_every_s` of `clock` (seconds
+    since the epoch). Listeners as in `BatchListeners`. `resume=True` goes on from the newest checkpoint; otherwise what an earlier run
+    left in `directory` is removed first. Records that cannot be read are stepped over and counted. Raises `UnknownTopic`,
+    `OffsetOutOfRange` (what comes next was trimmed), `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
     """
     fence()
     if not resume:
-        for name in (CHECKPOINTS, FROZEN):
-            shutil.rmtree(directory / name, ignore_errors=True)
-    topic = topics.examples(project)
-    ends = _end_offsets(log, topic, until_offsets, until_time_ms)
-    state = TrainingState.restore_or_new(definition, directory, wall_clock=clock)
-    reader = ExampleReader(log, topic, state.progress.examples)
-    state.event_clock.register(reader.num_partitions)
-    publication = Publication(
-        state,
-        log,
+        forget_runs(directory)
+    job = BatchJob(
+        definition=definition,
+        log=log,
         project=project,
         model=model,
         version=version,
+        topic=topics.examples(project),
         directory=directory,
         clock=clock,
-        clock_ms=lambda: int(clock() * 1000),
         fence=fence,
+        listeners=BatchListeners(on_progress, on_report, on_epoch, should_stop),
     )
-    num_total = state.progress.num_examples + sum(
-        max(0, end - reader.next_offsets[partition]) for partition, end in ends.items()
-    )
-    try:
-        is_complete = _learn_until(
-            state,
-            reader,
-            ends,
-            publication,
-            clock=clock,
-            num_total=num_total,
-            on_progress=on_progress,
-            on_report=on_report,
-            should_stop=should_stop,
-        )
-        if is_complete:
-            # An empty partition has an exact place too.
-            state.progress.examples = {**ends, **state.progress.examples}
-            publication.publish_snapshot()
+    ends = _end_offsets(log, job.topic, until_offsets, until_time_ms)
+    if definition.training.early_stopping is None:
+        return _one_pass(job, ends)
+    epochs = EpochTraining(job, definition.training.early_stopping, ends)
+    best = epochs.run()
+    if best is None:
+        return _result(TrainingState.restore(definition, directory, wall_clock=clock), epochs.plan, is_complete=False)
+    # the newest of these is of a worse epoch; should publishing fail, the best is found again by the plan
+    shutil.rmtree(directory / CHECKPOINTS, ignore_errors=True)
+    _publish(job, best, epochs.plan.ends)
+    epochs.clean_up()
+    return _result(best, epochs.plan, is_complete=True)
+
+
+def forget_runs(directory: Path) -> None:
+    """Remove what earlier runs left in a model version's directory, but for snapshots that replicas may be loading."""
+    for name in LEFT_BY_RUNS:
+        path = directory / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         else:
+            path.unlink(missing_ok=True)
+
+
+def _one_pass(job: BatchJob, ends: Offsets) -> BatchResult:
+    state = TrainingState.restore_or_new(job.definition, job.directory, wall_clock=job.clock)
+    num_total = state.progress.num_examples + sum(
+        max(0, end - offset) for offset, end in _paired(job.reader(state).next_offsets, ends)
+    )
+    publication = job.publication(state)
+    try:
+        is_complete = job.learn_until(state, ends, publication, num_total=num_total)
+        if not is_complete:
             publication.checkpoint(always=True)
     finally:
         publication.abandon()
+    if is_complete:
+        _publish(job, state, ends)
+    return _result(state, None, is_complete=is_complete)
+
+
+def _publish(job: BatchJob, state: TrainingState, ends: Offsets) -> None:
+    # An empty partition has an exact place too.
+    state.progress.examples = {**ends, **state.progress.examples}
+    publication = job.publication(state)
+    try:
+        publication.publish_snapshot()
+    finally:
+        publication.abandon()
+
+
+def _result(state: TrainingState, plan: EpochPlan | None, *, is_complete: bool) -> BatchResult:
+    best = None if plan is None or not is_complete else plan.best
     return BatchResult(
         num_examples=state.progress.num_examples,
         end_offsets=dict(state.progress.examples),
         is_complete=is_complete,
-        metrics=state.metrics.values(),
+        metrics=state.metrics.values() if best is None else best.values,
         tables=state.table_metrics(),
         num_corrupt=state.progress.num_corrupt,
+        epochs=() if plan is None else tuple(plan.results),
     )
 
 
-def _learn_until(
-    state: TrainingState,
-    reader: ExampleReader,
-    ends: Mapping[int, int],
-    publication: Publication,
-    *,
-    clock: Callable[[], float],
-    num_total: int,
-    on_progress: Callable[[BatchProgress], None],
-    on_report: Callable[[Report], None],
-    should_stop: Callable[[], bool],
-) -> bool:
-    """Whether the end was reached before `should_stop` said so."""
-    batch_size = state.definition.training.batch_size
-    reporter, report_due_s = Reporter(state), clock() + REPORT_EVERY_S
-    while not should_stop():
-        records = reader.read(batch_size, clock, until=ends)
-        if not records:
-            on_report(reporter.report())
-            return True
-        state.learn(parse_records(records))
-        state.event_clock.report_caught_up(reader.at_end)
-        publication.checkpoint_if_due()
-        if clock() >= report_due_s:
-            on_report(reporter.report())
-            report_due_s = clock() + REPORT_EVERY_S
-        on_progress(BatchProgress(state.progress.num_examples, num_total, state))
-    return False
+def _paired(offsets: Mapping[int, int], ends: Offsets) -> list[tuple[int, int]]:
+    return [(offsets[partition], end) for partition, end in ends.items()]
 
 
 def _end_offsets(

@@ -12,7 +12,8 @@ from engine.training.logged import LoggedExamples
 
 @dataclass(slots=True)
 class Progress:
-    """`examples` and `events`: partition -> next offset, of the topic read and of the events behind it. Counts each example once.
+    """`examples` and `events`: partition -> next offset, of the topic read and of the events behind it. Counts each example once, or
+    once in each epoch of a batch run with several; `epoch` is the one it is in.
 
     `num_corrupt` records could not be read and are not among `num_examples`.
     """
@@ -25,6 +26,7 @@ class Progress:
     num_batches: int = 0
     num_refused_batches: int = 0
     num_corrupt: int = 0
+    epoch: int = 0
 
     def note(self, logged: LoggedExamples) -> None:
         """Count examples as learned."""

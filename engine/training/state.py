@@ -98,9 +98,12 @@ class TrainingState:
     def _make_builder(self) -> None:
         self.builder = BatchBuilder(self.definition, self.encoder, self.catalogue, self.pool, self.frequency)
 
-    def learn(self, logged: LoggedExamples) -> StepResult | None:
-        """Score, then learn from at most `batch_size` examples, count them, and expire. None when they hold nothing for the task."""
-        result = self._learn(logged) if logged.examples else None
+    def learn(self, logged: LoggedExamples, *, is_new: bool = True) -> StepResult | None:
+        """Score, then learn from at most `max_batch_size` examples, count them, and expire. None when they hold nothing for a task.
+
+        The metrics hear of examples that are new only.
+        """
+        result = self._learn(logged, is_new) if logged.examples else None
         if result is not None and not result.finite:
             self.progress.num_refused_batches += 1
         num_before = self.progress.num_examples
@@ -108,7 +111,7 @@ class TrainingState:
         expire_due(self.store, self.event_clock.now_s, num_before, self.progress.num_examples)
         return result
 
-    def _learn(self, logged: LoggedExamples) -> StepResult | None:
+    def _learn(self, logged: LoggedExamples, is_new: bool) -> StepResult | None:
         self.event_clock.register(int(logged.partitions.max()) + 1)
         times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
         observed = observe(self, logged.examples)
@@ -125,7 +128,7 @@ class TrainingState:
             self.architecture.load_statistics(self.statistics.weights())
         result = self.step.learn(batch)
         self.hot_ids.note([logged.examples[place] for place in batch.kept], slots_of(batch))
-        if result.finite:
+        if result.finite and is_new:
             self.metrics.note(result.loss, scored(batch, result, observed))
         if isinstance(batch, RetrievalBatch):
             self.catalogue.mark_changed(batch.item_keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -103,14 +102,12 @@ class _Rate:
 
 def _begin_anew(folder: Path, run_id: int) -> None:
     """Remove what earlier runs learned, once for each run: after a kill the same run goes on from its own checkpoint."""
-    from engine.training.online import FROZEN
-    from engine.training.state import CHECKPOINTS
+    from engine.training.batch import forget_runs
 
     mark = folder / MARK
     if mark.is_file() and mark.read_text() == str(run_id):
         return
-    for name in (CHECKPOINTS, FROZEN):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    forget_runs(folder)
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(str(run_id))
 

@@ -1,0 +1,109 @@
+"""What every way of batch training needs to know: what is trained, from where, into where, and who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.spec.definition import ModelDefinition
+from engine.streams.log import EventLog
+from engine.training.epoch_plan import EpochPlan
+from engine.training.example_reader import ExampleReader
+from engine.training.logged import parse_records
+from engine.training.publication import Publication
+from engine.training.report import REPORT_EVERY_S, Report, Reporter
+from engine.training.state import TrainingState
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch run has come: examples learned, of how many. Metrics are of the state as it is when they are asked for."""
+
+    num_examples: int
+    num_total: int
+    state: TrainingState
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        return self.state.metrics.values()
+
+    @property
+    def tables(self) -> dict[str, int]:
+        return self.state.table_metrics()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchListeners:
+    """`on_progress` is called after each batch, `on_report` every `REPORT_EVERY_S` and at the end, `on_epoch` after each epoch with what
+    the plan has come to; `should_stop` is asked before each batch."""
+
+    on_progress: Callable[[BatchProgress], None] = lambda _: None
+    on_report: Callable[[Report], None] = lambda _: None
+    on_epoch: Callable[[EpochPlan], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """`clock` is in seconds since the epoch; `topic` is the project's examples."""
+
+    definition: ModelDefinition
+    log: EventLog
+    project: str
+    model: str
+    version: int
+    topic: str
+    directory: Path
+    clock: Callable[[], float]
+    fence: Callable[[], None]
+    listeners: BatchListeners
+
+    def publication(self, state: TrainingState) -> Publication:
+        return Publication(
+            state,
+            self.log,
+            project=self.project,
+            model=self.model,
+            version=self.version,
+            directory=self.directory,
+            clock=self.clock,
+            clock_ms=lambda: int(self.clock() * 1000),
+            fence=self.fence,
+        )
+
+    def reader(self, state: TrainingState) -> ExampleReader:
+        """From where the state is."""
+        reader = ExampleReader(self.log, self.topic, state.progress.examples)
+        state.event_clock.register(reader.num_partitions)
+        return reader
+
+    def learn_until(
+        self,
+        state: TrainingState,
+        ends: dict[int, int],
+        publication: Publication | None,
+        *,
+        num_total: int,
+        is_new: bool = True,
+    ) -> bool:
+        """Whether the ends (partition -> offset) were reached before somebody asked to stop. Saves when it is due, given a publication.
+
+        `is_new` is False for examples that were learned before: a metric of them would flatter.
+        """
+        reader, reporter = self.reader(state), Reporter(state)
+        report_due_s = self.clock() + REPORT_EVERY_S
+        while not self.listeners.should_stop():
+            records = reader.read(self.definition.training.batch_size, self.clock, until=ends)
+            if not records:
+                self.listeners.on_report(reporter.report())
+                return True
+            state.learn(parse_records(records), is_new=is_new)
+            state.event_clock.report_caught_up(reader.at_end)
+            if publication is not None:
+                publication.checkpoint_if_due()
+            if self.clock() >= report_due_s:
+                self.listeners.on_report(reporter.report())
+                report_due_s = self.clock() + REPORT_EVERY_S
+            self.listeners.on_progress(BatchProgress(state.progress.num_examples, num_total, state))
+        return False
