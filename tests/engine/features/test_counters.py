@@ -22,6 +22,8 @@ COUNTERS = {
 }
 SOURCES = {"clicks": ("item.id",), "shows": ("item.id",), "tastes": ("user.id", "item.genre")}
 BUCKETS = 20
+# For two of the three items, and as much for the other group: keys give way.
+ROOM_FOR_TWO = 4 * CounterTable.bytes_per_key({name: COUNTERS[name] for name in ("clicks", "shows")})
 
 Row = dict[str, Any]
 
@@ -114,9 +116,7 @@ def test_every_value_is_the_count_over_all_events_before_it(rows: list[Row]) -> 
 @settings(max_examples=150, deadline=None)
 @given(streams(), st.integers(1, 9), st.booleans())
 def test_a_batch_answers_to_the_bit_what_one_after_the_other_does(rows: list[Row], size: int, is_small: bool) -> None:
-    # Room for two of the three items, half of it for the other group: keys give way within batches.
-    by_item = {name: COUNTERS[name] for name in ("clicks", "shows")}
-    max_bytes = 4 * CounterTable.bytes_per_key(by_item) if is_small else 2**20
+    max_bytes = ROOM_FOR_TWO if is_small else 2**20
     whole, batched = CounterState(COUNTERS, max_bytes), CounterState(COUNTERS, max_bytes)
     answers: dict[str, list[float]] = {name: [] for name in batched.names}
     for start in range(0, len(rows), size):
@@ -132,11 +132,12 @@ def tables_of(state: CounterState) -> list[Any]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(streams(), st.integers(0, 40))
-def test_a_state_restored_from_arrow_goes_on_as_if_nothing_had_been(rows: list[Row], cut: int) -> None:
-    first = CounterState(COUNTERS)
+@given(streams(), st.integers(0, 40), st.booleans())
+def test_a_state_restored_from_arrow_goes_on_as_if_nothing_had_been(rows: list[Row], cut: int, is_small: bool) -> None:
+    max_bytes = ROOM_FOR_TWO if is_small else 2**20
+    first = CounterState(COUNTERS, max_bytes)
     first.replay(*split(rows[:cut]))
-    second = CounterState(COUNTERS)
+    second = CounterState(COUNTERS, max_bytes)
     second.restore(first.to_arrow().values())
     assert listed(second.replay(*split(rows[cut:]))) == listed(first.replay(*split(rows[cut:])))
 
