@@ -20,18 +20,16 @@ QUOTAS: Final = {"item_to_item": 60, "trending_1h": 40, "trending_24h": 20, "lat
 
 QUOTAS_WITHOUT_MODEL: Final = {"item_to_item": 200, "trending_1h": 150, "trending_24h": 100, "latest": 100}
 
-TRUST: Final = {"item_to_item": 1.0, "trending_1h": 1.0, "trending_24h": 0.25}
-"""What a source's order counts for where no model orders the candidates."""
+TRUST: Final = {"trending_1h": 0.65, "item_to_item": 0.3, "trending_24h": 0.05}
+"""The chance that the next action is of what a source brings, where no model orders the candidates."""
 
 NO_VECTOR_SCORE: Final = -1.0
 """The least a cosine can be: an item that has no vector yet comes after all that have."""
 
-_RANK_OFFSET: Final = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`score` is retrieval's own: the dot product when there is a user vector, otherwise the fused ranks of the sources, or 0.0."""
+    """`score` is retrieval's own: the dot product when there is a user vector, otherwise the sources' mixed shares, or 0.0."""
 
     item_id: str
     score: float
@@ -66,16 +64,17 @@ class CandidateSources:
     def without_model(self, asker: Asker, banned: Collection[str]) -> list[Candidate]:
         """A small catalogue whole; of a big one what the sources bring, and random items that depend on the user's id alone.
 
-        Scores are reciprocal ranks, summed (Cormack, Clarke and Büttcher, SIGIR 2009): the sources' own scores cannot be compared.
+        Scores mix the sources by `TRUST`: a source's own scores cannot be compared with another's, but each item's share of their sum can.
+        So a source that is sure of a few items is heard before one that takes many for as good as each other.
         """
         eligible = Eligible(banned, self._catalogue.has)
         candidates: dict[str, Candidate] = {}
         for source in self._live:
             found = source.candidates(asker, QUOTAS_WITHOUT_MODEL[source.name], eligible)
-            for rank, (item_id, _) in enumerate(found, 1):
+            trust = TRUST[source.name] / max(sum(score for _, score in found), 1e-30)
+            for item_id, score in found:
                 candidate = candidates.get(item_id) or Candidate(item_id, 0.0, source.name)
-                score = candidate.score + TRUST[source.name] / (_RANK_OFFSET + rank)
-                candidates[item_id] = replace(candidate, score=score)
+                candidates[item_id] = replace(candidate, score=candidate.score + trust * score)
         if self._catalogue.num_items <= NUM_WITHOUT_MODEL:
             _add(candidates, self._everything, asker, NUM_WITHOUT_MODEL, eligible)
         else:

@@ -29,7 +29,7 @@ class ItemToItemSettings:
     """How co-occurrence is counted and ranked. Memory: at most 24 bytes for each neighbour of each of `max_items`, and 16 for each item
     in the window of each of `max_contexts`."""
 
-    half_life_s: float = 6 * 3600.0
+    half_life_s: float = 24 * 3600.0
     window_items: int = 10
     max_gap_s: float = 6 * 3600.0
     num_neighbours: int = 50

@@ -75,15 +75,19 @@ def test_all_are_scored_by_the_user_vector_and_the_last_are_those_without_a_vect
         assert candidate.score == pytest.approx(expected, abs=1e-5)
 
 
-def test_without_a_model_personal_and_trending_items_alternate_at_the_top(
+def test_without_a_model_the_sources_are_mixed_by_the_share_that_an_item_has_of_each(
     catalogue: Catalogue, live: LiveSources
 ) -> None:
-    found = CandidateSources(catalogue, live).without_model(ASKER, {"i0000"})
-    best = sorted(found, key=lambda each: -each.score)[:20]
-    # The day's order is the hour's, so trending items have 1.25 / (60 + rank) to 1 / (60 + rank) of the others.
-    assert {each.source for each in best} == {"item_to_item", "trending_1h"}
-    assert best[0].source == "trending_1h" and best[0].score == pytest.approx(1.25 / 61)
-    scores = {each.source: each.score for each in found}
+    live.observe([Action(f"w{user}", "i0555", 0) for user in range(90)])
+    found = {each.item_id: each for each in CandidateSources(catalogue, live).without_model(ASKER, {"i0000"})}
+    # Of 1,190 actions a hundred were on i0555 and ten each on 99 others, one each on a hundred more, of which 50 are among the first 150.
+    assert found["i0555"].score == pytest.approx(0.65 * 100 / 1140 + 0.05 * 100 / 1090)
+    assert found["i0500"].score == pytest.approx(0.65 * 10 / 1140 + 0.05 * 10 / 1090)
+    # A hundred items go equally well with the history.
+    best = max((each for each in found.values() if each.source == "item_to_item"), key=lambda each: each.score)
+    assert best.score == pytest.approx(0.3 / 100 + 0.65 / 1140)
+    assert found["i0555"].source == "trending_1h"
+    scores = {each.source: each.score for each in found.values()}
     assert scores["latest"] == scores["random"] == 0.0
     assert 450 < len(found) <= 550
 
