@@ -36,6 +36,10 @@ class Counting:
             self._types.append(event_type)
             self._noted_ms.append(time_ms)
 
+    @property
+    def num_unsettled(self) -> int:
+        return len(self._answers) + len(self._types)
+
     def settle(self) -> None:
         """Answer what was asked and count what happened."""
         if not self._types and not self._answers:

@@ -21,6 +21,8 @@ from engine.spec.example import Cause, Example, Origin
 from engine.spec.schema import EventRole
 
 _NOTHING: Final[dict[str, Any]] = {}
+# Lists of a thousand items each would otherwise take gigabytes at once.
+_SETTLED_AT: Final = 8192
 
 
 class Joiner:
@@ -60,11 +62,12 @@ class Joiner:
         An event dated and received after `latest_countable_ms` (None: no limit) is joined and not counted: whoever wrote it to the log
         has a clock that runs ahead, and counted it would end the windows of its keys.
         """
-        examples = [example for place in events for example in self._process(*place)]
-        self._counting.settle()
-        for logged, known in self._unsettled:
-            self.state.agreement.compare("counter", logged, known)
-        self._unsettled.clear()
+        examples: list[Example] = []
+        for place in events:
+            examples += self._process(*place)
+            if self._counting.num_unsettled >= _SETTLED_AT:
+                self._settle()
+        self._settle()
         return examples
 
     def _process(self, partition: int, offset: int, event: Event) -> list[Example]:
@@ -190,6 +193,12 @@ class Joiner:
         for item_id, values in counters.items():
             subject = Subject(event.user_id, item_id, user, state.items.get(item_id, _NOTHING), event.properties)
             self._unsettled.append((values, self._counting.ask(subject, time_ms)))
+
+    def _settle(self) -> None:
+        self._counting.settle()
+        for logged, known in self._unsettled:
+            self.state.agreement.compare("counter", logged, known)
+        self._unsettled.clear()
 
     def _count(self, event: Event, time_ms: int) -> None:
         state = self.state

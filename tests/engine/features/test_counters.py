@@ -190,7 +190,11 @@ def test_one_call_reads_a_user_beside_all_items() -> None:
         for item_id, genre in (("a", "jazz"), ("a", "jazz"), ("b", "rock"))
     ]
     state.note(occurrences(rows))
-    columns = {"user.id": ["u"], "item.id": ["a", "b", "z"], "item.genre": ["jazz", "rock", None]}
+    columns: dict[str, list[Any]] = {
+        "user.id": ["u"],
+        "item.id": ["a", "b", "z"],
+        "item.genre": ["jazz", "rock", None],
+    }
     values = state.read(columns, 3, 1_500)
     assert values["clicks_2s"].tolist() == [2.0, 1.0, 0.0]
     assert values["tastes_7s"].tolist() == [2.0, 1.0, 0.0]

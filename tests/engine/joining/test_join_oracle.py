@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.joining import joiner as joiner_module
 from engine.joining.joiner import Joiner
 from engine.joining.process import JoinerProcess
 from engine.joining.state import JoinerSettings
@@ -163,8 +164,14 @@ def test_an_example_has_counted_what_was_before_the_event_that_began_it_and_neve
 
 
 @settings(max_examples=100, deadline=None)
-@given(streams(), st.integers(1, 8))
-def test_a_batch_gives_the_examples_of_its_events_one_by_one(events: list[Event], size: int) -> None:
+@given(streams(), st.integers(1, 8), st.integers(1, 5))
+def test_a_batch_gives_the_examples_of_its_events_one_by_one(events: list[Event], size: int, settled_at: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joiner_module, "_SETTLED_AT", settled_at)
+        check_batches(events, size)
+
+
+def check_batches(events: list[Event], size: int) -> None:
     alone, batched = Joiner(SETTINGS), Joiner(SETTINGS)
     places = [(0, offset, event) for offset, event in enumerate(events)]
     one_by_one = [example for place in places for example in alone.process(*place)]
