@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,6 +81,11 @@ class RunSession:
         drop_broken_connection()
         services.run_note_report(run=self.run, report=report)
         self._slices = report["slices"]
+
+    def note_epochs(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Keep how each epoch did, `{"epoch", "values", "is_best"}`, beside the rest of the report."""
+        drop_broken_connection()
+        services.run_note_report(run=self.run, report={"epochs": list(results)})
 
     def report(
         self,

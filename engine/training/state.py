@@ -33,7 +33,7 @@ from engine.training.hot_ids import HotIds
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
-from engine.training.observation import observe, scored, slots_of
+from engine.training.observation import observe, scored, scores_are_probabilities, slots_of
 from engine.training.progress import Progress
 from engine.training.state_cut import (
     CATALOGUE_FILE,
@@ -86,9 +86,7 @@ class TrainingState:
         self.pool = ItemPool(definition.training.max_batch_size)
         self.frequency = FrequencyEstimates(self.catalogue.capacity)
         self.item_to_item = ItemToItem(co_occurrence.SETTINGS)
-        self.metrics = StreamMetrics(
-            definition.training.slices, are_probabilities=not is_retrieval(definition.architecture)
-        )
+        self.metrics = StreamMetrics(definition.training.slices, are_probabilities=scores_are_probabilities(definition))
         self.hot_ids = HotIds(definition)
         self.progress = Progress()
         self.step = TrainStep(definition, self.store, self.architecture, self.dense_optimizer)
@@ -247,19 +245,25 @@ class TrainingState:
     def _load(self, folder: Path) -> None:
         """All but the tables."""
         self.architecture.load_dense_weights(load_arrays(folder / DENSE_FILE))
-        small = SmallState.load(folder)
+        small = self.load_what_was_seen(folder)
         counters = small.counters
         self.dense_optimizer.restore(load_arrays(folder / OPTIMIZER_FILE), counters["num_dense_steps"])
+        self.metrics.restore(counters["metrics"], small.windows)
+        self.progress = Progress.from_json(counters["progress"])
+        self.statistics.restore(counters.get("statistics", {}))
+
+    def load_what_was_seen(self, folder: Path) -> SmallState:
+        """Of a checkpoint, what is of the data whatever the definition: catalogue, item pool, frequencies, co-occurrence, event clock."""
+        small = SmallState.load(folder)
+        counters = small.counters
         self.catalogue = ItemCatalogue.from_arrow(load_table_file(folder / CATALOGUE_FILE))
         self.pool.restore(small.pool, counters["num_pushed"])
         num_items = len(self.catalogue)
         self.frequency.last[:num_items], self.frequency.gap[:num_items] = small.last, small.gap
         self.frequency.count[:num_items] = small.count
         self.frequency.num_seen = counters["num_observed"]
-        self.metrics.restore(counters["metrics"], small.windows)
         self.item_to_item = small.item_to_item
-        self.progress = Progress.from_json(counters["progress"])
-        self.statistics.restore(counters.get("statistics", {}))
         if "event_clock" in counters:
             self.event_clock.restore(counters["event_clock"])
         self._make_builder()
+        return small

@@ -21,6 +21,9 @@ SLICE_COLUMNS = (
 )
 
 
+EPOCH_COLUMNS = SLICE_COLUMNS[:5]
+
+
 def report_context(run: Run) -> dict[str, Any]:
     """What `training/run_report.html` takes; empty parts are left out of the page."""
     report = run.report
@@ -36,7 +39,22 @@ def report_context(run: Run) -> dict[str, Any]:
         "reliability": reliability_picture(report.get("reliability", [])),
         "tables": report.get("tables", []),
         "slots": report.get("slots", []),
+        "epochs": _epochs(report.get("epochs", [])),
+        "epoch_columns": [label for _, label, _ in EPOCH_COLUMNS],
     }
+
+
+def _epochs(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the epochs, numbered from 1; of those that were better than all before, the last is the result."""
+    best = max((one["epoch"] for one in results if one["is_best"]), default=None)
+    return [
+        {
+            "number": one["epoch"] + 1,
+            "is_best": one["epoch"] == best,
+            "cells": [one["values"].get(key) for key, _, _ in EPOCH_COLUMNS],
+        }
+        for one in results
+    ]
 
 
 def _slices(document: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:

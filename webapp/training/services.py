@@ -114,8 +114,9 @@ def run_report(
 
 
 def run_note_report(*, run: Run, report: Mapping[str, Any]) -> None:
-    """Keep the newest report in place of the one before."""
-    Run.objects.filter(pk=run.pk).update(report=finite_document(dict(report)), reported_at=Now())
+    """Keep the newest report; parts that it does not have stay as they are. A run has one worker, so that nobody else writes."""
+    before = Run.objects.filter(pk=run.pk).values_list("report", flat=True).first() or {}
+    Run.objects.filter(pk=run.pk).update(report=before | finite_document(dict(report)), reported_at=Now())
 
 
 def run_finished(*, run: Run, state: str, error: str = "") -> None:

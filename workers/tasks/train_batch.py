@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from engine.errors import CorruptRecord
@@ -65,6 +66,7 @@ def _train(session: RunSession) -> Run.State | None:
         resume=True,
         on_progress=on_progress,
         on_report=session.note_report,
+        on_epoch=lambda plan: session.note_epochs([asdict(result) for result in plan.results]),
         should_stop=session.should_stop,
         fence=session.fence,
     )

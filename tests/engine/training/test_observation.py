@@ -12,7 +12,7 @@ from engine.training.observation import observe, scored
 from engine.training.state import TrainingState
 from engine.training.train_step import StepResult
 from engine.training.training_batch import RankingBatch
-from tests.engine.training.made import as_logged, make_definition, make_example, make_examples
+from tests.engine.training.made import as_logged, make_definition, make_example, make_examples, with_rules
 
 
 def users_of(names: list[str]) -> list[int]:
@@ -65,3 +65,13 @@ def test_an_item_is_new_until_enough_of_its_positives_were_learned() -> None:
     state.learn(as_logged([known], num - 1))
     assert slices[observe(state, [known]).codes[0, 1]] == "known"
     assert slices[observe(state, [make_example(num, 1, 8)]).codes[0, 1]] == "new"
+
+
+@pytest.mark.parametrize(("loss", "are_probabilities"), [("bce", True), ("pairwise", False), ("listwise", False)])
+def test_scores_trained_for_nothing_but_order_are_no_probabilities(loss: str, are_probabilities: bool) -> None:
+    task = {"name": "click", "event_type": "click", "loss": loss}
+    state = TrainingState(with_rules(make_definition("deepfm"), {}, tasks=[task]))
+    state.learn(as_logged(make_examples(64, origin="impression")))
+    values = state.metrics.values()
+    assert values["auc"] is not None
+    assert (values["calibration"] is not None) is are_probabilities

@@ -74,6 +74,20 @@ def test_it_shows_slices_reliability_slots_and_tables(browser: Client, project: 
     assert '<polyline points="48.0,216.0 192.0,0.0">' in page
 
 
+def test_it_shows_epochs_beside_the_rest_of_the_report(browser: Client, project: Project, run: Run) -> None:
+    epochs = [
+        {"epoch": 0, "values": {"auc": 0.61}, "is_best": True},
+        {"epoch": 1, "values": {"auc": 0.64}, "is_best": True},
+        {"epoch": 2, "values": {"auc": 0.62}, "is_best": False},
+    ]
+    run_note_report(run=run, report=REPORT)
+    run_note_report(run=run, report={"epochs": epochs})
+    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
+    assert "By slice" in page
+    assert page.count("best so far") == 1
+    assert page.index("0.64") < page.index("best so far") < page.index("0.62")
+
+
 def test_it_draws_what_was_promised_against_what_happened() -> None:
     picture = reliability_picture(REPORT["reliability"])
     assert picture is not None
