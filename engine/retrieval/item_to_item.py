@@ -63,6 +63,7 @@ _FIELDS: Final[list[pa.Field[Any]]] = [
 ]
 ITEMS_SCHEMA: Final = pa.schema(_FIELDS)
 _STATE: Final = b"item_to_item"
+_HISTORIES_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,13 @@ class ItemToItem:
 
         An item's score is the sum of its scores with each of the history's, the newer ones weighing more.
         """
+        parts = [
+            self._find(histories[start : start + _HISTORIES_AT_ONCE], num_items)
+            for start in range(0, max(1, len(histories)), _HISTORIES_AT_ONCE)
+        ]
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _find(self, histories: Sequence[Sequence[str]], num_items: int) -> Found:
         members = self._members(histories)
         counted = members[:, 2] < self.settings.max_sources
         users, sources, back = members[counted].T
@@ -275,6 +283,12 @@ def _load_cells(cells: Cells, items: pa.Table) -> None:
     filled = np.arange(cells.targets.shape[1]) < cells.used[:, np.newaxis]
     for name, values in (("targets", cells.targets), ("weights", cells.weights), ("errors", cells.errors)):
         write_lists(items.column(name), values, filled)
+
+
+def _joined(parts: list[Found]) -> Found:
+    counts = np.concatenate([np.diff(part.offsets) for part in parts])
+    rows, scores = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "scores"))
+    return Found(np.r_[0, np.cumsum(counts)], rows, scores)
 
 
 def _first_of_each(owners: RowArray, rows: RowArray, scores: WeightArray, num_owners: int, num_items: int) -> Found:

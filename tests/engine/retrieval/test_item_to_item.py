@@ -133,6 +133,9 @@ def test_several_histories_at_once_are_answered_as_one_at_a_time() -> None:
         first, end = together.offsets[place : place + 2]
         assert ids[first:end] == [item for item, _ in found(index, *history, num_items=7)]
         assert not set(ids[first:end]) & set(history)
+    many = index.find(histories * 120, 7)
+    assert index.ids(many.rows) == ids * 120 and many.offsets.size == 601
+    np.testing.assert_array_equal(np.diff(many.offsets), np.tile(np.diff(together.offsets), 120))
     assert index.find(histories, 0).rows.size == 0 and index.find([], 5).offsets.tolist() == [0]
 
 
