@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from tqdm import tqdm
 
 from engine.evaluation.findings import Findings
@@ -53,6 +54,15 @@ class Bars(AbstractContextManager["Bars"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A protocol or an experiment: what its help says, its arguments, and what runs it."""
+
+    text: str
+    add_arguments: Callable[[CommandParser], None]
+    run: Callable[[dict[str, Any], Bars], Findings]
 
 
 def finish(findings: Findings, name: str, out: OutputWrapper, report: Report) -> None:

@@ -17,10 +17,11 @@ from engine.embedding.rows import NOT_SEEN
 from engine.evaluation.replay.candidates import candidates
 from engine.evaluation.replay.click_log import ClickLog
 from engine.evaluation.replay.features import Asked, CandidateFeatures
+from engine.evaluation.replay.following import Follower, PublishedModel
 from engine.evaluation.replay.moments import Moment, moments
 from engine.evaluation.replay.ranker import PairEncoder, Pairs, Places
 from engine.evaluation.replay.settings import ReplaySettings
-from engine.evaluation.replay.synced import Copy, PublishedModel
+from engine.evaluation.replay.synced import Copy
 from engine.spec.definition import ModelDefinition, Side
 from engine.streams.memory import MemoryLog
 from engine.training.ranking_labels import ordered_pairs
@@ -79,17 +80,15 @@ class Pipeline:
         self._now_ms = 0
         self._state = TrainingState(definition, wall_clock=lambda: self._now_ms / 1000)
         params = MemoryLog()
-        self._published = PublishedModel(self._state, params, self._clock_ms, settings.dense_interval_ms)
+        self._published = PublishedModel(self._state, params, self._clock_ms)
+        self._dense_due_ms = 0
         start_ms = int(log.times_ms[0]) if len(log) else 0
         self.copies = [
             Copy(
                 name,
-                definition,
-                params,
+                Follower(definition, params, snapshots, self._clock_ms),
                 interval_ms=interval_ms,
                 freeze_ms=start_ms + settings.warmup_ms,
-                snapshots=snapshots,
-                clock_ms=self._clock_ms,
                 num_clicks=len(log),
             )
             for name, interval_ms in settings.intervals_ms.items()
@@ -103,7 +102,6 @@ class Pipeline:
             on_progress(moment.end - moment.start)
         for copy in self.copies:
             copy.flush()
-            copy.check()
         chosen = np.flatnonzero(self._predicted)
         ranks = {copy.name: copy.ranks[chosen] for copy in self.copies}
         return PipelineResult(ranks, self.num_recalled, self.num_learned, self._published.num_bytes)
@@ -124,8 +122,14 @@ class Pipeline:
             part = chosen.part(beats[chosen.rows] == beat)
             self._rank(part.part(self._predicted[clicks][part.rows]))
             self._learn(part.part(part.is_learned))
-            self._published.publish(self._now_ms + self._settings.step_ms, moment.end)
-            self._published.forget(min(copy.sequence for copy in self.copies))
+            self._publish(moment.end)
+
+    def _publish(self, num_clicks: int) -> None:
+        with_dense = self._now_ms >= self._dense_due_ms
+        self._published.publish(num_clicks, with_dense=with_dense)
+        if with_dense:
+            self._dense_due_ms = self._now_ms + self._settings.dense_interval_ms
+        self._published.forget(min(copy.sequence for copy in self.copies))
 
     def _choose(self, asked: Asked) -> _Chosen:
         """All candidates of clicks that are predicted; of clicks that are learned from, the clicked one and a random part."""

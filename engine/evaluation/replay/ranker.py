@@ -27,7 +27,7 @@ _HISTORY_SLOT, _SESSION_SLOT = "history", "session"
 def ranker_definition(
     counters: Sequence[str], context: Sequence[str], *, hidden: Sequence[int] = (128, 64), seed: int = 17
 ) -> ModelDefinition:
-    """A deepfm, by listwise softmax, over the item, the session's and the user's last items, the click's context, and `counters` of the pair.
+    """A deepfm, learned by listwise softmax: item, the session's and the user's last items, the click's context, `counters` of the pair.
 
     With no counters it knows ids only. Nothing in it names a data set.
     """

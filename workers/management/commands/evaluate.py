@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from engine.errors import EngineError
-from engine.evaluation.findings import Findings
 from workers.evaluations.lists import (
     add_fixed_lists_arguments,
     add_leave_one_out_arguments,
@@ -21,42 +19,40 @@ from workers.evaluations.lists import (
 )
 from workers.evaluations.off_policy import add_off_policy_arguments, run_off_policy
 from workers.evaluations.replay import add_globo_arguments, add_replay_arguments, run_globo, run_replay
-from workers.evaluations.running import Bars, run_reported
+from workers.evaluations.running import Entry, run_reported
 
-Run = Callable[[dict[str, Any], Bars], Findings]
-
-PROTOCOLS: Final[dict[str, tuple[str, Callable[[CommandParser], None], Run]]] = {
-    "time-split": (
+PROTOCOLS: Final[dict[str, Entry]] = {
+    "time-split": Entry(
         "learn from the clicks before a moment, find those after it, over all items",
         add_time_split_arguments,
         run_time_split,
     ),
-    "replay": (
+    "replay": Entry(
         "a click log in event order: each click is predicted from the past only, over the whole catalogue",
         add_replay_arguments,
         run_replay,
     ),
-    "globo": (
+    "globo": Entry(
         "the Globo clicks of the data folder, replayed: floors, pipeline, sync intervals",
         add_globo_arguments,
         run_globo,
     ),
-    "leave-one-out": (
+    "leave-one-out": Entry(
         "each user's item among given negatives: HR@k and NDCG@k (files as NCF has them)",
         add_leave_one_out_arguments,
         run_leave_one_out,
     ),
-    "fixed-lists": (
+    "fixed-lists": Entry(
         "given lists of items a user, to learn from and to find: recall@k and NDCG@k (files as LightGCN has them)",
         add_fixed_lists_arguments,
         run_fixed_lists,
     ),
-    "ratings": (
+    "ratings": Entry(
         "a rating file as clicks from a threshold on, split in time or at each user's last click",
         add_ratings_arguments,
         run_ratings,
     ),
-    "off-policy": (
+    "off-policy": Entry(
         "a log with propensities: what other policies would have earned, by IPS, self-normalised IPS and doubly robust",
         add_off_policy_arguments,
         run_off_policy,
@@ -73,16 +69,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         protocols = parser.add_subparsers(dest="protocol", required=True, metavar="protocol")
-        for name, (text, add_arguments, _) in PROTOCOLS.items():
-            own = protocols.add_parser(name, help=text, description=text)
+        for name, entry in PROTOCOLS.items():
+            own = protocols.add_parser(name, help=entry.text, description=entry.text)
             own.add_argument("--name", help=f"the report is reports/<name>.json (default evaluate-{name})")
-            add_arguments(own)
+            entry.add_arguments(own)
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         protocol = options["protocol"]
-        _, _, run = PROTOCOLS[protocol]
+        work = PROTOCOLS[protocol].run
         name = options["name"] or f"evaluate-{protocol}"
         try:
-            run_reported(name, self.stdout, "rows", lambda bars: run(options, bars))
+            run_reported(name, self.stdout, "rows", lambda bars: work(options, bars))
         except (EngineError, OSError) as error:
             raise CommandError(str(error)) from error
