@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ class Architecture:
         name: str,
         num_inputs: int,
         units: int,
-        activation: str | None = None,
+        activation: str | Callable[[Any], Any] | None = None,
         *,
         use_bias: bool = True,
         full_precision: bool = False,

@@ -43,7 +43,7 @@ class DCNv2Model(GatedArchitecture):
         return self._output(tf.concat([crossed, deep], axis=1))
 
 
-def _cross_layer(architecture: Architecture, name: str, width: int, settings: DCNv2) -> Any:
+def _cross_layer(architecture: GatedArchitecture, name: str, width: int, settings: DCNv2) -> Any:
     if settings.rank is None:
         return FullCross(architecture, name, width)
     if settings.num_experts == 1:
@@ -77,9 +77,9 @@ class LowRankCross:
 class MixtureCross:
     """Σ_i softmax(G x)_i · (U_i tanh(C_i tanh(V_iᵀ x)) + b): equations 3 and 4. All experts share b, so that it is added once."""
 
-    def __init__(self, architecture: Architecture, name: str, width: int, *, rank: int, num_experts: int) -> None:
+    def __init__(self, architecture: GatedArchitecture, name: str, width: int, *, rank: int, num_experts: int) -> None:
         self._num_experts = num_experts
-        self._gate = architecture.add_dense(f"{name}_gate", width, num_experts, "softmax", full_precision=True)
+        self._gate = architecture.add_gate(f"{name}_gate", width, num_experts)
         self._down = architecture.add_dense(f"{name}_down", width, num_experts * rank, "tanh", use_bias=False)
         self._cores = [
             architecture.add_dense(f"{name}_core_{index}", rank, rank, "tanh", use_bias=False)

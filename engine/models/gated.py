@@ -86,6 +86,10 @@ class GatedArchitecture(RankingArchitecture):
     def add_gated_network(self, name: str, num_inputs: int, hidden: list[int]) -> Network:
         return Network(self, name, num_inputs, hidden, self._num_gate_inputs)
 
+    def add_gate(self, name: str, num_inputs: int, units: int) -> Any:
+        """Weights of a mixture, in float32: a linear layer and softmax."""
+        return self.add_dense(name, num_inputs, units, tf.nn.softmax, full_precision=True)
+
     def add_output(self, name: str, num_inputs: int, units: int | None = None) -> Any:
         """The linear layer of a logit for each task, in float32."""
         return self.add_dense(name, num_inputs, units or self.num_tasks, full_precision=True)

@@ -24,8 +24,7 @@ class MMoEModel(GatedArchitecture):
             for index in range(settings.num_experts)
         ]
         self._gates = [
-            self.add_dense(f"gate_{task}", self.width, settings.num_experts, "softmax", full_precision=True)
-            for task in range(self.num_tasks)
+            self.add_gate(f"gate_{task}", self.width, settings.num_experts) for task in range(self.num_tasks)
         ]
         self._towers = Towers(self, settings.hidden[-1], settings.tower_hidden)
 

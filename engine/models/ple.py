@@ -50,7 +50,7 @@ class ExtractionNetwork:
             return [architecture.add_gated_network(each, width, settings.hidden) for each in names]
 
         def gate(owner: str, count: int) -> Any:
-            return architecture.add_dense(f"{name}_gate_{owner}", width, count, "softmax", full_precision=True)
+            return architecture.add_gate(f"{name}_gate_{owner}", width, count)
 
         num_tasks, num_shared, num_own = (
             architecture.num_tasks,

@@ -87,7 +87,7 @@ def test_seed_repeats_to_the_bit(kind: str) -> None:
 
 def _is_drawn(weight: Any) -> bool:
     """Biases start at zero, scales at one, whatever the seed."""
-    return weight.size > 0 and np.ptp(weight) > 0
+    return bool(weight.size > 0 and np.ptp(weight) > 0)
 
 
 @every_architecture
