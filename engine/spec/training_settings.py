@@ -30,6 +30,16 @@ class Precision(StrEnum):
     BFLOAT16_MIXED = "bfloat16_mixed"
 
 
+class OnChangedSlot(StrEnum):
+    """What a run does that starts from an earlier version's checkpoint, with a slot whose rows mean something else now.
+
+    `refuse`: it does not start, and says which slot and why. `restart`: the slot begins without rows.
+    """
+
+    REFUSE = "refuse"
+    RESTART = "restart"
+
+
 class Training(Document):
     batch_size: int = Field(default=512, ge=1, le=65_536, description="examples of a step")
     online_batch_size: int | None = Field(
@@ -40,6 +50,10 @@ class Training(Document):
     )
     linger_s: float = Field(default=0.2, ge=0, le=60, description="online: the longest a partly filled batch waits")
     seed: int = Field(default=17, ge=0, lt=2**63)
+    on_changed_slot: OnChangedSlot = Field(
+        default=OnChangedSlot.REFUSE,
+        description="of a run that starts from an earlier version's checkpoint, where a slot's dim or source changed",
+    )
     precision: Precision = Field(
         default=Precision.FLOAT32, description="of the network; bfloat16_mixed is faster where the processor has it"
     )
