@@ -8,12 +8,19 @@ from typing import Final
 
 from engine.checkpoint.arrays import load_table_file, save_table_file
 from engine.retrieval.item_to_item import ItemToItem, ItemToItemSettings, ItemToItemTables
+from engine.spec.architecture import is_retrieval
+from engine.spec.definition import ModelDefinition
 from engine.spec.example import Example
 
 SETTINGS: Final = ItemToItemSettings(max_items=50_000, max_contexts=100_000)
 
 _ITEMS_FILE: Final = "item_to_item.arrow"
 _CONTEXTS_FILE: Final = "item_to_item_contexts.arrow"
+
+
+def are_wanted(definition: ModelDefinition) -> bool:
+    """Whether anyone asks: a retrieval model is evaluated over everything, and some models are not evaluated at all."""
+    return not is_retrieval(definition.architecture) and definition.training.evaluate_fraction > 0
 
 
 def note_actions(index: ItemToItem, positives: Sequence[Example]) -> None:

@@ -22,7 +22,6 @@ from engine.features.encoder import FeatureEncoder
 from engine.features.statistics import RunningStatistics
 from engine.models.registry import build_architecture
 from engine.retrieval.item_to_item import ItemToItem
-from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import SnapshotMeta
 from engine.training import co_occurrence
@@ -114,8 +113,7 @@ class TrainingState:
         times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
         observed = observe(self, logged.examples)
         batch = self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
-        if not is_retrieval(self.definition.architecture):
-            # Only there are they candidates: a retrieval model is evaluated over everything.
+        if co_occurrence.are_wanted(self.definition):
             positives = [example for example in logged.examples if self.builder.is_positive(example)]
             co_occurrence.note_actions(self.item_to_item, positives)
         if batch is None:

@@ -50,7 +50,8 @@ def test_candidates_are_the_popular_and_those_that_go_with_the_history(state: Tr
     together = [f"item-{CUP}", "item-3"]
     found = state.item_to_item.find([together], 200)
     expected = {SAUCER} | {int(each[5:]) for each in state.item_to_item.ids(found.rows)}
-    shown = {int(each[5:]) for each in state.catalogue.ids(ranking.rows_of(np.flatnonzero(np.isfinite(live[0]))))}
+    rows = ranking.rows_of(np.flatnonzero(np.isfinite(live[0])).astype(np.int32))
+    shown = {int(each[5:]) for each in state.catalogue.ids(rows.tolist())}
     assert expected <= shown and len(shown - expected) <= NUM_POPULAR
     assert np.isfinite(live[2]).sum() == NUM_POPULAR
 
@@ -64,7 +65,7 @@ def test_scores_are_the_models_own_however_the_pairs_were_cut(
     examples = [asking(SAUCER, CUP), asking(SAUCER, 3)]
     user = state.encoder.encode(columns_from_examples(examples, state.encoder.sources(Side.USER)), 2, Side.USER)
     live, _ = ranking.scores(user, examples)
-    columns = np.flatnonzero(np.isfinite(live[1]))
+    columns = np.flatnonzero(np.isfinite(live[1])).astype(np.int32)
     items = encode_items(state, ranking.rows_of(columns).astype(np.int64))
     alone = state.encoder.encode(columns_from_examples(examples[1:], state.encoder.sources(Side.USER)), 1, Side.USER)
     np.testing.assert_allclose(predictor.pair_scores(alone, items), live[1, columns], rtol=1e-5)
@@ -79,7 +80,8 @@ def test_what_goes_together_comes_back_from_a_checkpoint(state: TrainingState, t
     assert (folder / "item_to_item.arrow").is_file()
 
 
-def test_retrieval_model_keeps_no_candidates() -> None:
-    state = TrainingState(make_definition("two_tower"))
+@pytest.mark.parametrize(("kind", "evaluate_fraction"), [("two_tower", 0.1), ("deepfm", 0.0)])
+def test_candidates_that_nobody_asks_for_are_not_kept(kind: str, evaluate_fraction: float) -> None:
+    state = TrainingState(make_definition(kind, training={"evaluate_fraction": evaluate_fraction}))
     state.learn(as_logged(actions()[:64]))
     assert len(state.item_to_item) == 0
