@@ -93,3 +93,15 @@ class ReplicaUnavailable(EngineError):
     """No replica answered in time, or none serves the deployment asked for."""
 
     code = "replica_unavailable"
+
+
+class Interrupted(EngineError):
+    """Work was asked to stop before its end; nothing is wrong with it."""
+
+    code = "interrupted"
+
+
+class GivenUp(EngineError):
+    """A trial did so badly that it was not worth going on."""
+
+    code = "given_up"
