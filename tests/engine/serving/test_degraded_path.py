@@ -8,6 +8,7 @@ import pytest
 from engine.errors import InvalidDocument, LogError, ReplicaUnavailable
 from engine.serving.requests import RecommendRequest
 from engine.spec.definition import DeepFM
+from engine.spec.event import Event
 from engine.spec.schema import EventRole
 from engine.streams import topics
 from engine.streams.log import Record
@@ -155,3 +156,34 @@ def test_ranking_model_is_refused_as_retrieval(shop: Any, retrieving: Any) -> No
     with pytest.raises(InvalidDocument, match="retrieval: must be a retrieval model"):
         shop.deploy(shop.model("flat", definition))
     assert shop.items() == before
+
+
+def test_what_others_took_together_comes_first_and_says_so(shop: Any) -> None:
+    shop.write("cup", "saucer", "plate")
+    shop.click("a", "cup")
+    shop.click("a", "saucer")
+    shop.click("u", "cup")
+    shop.click("b", "plate")
+    shop.deploy()
+    items = shop.recommend("u").items
+    assert [(item.item_id, item.source) for item in items] == [("saucer", "item_to_item"), ("plate", "trending_1h")]
+    shop.click("c", "cup")
+    shop.click("c", "plate")
+    shop.click("d", "cup")
+    shop.click("d", "plate")
+    shop.poll()
+    assert [item.item_id for item in shop.recommend("u").items] == ["plate", "saucer"]
+    shop.delete("plate")
+    shop.poll()
+    assert [item.item_id for item in shop.recommend("u").items] == ["saucer"]
+
+
+def test_event_dated_in_the_future_counts_as_of_its_receipt(shop: Any) -> None:
+    shop.write("liar", "honest")
+    now_ms = int(shop.now_s * 1000)
+    ahead = Event("ahead", "click", EventRole.ACTION, "a", "liar", now_ms + 10**9, now_ms)
+    shop.log.append(topics.events("shop"), [Record("a", ahead.to_bytes(), now_ms)])
+    shop.click("b", "honest")
+    shop.click("c", "honest")
+    shop.deploy()
+    assert shop.items() == ["honest", "liar"]
