@@ -16,7 +16,7 @@ TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_
 CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench bench-engine bench-training bench-ingest bench-recommend screenshot password manage lock clean
+.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench bench-engine bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-ingest: setup-dev ## events a second, on a system started for it
 
 bench-recommend: setup-dev ## requests a second and latency, on a system started for it
 	@$(TEST_ENV) $(RUN) -m tests.bench recommend $(ARGS)
+
+evaluate-globo: setup ## replay the Globo clicks: floors, the pipeline, HR@10 by sync interval. ARGS='--first 400000'
+	@$(RUN) manage.py evaluate globo $(ARGS)
 
 screenshot: setup-dev ## draw docs/screenshot.png from the running system
 	@$(RUN) -m deploy.with_system -- $(RUN) -m deploy.screenshot $(ARGS)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.management.base import CommandError
 
 from engine.evaluation.findings import Findings
-from engine.evaluation.paper.plots import plot_curves
+from engine.evaluation.plots import plot_curves
 from engine.evaluation.replay.click_log import UNIT_MS, ClickColumns, named, read_click_log
 from workers.evaluations.replay import GLOBO_COLUMNS, GLOBO_FILE
 from workers.evaluations.running import Bars, data_folder, existing
-from workers.reports import REPORTS
 
 if TYPE_CHECKING:
     from engine.evaluation.paper.labelled import LabelledRows
@@ -49,7 +48,7 @@ def run_collisions(options: dict[str, Any], bars: Bars) -> Findings:
     )
     findings = evaluate_collisions(_rows(options), plan, bars)
     curves: Any = findings.values["curves"]
-    path = REPORTS / f"{options['name'] or 'experiment-collisions'}.png"
+    path = options["reports"] / f"{options['name']}.png"
     plot_curves(path, curves, title="Ids of their own, and hashed", across="epoch", upward="test AUC")
     return findings
 
@@ -67,7 +66,7 @@ def run_sync_interval(options: dict[str, Any], bars: Bars) -> Findings:
     )
     findings = evaluate_sync_intervals(_rows(options), plan, bars)
     curves: Any = findings.values["auc_by_shard"]
-    path = REPORTS / f"{options['name'] or 'experiment-sync-interval'}.png"
+    path = options["reports"] / f"{options['name']}.png"
     across = f"part of the stream, of {min(plan.shards)}"
     plot_curves(path, curves, title="Online training, and the batch model", across=across, upward="AUC")
     return findings

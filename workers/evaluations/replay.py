@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.evaluation.factorisation import KINDS
 from engine.evaluation.findings import Findings
+from engine.evaluation.plots import plot_intervals
 from engine.evaluation.replay.click_log import UNIT_MS, ClickColumns, named, read_click_log
 from engine.evaluation.replay.moments import HOUR_MS
 from engine.evaluation.replay.settings import CURVE_MS, RANKER_INPUTS, ReplayPlan, ReplaySettings
@@ -111,4 +112,22 @@ def _run(path: Path, columns: ClickColumns, options: dict[str, Any], bars: Bars)
         with_pipeline=not options["no_pipeline"],
         batch_models=options["batch_models"],
     )
-    return evaluate_replay(log, plan, bars)
+    findings = evaluate_replay(log, plan, bars)
+    if plan.curve:
+        _plot(findings, plan, options)
+    return findings
+
+
+def _plot(findings: Findings, plan: ReplayPlan, options: dict[str, Any]) -> None:
+    metric = "hit_rate_at_10"
+    rows = {row.name: row.as_values() for row in findings.rows}
+    series: dict[str, dict[str, tuple[float, float, float]]] = {
+        f"ranker of {inputs}": {
+            name: tuple(rows[f"{inputs}, {name}"][key] for key in (metric, f"{metric}_low", f"{metric}_high"))  # type: ignore[misc]
+            for name in plan.curve
+        }
+        for inputs in plan.inputs
+    }
+    best = findings.values["best_floor"]
+    path = options["reports"] / f"{options['name']}.png"
+    plot_intervals(path, series, title=f"HR@10 by sync interval (best floor: {best})", upward="HR@10")

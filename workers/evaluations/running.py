@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from tqdm import tqdm
 
+from engine.errors import EngineError
 from engine.evaluation.findings import Findings
 from workers.reports import REPORTS, ROOT, Report, write_table
 
@@ -74,12 +75,22 @@ def finish(findings: Findings, name: str, out: OutputWrapper, report: Report) ->
     report.write({"name": name, **findings.as_values()})
 
 
-def run_reported(
-    name: str, out: OutputWrapper, unit: str, work: Callable[[Bars], Findings], folder: Path | None = None
-) -> Findings:
-    """Do the work under progress bars, then print and write what it found."""
-    report = Report(name, folder or REPORTS)
-    with Bars(unit) as bars:
-        findings = work(bars)
-    finish(findings, name, out, report)
-    return findings
+def add_entries(parser: CommandParser, entries: Mapping[str, Entry], dest: str, prefix: str) -> None:
+    """A subcommand for each entry."""
+    commands = parser.add_subparsers(dest=dest, required=True, metavar=dest)
+    for name, entry in entries.items():
+        own = commands.add_parser(name, help=entry.text, description=entry.text)
+        own.add_argument("--name", default=f"{prefix}-{name}", help="of the report (default %(default)s)")
+        own.add_argument("--reports", type=Path, default=REPORTS, metavar="FOLDER", help="where it is written")
+        entry.add_arguments(own)
+
+
+def run_entry(entry: Entry, options: dict[str, Any], out: OutputWrapper) -> None:
+    """Do the work under progress bars, then print and write what it found. Raises CommandError for what the input is at fault for."""
+    report = Report(options["name"], options["reports"])
+    try:
+        with Bars("rows") as bars:
+            findings = entry.run(options, bars)
+    except (EngineError, OSError) as error:
+        raise CommandError(str(error)) from error
+    finish(findings, options["name"], out, report)

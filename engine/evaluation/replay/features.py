@@ -74,8 +74,8 @@ class CandidateFeatures:
     def names(self) -> list[str]:
         """What the columns of `of_pairs` are."""
         counts = [f"clicks_{name}" for name in (*WINDOWS_MS, *HALF_LIVES_MS)]
-        contexts = [f"{kind}_{name}" for name in self._by_context for kind in ("clicks", "share")]
-        pairs = [f"{kind}_{name}" for name in self._pairs for kind in ("count", "share")]
+        contexts = [f"{kind}_{name}" for name in self._by_context for kind in ("clicks", "permille")]
+        pairs = [f"{kind}_{name}" for name in self._pairs for kind in ("count", "permille")]
         own = ["age_h", "idle_min", "rank_1h", "rank_5m", "seen_before"]
         return [*counts, *contexts, *pairs, *own]
 
@@ -130,7 +130,7 @@ class CandidateFeatures:
         for name, counted in asked.together.items():
             pair_counts = counted[rows, columns]
             totals = self._totals(name, asked)[rows]
-            parts.append(np.stack([pair_counts, pair_counts / (totals + 1)], axis=1))
+            parts.append(np.stack([pair_counts, 1000 * pair_counts / (totals + 1)], axis=1))
         parts.append(self._ages[columns])
         parts.append(asked.seen_before[rows, columns].astype(np.float32)[:, np.newaxis])
         return np.concatenate(parts, axis=1)
@@ -165,7 +165,7 @@ class CandidateFeatures:
 
 
 class _ContextCounts:
-    """Decayed clicks of each item in each context, and the item's share of all clicks in that context."""
+    """Decayed clicks of each item in each context, and the item's share of all clicks in that context, in thousandths."""
 
     def __init__(self, log: ClickLog, codes: Codes) -> None:
         self._log, self._codes = log, codes
@@ -180,7 +180,7 @@ class _ContextCounts:
 
     def of(self, items: Places, codes: Codes, time_ms: int) -> Floats:
         clicks = self._cells.at(time_ms, items * self._num_codes + codes)
-        return np.stack([clicks, clicks / (self._totals.at(time_ms, codes) + 1)], axis=1)
+        return np.stack([clicks, 1000 * clicks / (self._totals.at(time_ms, codes) + 1)], axis=1)
 
 
 def _stages(in_session: Places) -> Codes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from engine.errors import EngineError
 from workers.evaluations.lists import (
     add_fixed_lists_arguments,
     add_leave_one_out_arguments,
@@ -19,7 +18,7 @@ from workers.evaluations.lists import (
 )
 from workers.evaluations.off_policy import add_off_policy_arguments, run_off_policy
 from workers.evaluations.replay import add_globo_arguments, add_replay_arguments, run_globo, run_replay
-from workers.evaluations.running import Entry, run_reported
+from workers.evaluations.running import Entry, add_entries, run_entry
 
 PROTOCOLS: Final[dict[str, Entry]] = {
     "time-split": Entry(
@@ -68,17 +67,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        protocols = parser.add_subparsers(dest="protocol", required=True, metavar="protocol")
-        for name, entry in PROTOCOLS.items():
-            own = protocols.add_parser(name, help=entry.text, description=entry.text)
-            own.add_argument("--name", help=f"the report is reports/<name>.json (default evaluate-{name})")
-            entry.add_arguments(own)
+        add_entries(parser, PROTOCOLS, "protocol", "evaluate")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        protocol = options["protocol"]
-        work = PROTOCOLS[protocol].run
-        name = options["name"] or f"evaluate-{protocol}"
-        try:
-            run_reported(name, self.stdout, "rows", lambda bars: work(options, bars))
-        except (EngineError, OSError) as error:
-            raise CommandError(str(error)) from error
+        run_entry(PROTOCOLS[options["protocol"]], options, self.stdout)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from engine.errors import EngineError
 from workers.evaluations.paper import (
     add_collisions_arguments,
     add_sync_interval_arguments,
     run_collisions,
     run_sync_interval,
 )
-from workers.evaluations.running import Entry, run_reported
+from workers.evaluations.running import Entry, add_entries, run_entry
 
 EXPERIMENTS: Final[dict[str, Entry]] = {
     "collisions": Entry(
@@ -37,17 +36,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        experiments = parser.add_subparsers(dest="experiment", required=True, metavar="experiment")
-        for name, entry in EXPERIMENTS.items():
-            own = experiments.add_parser(name, help=entry.text, description=entry.text)
-            own.add_argument("--name", help=f"the report is reports/<name>.json (default experiment-{name})")
-            entry.add_arguments(own)
+        add_entries(parser, EXPERIMENTS, "experiment", "experiment")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        name = options["experiment"]
-        work = EXPERIMENTS[name].run
-        try:
-            report = options["name"] or f"experiment-{name}"
-            run_reported(report, self.stdout, "rows", lambda bars: work(options, bars))
-        except (EngineError, OSError) as error:
-            raise CommandError(str(error)) from error
+        run_entry(EXPERIMENTS[options["experiment"]], options, self.stdout)

@@ -14,14 +14,14 @@ from engine.errors import InvalidDocument
 from engine.evaluation.auc import auc
 from engine.evaluation.paper.collisions import CollisionPlan, evaluate_collisions, hashed
 from engine.evaluation.paper.labelled import LabelledRows, Learner, labelled_definition
-from engine.evaluation.paper.plots import plot_curves
+from engine.evaluation.plots import plot_curves
 from engine.evaluation.paper.reading import read_labelled, read_rated, with_drawn_negatives
 from engine.evaluation.paper.sync_interval import SyncPlan, evaluate_sync_intervals
 from tests.engine.evaluation.replay.small_log import generated_log
 
 
 def _rows(num_rows: int = 3000, seed: int = 0, *, turning: bool = False) -> LabelledRows:
-    """A label is likely when user and item are of one kind; when `turning`, what likely means turns round a little after half of the rows."""
+    """A label is likely when user and item are of one kind; when `turning`, after half of the rows it is unlikely then."""
     rng = np.random.default_rng(seed)
     users, items = rng.integers(60, size=num_rows), rng.integers(40, size=num_rows)
     same = users % 2 == items % 2

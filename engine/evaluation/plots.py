@@ -1,4 +1,4 @@
-"""Pictures of the experiments."""
+"""Pictures of what was found."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plot_curves(
     return path
 
 
-def plot_bars(
+def plot_intervals(
     path: Path, values: Mapping[str, Mapping[str, tuple[float, float, float]]], *, title: str, upward: str
 ) -> Path:
     """Points with intervals: by series, by name, (value, low, high). Raises OSError."""
