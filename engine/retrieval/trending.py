@@ -43,11 +43,13 @@ class TrendingItems:
         self._top: dict[str, float] = {}
         self._top_floor = -math.inf
         self._newest = -math.inf
+        # The answer to every question until something changes: requests come more often than polls.
+        self._ranked: tuple[Scored, ...] | None = None
 
     def candidates(self, asker: Asker, num_items: int, eligible: Eligible) -> list[Scored]:
         """By decayed count, among the `top_size` greatest of all."""
         del asker  # the same for everyone
-        return eligible.first(self.top(self._top_size), num_items) if num_items > 0 else []
+        return eligible.first(self._ranking(), num_items)
 
     def observe(self, actions: Sequence[Action]) -> None:
         for action in actions:
@@ -58,6 +60,7 @@ class TrendingItems:
             total = _log2_of_sum(self._log_weights.get(item_id, -math.inf), weight)
             self._log_weights[item_id] = total
             self._newest = max(self._newest, weight)
+            self._ranked = None
             # A sum never shrinks, so that the top changes only by what has just grown.
             if item_id in self._top or total > self._top_floor:
                 self._top[item_id] = total
@@ -69,20 +72,26 @@ class TrendingItems:
     def forget(self, item_id: str) -> None:
         """Forget a deleted item."""
         with self._lock:
+            self._ranked = None
             if self._log_weights.pop(item_id, None) is not None and self._top.pop(item_id, None) is not None:
                 self._top = dict(self._log_weights)
                 self._cut_top()
 
     def clear(self) -> None:
         with self._lock:
-            self._log_weights, self._top = {}, {}
+            self._log_weights, self._top, self._ranked = {}, {}, None
             self._top_floor = self._newest = -math.inf
 
     def top(self, num_items: int) -> list[tuple[str, float]]:
         """At most `num_items` (at most `top_size`) of (item id, decayed count as of the newest action), greatest first."""
+        return list(self._ranking()[: max(0, num_items)])
+
+    def _ranking(self) -> tuple[Scored, ...]:
         with self._lock:
-            best = heapq.nlargest(min(num_items, self._top_size), self._top.items(), key=_order)
-            return [(item_id, 2.0 ** (weight - self._newest)) for item_id, weight in best]
+            if self._ranked is None:
+                best = heapq.nlargest(self._top_size, self._top.items(), key=_order)
+                self._ranked = tuple((item_id, 2.0 ** (weight - self._newest)) for item_id, weight in best)
+            return self._ranked
 
     def _cut_top(self) -> None:
         self._top = dict(heapq.nlargest(self._top_size, self._top.items(), key=_order))
