@@ -14,7 +14,6 @@ from engine.spec.schema import Property, PropertyType, Schema
 from engine.spec.slot import Slot
 
 _NUMERIC: Final = (PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN)
-_NO_IDS: Final = (PropertyType.FLOAT, PropertyType.VECTOR)
 _TEXTS: Final = (PropertyType.STRING, PropertyType.STRING_LIST)
 
 
@@ -84,7 +83,9 @@ def _problems(field: str, source: str, role: Role, types: Mapping[str, SourceTyp
 
 def _broken_rule(kind: PropertyType, role: Role) -> str | None:
     if role is Role.IDS:
-        return f"is a {kind}; make it a dense input, or a bucket of it a slot" if kind in _NO_IDS else None
+        if kind is PropertyType.VECTOR:
+            return "is a vector; make it a dense input"
+        return "is a float; make it a dense input, or a bucket of it a slot" if kind is PropertyType.FLOAT else None
     if role is Role.TEXT:
         return None if kind in _TEXTS else "is not text"
     if role is Role.TIME:

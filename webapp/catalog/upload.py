@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, BinaryIO
@@ -126,16 +126,21 @@ def _timestamp(text: str, form: str) -> str | int:
         return text
 
 
+_PARSED: dict[PropertyType, Callable[[str], Any]] = {
+    PropertyType.INTEGER: int,
+    PropertyType.FLOAT: float,
+    PropertyType.VECTOR: lambda text: [float(part) for part in text.split(LIST_SEPARATOR)],
+}
+
+
 def _typed(text: str | None, declared: Property) -> Any:
     """A CSV cell as its declared type; what cannot be read stays text."""
     text = text or ""
-    try:
-        if declared.type is PropertyType.INTEGER:
-            return int(text)
-        if declared.type is PropertyType.FLOAT:
-            return float(text)
-    except ValueError:
-        return text
+    if declared.type in _PARSED:
+        try:
+            return _PARSED[declared.type](text)
+        except ValueError:
+            return text
     if declared.type is PropertyType.BOOLEAN and text.lower() in TRUE_WORDS | FALSE_WORDS:
         return text.lower() in TRUE_WORDS
     if declared.type is PropertyType.STRING_LIST:

@@ -18,6 +18,7 @@ VALIDATOR = PropertyValidator(
         "price": Property(type=PropertyType.FLOAT),
         "active": Property(type=PropertyType.BOOLEAN),
         "born": Property(type=PropertyType.TIMESTAMP),
+        "shape": Property(type=PropertyType.VECTOR, dim=2),
     },
     "item 7",
 )
@@ -37,10 +38,20 @@ def test_values_of_every_type_are_stored_in_one_form() -> None:
         "price": 2,
         "active": False,
         "born": "1969-12-31T23:59:59.500Z",
+        "shape": (1, -0.5),
     }
     stored = VALIDATOR.validate(properties)
-    assert stored == {"title": "Shoe", "tags": ["a", "b"], "age": 3, "price": 2.0, "active": False, "born": -500}
+    assert stored == {
+        "title": "Shoe",
+        "tags": ["a", "b"],
+        "age": 3,
+        "price": 2.0,
+        "active": False,
+        "born": -500,
+        "shape": [1.0, -0.5],
+    }
     assert type(stored["price"]) is float
+    assert type(stored["shape"][0]) is float
 
 
 def test_a_null_optional_property_is_absent() -> None:
@@ -71,6 +82,10 @@ def test_a_null_optional_property_is_absent() -> None:
         ("active", "true", "must be true or false"),
         ("born", 10**18, "must be milliseconds since the epoch, in the years 1 to 9999"),
         ("born", "2020-13-01T00:00:00Z", "is not a time that exists: month must be in 1..12"),
+        ("shape", 1.0, "must be a list of numbers"),
+        ("shape", [1.0], "must have 2 numbers, received 1"),
+        ("shape", [1.0, None], "value 1 must be a number"),
+        ("shape", [float("inf"), 1.0], "value 0 must be a finite number"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_name_and_rule(name: str, value: Any, rule: str) -> None:
@@ -94,7 +109,7 @@ def test_a_patch_keeps_a_null_that_clears_an_optional_property() -> None:
 
 def test_an_undeclared_property_is_refused_with_the_declared_ones() -> None:
     assert refused({"title": "a", "colour": "red"}) == [
-        ("colour", "is not declared in the schema; declared: title, tags, age, price, active, born", "'red'")
+        ("colour", "is not declared in the schema; declared: title, tags, age, price, active, born, shape", "'red'")
     ]
 
 

@@ -99,7 +99,7 @@ def as_text(value: Any) -> Any:
 
 
 def converter(declared: PropertyType | None) -> Callable[[Any], Any]:
-    """From a file's cell to the declared type. A `string_list` in a text cell is separated by '|'."""
+    """From a file's cell to the declared type. A `string_list` or `vector` in a text cell is separated by '|'."""
     return _CONVERTERS.get(declared, _as_it_is) if declared else _as_it_is
 
 
@@ -113,6 +113,10 @@ def _boolean(value: Any) -> Any:
 
 def _string_list(value: Any) -> Any:
     return [part for part in value.split("|") if part] if isinstance(value, str) else value
+
+
+def _vector(value: Any) -> Any:
+    return [_number(part, float) for part in value.split("|")] if isinstance(value, str) else value
 
 
 def _timestamp(value: Any) -> Any:
@@ -135,4 +139,5 @@ _CONVERTERS: dict[PropertyType, Callable[[Any], Any]] = {
     PropertyType.BOOLEAN: _boolean,
     PropertyType.STRING_LIST: _string_list,
     PropertyType.TIMESTAMP: _timestamp,
+    PropertyType.VECTOR: _vector,
 }
