@@ -131,6 +131,10 @@ class EmbeddingTable:
     def __len__(self) -> int:
         return self._core.size()
 
+    def warm(self, num_rows: int) -> None:
+        """Touch the memory of `num_rows` rows now, so that growing to that size waits for no page of the system's."""
+        self._core.warm(num_rows)
+
     @property
     def memory_bytes(self) -> int:
         """Bytes of index, rows, touched set and candidates."""

@@ -304,6 +304,7 @@ void bind_reading(py::class_<Table>& type) {
       .def("contains", &contains, py::arg("fids"))
       .def("gather", &gather, py::arg("batch"), py::arg("out") = py::none())
       .def("size", &Table::size)
+      .def("warm", &Table::warm, py::arg("num_rows"), unlocked)
       .def("memory_bytes", &Table::memory_bytes, unlocked)
       .def("digest", &Table::digest, unlocked)
       .def("computed_digest", &Table::computed_digest, unlocked)

@@ -6,6 +6,65 @@
 #include <utility>
 
 namespace freshet {
+namespace {
+
+constexpr std::size_t kMaxSegmentRows = std::size_t{HashParts::kMaxBuckets} * MarkedBucket::kCells;
+
+}  // namespace
+
+/// A row of a segment that belongs to the checkpoint and was not read before.
+struct Checkpoint::Found {
+  std::uint64_t hash;
+  Table::Place place;
+};
+
+/// Rows in memory that is there before a lock is taken: a writer must not wait for pages.
+class Checkpoint::Gathered {
+ public:
+  Gathered(std::size_t dim, std::size_t num_state) : dim_(dim), num_state_(num_state) {}
+
+  std::size_t size() const noexcept { return num_; }
+
+  void make_room(std::size_t num_more) {
+    if (num_ + num_more > rows_.fids.size()) resize(num_ + num_more);
+  }
+
+  /// There is room. `floats` may be unaligned.
+  void add(const RowRecord& record, const std::byte* floats) noexcept {
+    rows_.fids[num_] = record.fid;
+    rows_.slots[num_] = record.slot;
+    rows_.seen_at_s[num_] = record.seen_at_s;
+    rows_.counts[num_] = record.count;
+    rows_.touched[num_] = record.touched;
+    std::memcpy(rows_.vectors.data() + num_ * dim_, floats, dim_ * sizeof(float));
+    if (num_state_ != 0) {
+      std::memcpy(rows_.states.data() + num_ * num_state_, floats + dim_ * sizeof(float),
+                  num_state_ * sizeof(float));
+    }
+    ++num_;
+  }
+
+  Rows take() {
+    resize(num_);
+    return std::move(rows_);
+  }
+
+ private:
+  void resize(std::size_t num) {
+    rows_.fids.resize(num);
+    rows_.slots.resize(num);
+    rows_.seen_at_s.resize(num);
+    rows_.counts.resize(num);
+    rows_.touched.resize(num);
+    rows_.vectors.resize(num * dim_);
+    rows_.states.resize(num * num_state_);
+  }
+
+  const std::size_t dim_;
+  const std::size_t num_state_;
+  std::size_t num_ = 0;
+  Rows rows_;
+};
 
 Checkpoint::Checkpoint(Table& table, bool is_incremental) : table_(table), is_incremental_(is_incremental) {
   {
@@ -52,73 +111,74 @@ void Checkpoint::begin() {
 
 Rows Checkpoint::next(std::size_t min_rows) {
   if (min_rows == 0) throw std::invalid_argument("min_rows must be positive");
-  Rows rows;
-  while (rows.fids.size() < min_rows && segment_ < table_.index_.num_segments()) {
+  Gathered rows(table_.dim(), table_.num_state_floats());
+  rows.make_room(std::min<std::size_t>(min_rows, num_rows_) + kMaxSegmentRows);
+  while (rows.size() < min_rows && segment_ < table_.index_.num_segments()) {
     const unsigned shard = table_.index_.shard_of_segment(segment_);
     read_segment(rows, segment_);
-    ++segment_;  // afterwards: if it fails, the rest of this segment is the destructor's to walk through
+    ++segment_;  // afterwards: if it fails, this segment is the destructor's to walk through
     read_pre_images(rows, shard);
   }
-  while (rows.fids.size() < min_rows && segment_ >= table_.index_.num_segments() &&
-         shard_ < Table::kNumShards) {
+  while (rows.size() < min_rows && segment_ >= table_.index_.num_segments() && shard_ < Table::kNumShards) {
     read_pre_images(rows, shard_++);
   }
-  if (rows.fids.empty() && !is_whole_) {
+  if (rows.size() == 0 && !is_whole_) {
     is_whole_ = true;
     for (Table::Shard& shard : table_.shards_) shard.mutex.lock();
     table_.is_checkpointing_ = false;
     table_.has_base_ = true;
-    for (Table::Shard& shard : table_.shards_) shard.mutex.unlock();
+    for (Table::Shard& shard : table_.shards_) {
+      shard.pre_images = PreImages();
+      shard.mutex.unlock();
+    }
   }
-  return rows;
+  return rows.take();
 }
 
-void Checkpoint::read_segment(Rows& rows, std::uint32_t segment) {
-  const std::size_t dim = table_.dim();
-  const std::size_t num_state = table_.num_state_floats();
+/// First the index, then the rows, asked for some way ahead: a writer may be waiting for the shard.
+void Checkpoint::read_segment(Gathered& rows, std::uint32_t segment) {
+  constexpr std::size_t kAhead = 24;
+  rows.make_room(kMaxSegmentRows);
+  found_.reserve(kMaxSegmentRows);
+  found_.clear();
   const Table::ShardLock lock(table_.shards_[table_.index_.shard_of_segment(segment)].mutex);
   table_.index_.for_each_in_segment(segment, [&](std::uint64_t hash, const Table::Place& place) {
-    MarkedBucket& bucket = *place.bucket;
-    const std::uint32_t marks = bucket.marks(place.cell);
+    const std::uint32_t marks = place.bucket->marks(place.cell);
     if ((marks & RowMark::kSaved) == table_.saved_parity_) return;
     if (!is_incremental_ || (marks & RowMark::kDirty) != 0) {
-      const std::uint32_t row = place.row();
-      const float* const floats = table_.floats(row);
-      rows.fids.push_back(table_.index_.key(hash));
-      rows.slots.push_back(table_.slot(row));
-      rows.seen_at_s.push_back(bucket.stamps[place.cell]);
-      rows.counts.push_back(static_cast<std::uint8_t>(bucket.count(place.cell)));
-      rows.touched.push_back((marks & (RowMark::kTouched | RowMark::kInFlight)) != 0);
-      rows.vectors.insert(rows.vectors.end(), floats, floats + dim);
-      rows.states.insert(rows.states.end(), floats + dim, floats + dim + num_state);
+      found_.push_back({hash, place});
+    } else {
+      place.bucket->set_marks(place.cell, (marks & ~RowMark::kSaved) | table_.saved_parity_);
     }
-    bucket.set_marks(place.cell, (marks & ~(RowMark::kSaved | RowMark::kDirty)) | table_.saved_parity_);
   });
+  const auto ask = [&](std::size_t at) {
+    if (at < found_.size()) table_.rows_.prefetch_to_read(found_[at].place.row());
+  };
+  for (std::size_t at = 0; at < kAhead; ++at) ask(at);
+  for (std::size_t at = 0; at < found_.size(); ++at) {
+    ask(at + kAhead);
+    const auto& [hash, place] = found_[at];
+    rows.add(table_.record_of(hash, place), table_.rows_.at(place.row()));
+    const std::uint32_t marks = place.bucket->marks(place.cell);
+    place.bucket->set_marks(place.cell,
+                            (marks & ~(RowMark::kSaved | RowMark::kDirty)) | table_.saved_parity_);
+  }
 }
 
-void Checkpoint::read_pre_images(Rows& rows, unsigned shard) {
+void Checkpoint::read_pre_images(Gathered& rows, unsigned number) {
+  Table::Shard& shard = table_.shards_[number];
   PreImages taken;
   {
-    const Table::ShardLock lock(table_.shards_[shard].mutex);
-    taken = std::move(table_.shards_[shard].pre_images);
-    table_.shards_[shard].pre_images = PreImages();
+    const Table::ShardLock lock(shard.mutex);
+    if (shard.pre_images.empty()) return;
+    taken = shard.pre_images.take();
   }
-  const std::size_t dim = table_.dim();
-  const std::size_t num_state = table_.num_state_floats();
-  taken.for_each(dim + num_state, [&](const RowRecord& record, const std::byte* floats) {
-    rows.fids.push_back(record.fid);
-    rows.slots.push_back(record.slot);
-    rows.seen_at_s.push_back(record.seen_at_s);
-    rows.counts.push_back(record.count);
-    rows.touched.push_back(record.touched);
-    rows.vectors.resize(rows.vectors.size() + dim);
-    std::memcpy(&*(rows.vectors.end() - static_cast<std::ptrdiff_t>(dim)), floats, dim * sizeof(float));
-    rows.states.resize(rows.states.size() + num_state);
-    if (num_state != 0) {
-      std::memcpy(&*(rows.states.end() - static_cast<std::ptrdiff_t>(num_state)),
-                  floats + dim * sizeof(float), num_state * sizeof(float));
-    }
-  });
+  const std::size_t num_floats = table_.dim() + table_.num_state_floats();
+  rows.make_room(taken.size());
+  taken.for_each(num_floats,
+                 [&](const RowRecord& record, const std::byte* floats) { rows.add(record, floats); });
+  const Table::ShardLock lock(shard.mutex);
+  shard.pre_images.reuse(std::move(taken));
 }
 
 Checkpoint::~Checkpoint() {

@@ -21,6 +21,12 @@ std::size_t page_bytes() noexcept {
   return bytes;
 }
 
+void touch_pages([[maybe_unused]] std::byte* from, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef MADV_POPULATE_WRITE
+  madvise(from, bytes, MADV_POPULATE_WRITE);
+#endif
+}
+
 }  // namespace
 
 std::size_t ReservedMemory::ample_bytes() noexcept {
@@ -61,6 +67,17 @@ void ReservedMemory::grow_to(std::size_t bytes) {
     warmed_ = to;
   }
   size_.store(bytes, std::memory_order_relaxed);
+}
+
+void ReservedMemory::warm(std::size_t from, std::size_t to) noexcept {
+  to = std::min(round_up(to, kHugePage), capacity_);
+  from = from / kHugePage * kHugePage;
+  if (from >= to) return;
+  if (to > warmed_) {
+    advise_huge(warmed_, to);
+    warmed_ = to;
+  }
+  touch_pages(data_ + from, to - from);
 }
 
 void ReservedMemory::advise_huge([[maybe_unused]] std::size_t from,
@@ -113,11 +130,9 @@ void PageWarmer::run() noexcept {
     std::copy(waiting_ + 1, waiting_ + num_waiting_, waiting_);
     --num_waiting_;
     lock.unlock();
-#ifdef MADV_POPULATE_WRITE
     for (std::size_t at = 0; at < range.bytes; at += kHugePage) {
-      madvise(range.from + at, std::min(kHugePage, range.bytes - at), MADV_POPULATE_WRITE);
+      touch_pages(range.from + at, std::min(kHugePage, range.bytes - at));
     }
-#endif
     lock.lock();
   }
 }

@@ -45,6 +45,13 @@ void RowArena::add_chunk(std::uint32_t owner) {
   own.chunks.push_back(num_chunks_++);
 }
 
+void RowArena::warm(std::size_t num_rows) {
+  const std::size_t num = std::min<std::size_t>(num_rows, max_rows_);
+  const std::lock_guard lock(grow_mutex_);
+  memory_.warm(memory_.size(),
+               (num + (owners_.size() << shift_)) * stride_);  // each owner's last chunk has room
+}
+
 std::uint32_t RowArena::allocate(std::uint32_t owner) {
   Owner& own = owners_[owner];
   while (own.first_with_room < own.chunks.size() &&

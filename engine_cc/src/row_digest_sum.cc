@@ -1,5 +1,4 @@
 #include "freshet/row_digest.h"
-
 #include "row_digest_rule.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -36,6 +36,12 @@ Table::Table(const TableOptions& options)
   }
 }
 
+void Table::warm(std::size_t num_rows) {
+  index_.warm(num_rows);
+  rows_.warm(num_rows);
+  slot_memory_.warm(0, std::min<std::size_t>(num_rows, Index::kMaxRows) * sizeof(std::uint16_t));
+}
+
 Table::~Table() { warmer_.stop(); }
 
 void Table::check_batch(std::size_t num_fids) const {
@@ -137,11 +143,15 @@ void Table::keep_pre_image(Shard& shard, std::uint64_t hash, const Place& place)
   const std::uint32_t marks = place.bucket->marks(place.cell);
   if (!is_checkpointing_ || (marks & RowMark::kSaved) == saved_parity_) return;
   if (!saves_all_ && (marks & RowMark::kDirty) == 0) return;
-  const std::uint32_t row = place.row();
-  const RowRecord record{index_.key(hash), place.bucket->stamps[place.cell], slot(row),
-                         static_cast<std::uint8_t>(place.bucket->count(place.cell)),
-                         (marks & (RowMark::kTouched | RowMark::kInFlight)) != 0};
-  shard.pre_images.add(record, floats(row), options_.dim + optimizer_.num_state_floats());
+  shard.pre_images.add(record_of(hash, place), floats(place.row()),
+                       options_.dim + optimizer_.num_state_floats());
+}
+
+RowRecord Table::record_of(std::uint64_t hash, const Place& place) const noexcept {
+  const std::uint32_t marks = place.bucket->marks(place.cell);
+  return {index_.key(hash), place.bucket->stamps[place.cell], slot(place.row()),
+          static_cast<std::uint8_t>(place.bucket->count(place.cell)),
+          (marks & (RowMark::kTouched | RowMark::kInFlight)) != 0};
 }
 
 /// A new row with the initializer's vector. A FID whose delete is pending must travel again, as a row, whoever created

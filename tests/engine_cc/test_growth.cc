@@ -54,6 +54,28 @@ void test_structured_keys() {
   check_keys(100'000, [](std::uint64_t i) { return i * 0x1'0000'0001ULL; });
 }
 
+/// Warm memory is empty memory: of a new table, of a part of one, and beyond what there is room for.
+void test_a_warm_table_is_as_any_other() {
+  Table table(options_of(1));
+  table.warm(0);
+  table.warm(300'000);
+  CHECK(table.size() == 0);
+  Fids fids;
+  Floats vectors;
+  for (std::uint64_t i = 0; i < 200'000; ++i) {
+    fids.push_back(mix64(i));
+    vectors.push_back(static_cast<float>(i));
+    if (i == 100'000) {
+      table.assign(fids, slots_for(fids), vectors);
+      table.warm(150'000);
+      table.warm(400'000);
+    }
+  }
+  table.assign(fids, slots_for(fids), vectors);
+  CHECK(lookup(table, fids) == vectors);
+  CHECK(table.computed_digest() == table.digest());
+}
+
 void test_zero_and_the_greatest_key_are_keys_like_any_other() {
   Table table(options_of(1));
   const Fids ends = {0, UINT64_MAX};
@@ -105,6 +127,7 @@ void test_memory_falls_when_most_rows_go() {
 int main() {
   test_a_million_and_more_random_keys();
   test_structured_keys();
+  test_a_warm_table_is_as_any_other();
   test_zero_and_the_greatest_key_are_keys_like_any_other();
   test_long_turnover_reuses_memory_and_keeps_the_living();
   test_memory_falls_when_most_rows_go();

@@ -49,15 +49,19 @@ class Checkpoint {
   std::size_t waiting_bytes() const;
 
  private:
+  struct Found;
+  class Gathered;
+
   void begin();
-  void read_segment(Rows& rows, std::uint32_t segment);
-  void read_pre_images(Rows& rows, unsigned shard);
+  void read_segment(Gathered& rows, std::uint32_t segment);
+  void read_pre_images(Gathered& rows, unsigned shard);
 
   Table& table_;
   bool is_incremental_;
   bool is_whole_ = false;  // everything was read
   std::uint32_t segment_ = 0;
   unsigned shard_ = 0;
+  std::vector<Found> found_;  // of one segment
   std::uint64_t digest_ = 0;
   std::uint64_t num_rows_ = 0;
   std::vector<std::uint64_t> erased_;

@@ -88,6 +88,8 @@ class KeyIndex {
   /// Adds an absent key. Strong guarantee.
   Place insert(std::uint64_t hash, std::uint32_t row);
   void erase(const Place& place) noexcept;
+  /// Touches the pages that so many keys will take, now. Growth waits for it.
+  void warm(std::size_t num_keys);
 
   /// Readers of the segment begin anew while one of these lives. Not to be nested.
   class Change {
@@ -122,7 +124,7 @@ class KeyIndex {
   static constexpr std::size_t kMaxSpread = 16;  // directory entries for each segment
   // Measured: groups below 512 keys pay for the change from buckets to rows; rows are fastest asked for in bursts.
   static constexpr std::size_t kGroup = 512;
-  static constexpr std::uint32_t kAhead = 64;   // buckets asked for before the one that is looked through
+  static constexpr std::uint32_t kAhead = 64;  // buckets asked for before the one that is looked through
   static constexpr std::uint32_t kBurst = 64;  // rows asked for at a time
   static constexpr std::uint32_t kTogether = 8;
 

@@ -34,6 +34,14 @@ std::uint32_t KeyIndex<Bucket>::add_segment(std::uint64_t prefix, std::uint32_t 
 }
 
 template <typename Bucket>
+void KeyIndex<Bucket>::warm(std::size_t num_keys) {
+  constexpr double kMeanLoad = 0.69 * Bucket::kMaxLoad;  // between a split and the next
+  const auto num = static_cast<std::size_t>(static_cast<double>(num_keys) / (Bucket::kCells * kMeanLoad));
+  const std::lock_guard lock(grow_mutex_);
+  segment_memory_.warm(segment_memory_.size(), num * sizeof(Bucket));
+}
+
+template <typename Bucket>
 std::uint32_t KeyIndex<Bucket>::empty_cell(const Bucket& bucket) noexcept {
   for (std::uint32_t cell = 0; cell < Bucket::kCells; ++cell) {
     if (!bucket.is_occupied(cell)) return cell;
@@ -65,22 +73,25 @@ bool KeyIndex<Bucket>::make_room(Bucket* all, std::uint32_t num_buckets, std::ui
   struct Step {
     std::uint32_t bucket;
     std::uint32_t cell;
+    std::uint32_t to;
     std::int32_t before;
   };
   constexpr std::size_t kMaxSteps =
       2 * Bucket::kCells * (1 + Bucket::kCells + Bucket::kCells * Bucket::kCells);
   Step steps[kMaxSteps];
   std::size_t num_steps = 0;
+  // Where the keys could go is asked for long before it is looked at.
   const auto add = [&](std::uint32_t bucket, std::int32_t before) {
     for (std::uint32_t cell = 0; cell < Bucket::kCells && num_steps < kMaxSteps; ++cell) {
-      steps[num_steps++] = {bucket, cell, before};
+      const std::uint32_t to = HashParts::other(bucket, all[bucket].remainder(cell), num_buckets);
+      prefetch_to_write(all + to);
+      steps[num_steps++] = {bucket, cell, to, before};
     }
   };
   add(first, -1);
   if (second != first) add(second, -1);
   for (std::size_t at = 0; at < num_steps; ++at) {
-    const std::uint32_t to =
-        HashParts::other(steps[at].bucket, all[steps[at].bucket].remainder(steps[at].cell), num_buckets);
+    const std::uint32_t to = steps[at].to;
     const std::uint32_t empty = empty_cell(all[to]);
     if (empty == Bucket::kCells) {
       bool on_path = to == first || to == second;

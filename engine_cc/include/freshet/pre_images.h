@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <new>
+#include <utility>
 #include <vector>
 
 namespace freshet {
@@ -19,17 +19,19 @@ struct RowRecord {
 };
 
 /// Rows as they were when the running checkpoint began, of those that have changed before it came to them. In blocks of
-/// 2 MiB, so that adding never moves what is there. Not thread safe.
+/// 256 KiB, so that adding never moves what is there; blocks that were read are filled again, because the first touch of
+/// memory costs a writer more than the copy. Not thread safe.
 class PreImages {
  public:
   /// Throws std::bad_alloc, with nothing added.
   void add(const RowRecord& record, const float* floats, std::size_t num_floats) {
     const std::size_t bytes = sizeof record + num_floats * sizeof(float);
-    if (blocks_.empty() || blocks_.back().used + bytes > kBlockBytes) add_block(bytes);
+    if (blocks_.empty() || blocks_.back().used + bytes > blocks_.back().size) add_block(bytes);
     Block& block = blocks_.back();
     std::memcpy(block.bytes.get() + block.used, &record, sizeof record);
     std::memcpy(block.bytes.get() + block.used + sizeof record, floats, num_floats * sizeof(float));
     block.used += bytes;
+    ++num_;
   }
 
   /// Calls `visit(record, floats)` for each; `floats` may be unaligned.
@@ -45,25 +47,30 @@ class PreImages {
     }
   }
 
-  bool empty() const noexcept { return blocks_.empty(); }
-  std::size_t memory_bytes() const noexcept { return blocks_.size() * kBlockBytes; }
+  /// The rows so far, which are here no more; memory for others stays.
+  PreImages take() noexcept;
+
+  /// Uses the blocks of `read` again, of which nothing is needed any more. Without memory for that they are freed.
+  void reuse(PreImages read) noexcept;
+
+  bool empty() const noexcept { return num_ == 0; }
+  std::size_t size() const noexcept { return num_; }
+  std::size_t memory_bytes() const noexcept;
 
  private:
-  static constexpr std::size_t kBlockBytes = std::size_t{2} << 20;
+  static constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
 
-  struct Free {
-    void operator()(std::byte* bytes) const noexcept {
-      ::operator delete(bytes, std::align_val_t{kBlockBytes});
-    }
-  };
   struct Block {
-    std::unique_ptr<std::byte, Free> bytes;
+    std::unique_ptr<std::byte[]> bytes;
+    std::size_t size = 0;
     std::size_t used = 0;
   };
 
   void add_block(std::size_t record_bytes);
 
   std::vector<Block> blocks_;
+  std::vector<Block> spare_;
+  std::size_t num_ = 0;
 };
 
 }  // namespace freshet

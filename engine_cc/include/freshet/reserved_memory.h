@@ -32,6 +32,9 @@ class ReservedMemory {
   /// first touch costs more than what is then written. Throws std::bad_alloc beyond the capacity, changing nothing.
   void grow_to(std::size_t bytes);
 
+  /// Touches the pages from `from` up to `to` now, as far as the capacity goes. Needs exclusion as `grow_to` does.
+  void warm(std::size_t from, std::size_t to) noexcept;
+
   /// Gives the whole pages inside a range back to the system; they read as zeros afterwards.
   void release(std::size_t offset, std::size_t bytes) noexcept;
 

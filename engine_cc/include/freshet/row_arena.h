@@ -25,14 +25,22 @@ class RowArena {
   /// A row of unset content. Strong guarantee: std::bad_alloc, or std::length_error at `max_rows`.
   std::uint32_t allocate(std::uint32_t owner);
 
+  /// Touches the pages of as many rows now. Growth waits for it.
+  void warm(std::size_t num_rows);
+
   /// Gives a row back to its owner.
   void release(std::uint32_t row) noexcept;
 
   std::byte* at(std::uint32_t row) const noexcept { return memory_.data() + std::size_t{row} * stride_; }
 
+  /// Asks for a row that will be written, and for one that will only be read.
   void prefetch(std::uint32_t row) const noexcept {
     const std::byte* const first = at(row);
     for (std::size_t byte = 0; byte < row_bytes_; byte += 64) prefetch_to_write(first + byte);
+  }
+  void prefetch_to_read(std::uint32_t row) const noexcept {
+    const std::byte* const first = at(row);
+    for (std::size_t byte = 0; byte < row_bytes_; byte += 64) freshet::prefetch_to_read(first + byte);
   }
 
   std::size_t row_bytes() const noexcept { return row_bytes_; }

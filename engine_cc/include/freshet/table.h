@@ -110,6 +110,10 @@ class Table {
   /// visited in an order that depends on contents and calls alone.
   std::size_t expire(std::uint32_t now_s, std::size_t num_rows);
 
+  /// Touches the memory that `num_rows` rows will take, in this call: afterwards growing to that size costs no page
+  /// faults, which otherwise take more time than the rows. Blocks inserts that need a new page meanwhile.
+  void warm(std::size_t num_rows);
+
   // What is in it.
 
   std::uint32_t dim() const noexcept { return options_.dim; }
@@ -266,6 +270,7 @@ class Table {
               const Sightings& sightings, TouchNotes& notes);
   /// To be called before a row changes: the running checkpoint gets what it was.
   void keep_pre_image(Shard& shard, std::uint64_t hash, const Place& place);
+  RowRecord record_of(std::uint64_t hash, const Place& place) const noexcept;
   void mark(const Place& place, std::uint32_t marks, std::uint64_t hash, TouchNotes& notes) noexcept;
   class UpdateBurst;
   class Updater;
@@ -299,8 +304,8 @@ class Table {
   PageWarmer warmer_;
   Index index_;
   RowArena rows_;
-  mutable ReservedMemory slot_memory_;
-  mutable std::deque<Shard> shards_;  // a deque, because a shard cannot be moved
+  mutable ReservedMemory slot_memory_;  // its size never changes
+  mutable std::deque<Shard> shards_;    // a deque, because a shard cannot be moved
   std::atomic<std::uint64_t> num_rows_ = 0;
   std::atomic<std::uint64_t> num_sighted_ = 0;
 

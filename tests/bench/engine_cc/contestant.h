@@ -18,6 +18,9 @@ class Contestant {
   Contestant& operator=(const Contestant&) = delete;
   virtual ~Contestant() = default;
 
+  /// Touches the memory that so many rows will take, where a table can be asked to. Others find their heap warm.
+  virtual void warm(std::size_t /*num_rows*/) {}
+
   /// Adds absent keys with their vectors [keys.size(), kDim]; accumulators start at kInitialAccumulator.
   virtual void insert(Keys keys, ConstFloats vectors) = 0;
 

@@ -10,6 +10,7 @@ class FreshetRows : public Contestant {
  public:
   explicit FreshetRows(bool with_state) : table_(freshet_options(with_state)) {}
 
+  void warm(std::size_t num_rows) override { table_.warm(num_rows); }
   void insert(Keys keys, ConstFloats vectors) override {
     slots_.resize(keys.size(), kSlot);
     table_.assign(keys, slots_, vectors);
