@@ -67,13 +67,14 @@ class FieldAttention:
 
     def __call__(self, fields: Any) -> Any:
         """float32[n, num_fields, num_heads * head_dim] of float32[n, num_fields, dim]."""
-        num_fields = fields.shape[1]
+        num_fields, (num_heads, head_dim) = fields.shape[1], self._shape
         query, key, value = (
-            tf.reshape(tf.cast(each(fields), tf.float32), (-1, num_fields, *self._shape))
+            tf.transpose(
+                tf.reshape(tf.cast(each(fields), tf.float32), (-1, num_fields, num_heads, head_dim)), (0, 2, 1, 3)
+            )
             for each in (self._query, self._key, self._value)
         )
-        weights = tf.nn.softmax(tf.einsum("nmhd,nkhd->nhmk", query, key), axis=-1)
-        attended = tf.reshape(
-            tf.einsum("nhmk,nkhd->nmhd", weights, value), (-1, num_fields, self._shape[0] * self._shape[1])
-        )
+        weights = tf.nn.softmax(tf.matmul(query, key, transpose_b=True), axis=-1)
+        attended = tf.transpose(tf.matmul(weights, value), (0, 2, 1, 3))
+        attended = tf.reshape(attended, (-1, num_fields, num_heads * head_dim))
         return tf.nn.relu(attended + tf.cast(self._residual(fields), tf.float32))

@@ -26,7 +26,8 @@ class TwoTowerModel(RetrievalArchitecture):
             slots = definition.slots_of(side)
             width = sum(slot.dim for slot in slots) + definition.num_dense(side)
             layers, width = self.add_network(f"{side.value}_hidden", width, definition.architecture.hidden)
-            layers.append(self.add_dense(f"{side.value}_output", width, self.output_dim))
+            output = self.add_dense(f"{side.value}_output", width, self.output_dim, full_precision=True)
+            layers.append(output)
             self._slots[side] = [slot.name for slot in slots]
             self._towers[side] = layers
 

@@ -66,3 +66,40 @@ def definition_of(
 
 def is_retrieval_kind(kind: str) -> bool:
     return kind in kinds_of_retrieval()
+
+
+def reference_of(kind: str) -> ModelDefinition:
+    """The definition of which docs/models.md records the cost: 8 slots of dim 16, one a history of 20, 4 numbers, default settings.
+
+    Three slots are of the user, four of the item, one of the event. A logistic_regression's slots and a wide_deep's last two, which
+    are its wide ones, have a weight instead of an embedding. A mmoe and a ple have two tasks, the others one.
+    """
+    tasks = [CLICK, {"name": "buy", "event_type": "purchase"}] if kind in ("mmoe", "ple") else [CLICK]
+    sources = (
+        "user.id",
+        "item.id",
+        "user.history",
+        "item.topic",
+        "user.country",
+        "item.brand",
+        "item.kind",
+        "event.device",
+    )
+    slots = [
+        {"name": source.replace(".", "_"), "number": n, "source": source, "dim": 16}
+        for n, source in enumerate(sources, 1)
+    ]
+    architecture: dict[str, Any] = {"kind": kind}
+    if kind in ("din", "sasrec"):
+        slots[2]["pooling"] = "sequence"
+        architecture["sequence_slot"] = "user_history"
+    if kind == "din":
+        architecture["target_slot"] = "item_id"
+    if kind == "wide_deep":
+        architecture["wide_slots"] = ["item_kind", "event_device"]
+    for slot in slots:
+        if kind == "logistic_regression" or slot["name"] in architecture.get("wide_slots", ()):
+            slot["dim"] = 1
+    numbers = ("item.price", "item.weight", "user.age", "user.visits")
+    dense = [{"name": source.replace(".", "_"), "source": source} for source in numbers]
+    return ModelDefinition.parse({"slots": slots, "dense": dense, "tasks": tasks, "architecture": architecture})

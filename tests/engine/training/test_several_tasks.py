@@ -14,7 +14,7 @@ from engine.features.encoded import FloatArray
 from engine.models.forward import Predictor
 from engine.spec.definition import ModelDefinition, Side
 from engine.spec.example import Example
-from engine.spec.task import BinaryTask, RegressionTask
+from engine.spec.task import BinaryTask, RegressionTask, Task
 from engine.training.state import TrainingState
 from engine.training.task_losses import task_losses
 from engine.training.training_batch import RankingBatch
@@ -60,7 +60,7 @@ def predicted(state: TrainingState, examples: list[Example]) -> FloatArray:
 
 
 def test_losses_add_up_by_row_and_task_weights_and_leave_out_what_is_unknown() -> None:
-    tasks = [BinaryTask(weight=2.0), RegressionTask(name="seconds", property="dwell_s", weight=0.5)]
+    tasks: list[Task] = [BinaryTask(weight=2.0), RegressionTask(name="seconds", property="dwell_s", weight=0.5)]
     logits = tf.Variable([[0.0, 1.0], [1.0, 0.0], [2.0, 3.0]])
     extra = {
         "labels": tf.constant([[1.0, np.e - 1], [0.0, 9.0], [1.0, 0.0]]),
