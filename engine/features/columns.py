@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -11,7 +12,6 @@ import pyarrow as pa
 
 from engine.features.arrow_arrays import list_array
 from engine.features.ids import offsets_of
-from engine.spec.definition import Side, side_of
 from engine.spec.example import Example
 from engine.spec.feature import EVENT_TIME
 
@@ -75,31 +75,32 @@ def _is_number(value: object) -> bool:
 
 def columns_from_examples(examples: Sequence[Example], sources: Iterable[str]) -> Columns:
     """Columns of `len(examples)` rows for every source asked for; a property an example lacks is null."""
-    columns: Columns = {}
-    for source in sources:
-        entity, _, name = source.partition(".")
-        if source == "user.id":
-            columns[source] = pa.array([example.user_id for example in examples], pa.string())
-        elif source == "item.id":
-            columns[source] = pa.array([example.item_id for example in examples], pa.string())
-        elif source == "user.history":
-            columns[source] = pa.array([example.history for example in examples], _HISTORY)
-        elif source == HISTORY_TYPES:
-            columns[source] = pa.array([example.history_types for example in examples], _HISTORY)
-        elif source == HISTORY_AGES:
-            times = [example.history_times_ms for example in examples]
-            columns[source] = _history_ages(times, [_time_of(example) for example in examples])
-        elif source == EVENT_TIME:
-            columns[source] = pa.array([_time_of(example) for example in examples], pa.int64())
-        elif entity == "counter":
-            columns[source] = pa.array([example.counters.get(name) for example in examples], pa.float64())
-        elif entity == "user":
-            columns[source] = column_of([example.user.get(name) for example in examples])
-        elif entity == "item":
-            columns[source] = column_of([example.item.get(name) for example in examples])
-        else:
-            columns[source] = column_of([example.event.get(name) for example in examples])
-    return columns
+    wanted = list(sources)
+    columns = {source: _OF_EXAMPLES[source](examples) for source in wanted if source in _OF_EXAMPLES}
+    columns |= _property_columns("user", [example.user for example in examples], wanted)
+    columns |= _property_columns("item", [example.item for example in examples], wanted)
+    columns |= _property_columns("event", [example.event for example in examples], wanted)
+    return columns | columns_of_counters([example.counters for example in examples], wanted)
+
+
+def _property_columns(entity: str, rows: Sequence[Mapping[str, Any]], sources: Iterable[str]) -> Columns:
+    """The entity's properties among `sources`, one mapping a row; one that a row lacks is null."""
+    prefix = f"{entity}."
+    wanted = [source for source in sources if source.startswith(prefix) and source not in _OF_EXAMPLES]
+    names = [source.removeprefix(prefix) for source in wanted]
+    if len(names) > 1 and rows:
+        # Where no row lacks any, all are taken out of it in one call: half the time of asking for each.
+        try:
+            values = zip(*map(itemgetter(*names), rows), strict=True)
+            return {source: column_of(each) for source, each in zip(wanted, values, strict=True)}
+        except KeyError:
+            pass
+    return {source: column_of([row.get(name) for row in rows]) for source, name in zip(wanted, names, strict=True)}
+
+
+def _ages_of(examples: Sequence[Example]) -> Any:
+    times = [example.history_times_ms for example in examples]
+    return _history_ages(times, [_time_of(example) for example in examples])
 
 
 def _time_of(example: Example) -> int:
@@ -119,6 +120,17 @@ def _history_ages(times_ms: Sequence[Sequence[int]], now_ms: Sequence[int | None
     return list_array(offsets_of(lengths), pa.array(buckets.astype(np.int64)))
 
 
+_OF_EXAMPLES: Final[dict[str, Callable[[Sequence[Example]], Any]]] = {
+    "user.id": lambda examples: pa.array([example.user_id for example in examples], pa.string()),
+    "item.id": lambda examples: pa.array([example.item_id for example in examples], pa.string()),
+    "user.history": lambda examples: pa.array([example.history for example in examples], _HISTORY),
+    HISTORY_TYPES: lambda examples: pa.array([example.history_types for example in examples], _HISTORY),
+    HISTORY_AGES: _ages_of,
+    EVENT_TIME: lambda examples: pa.array([_time_of(example) for example in examples], pa.int64()),
+}
+"""What is of an example itself, and no property."""
+
+
 def columns_for_user(
     user_id: str,
     properties: Mapping[str, Any],
@@ -134,23 +146,18 @@ def columns_for_user(
 
     `history_types` and `history_times_ms` are of the items of `history`.
     """
-    columns: Columns = {}
-    for source in sources:
-        entity, _, name = source.partition(".")
-        if source == "user.id":
-            columns[source] = pa.array([user_id], pa.string())
-        elif source == "user.history":
-            columns[source] = pa.array([list(history)], _HISTORY)
-        elif source == HISTORY_TYPES:
-            columns[source] = pa.array([list(history_types)], _HISTORY)
-        elif source == HISTORY_AGES:
-            columns[source] = _history_ages([history_times_ms], [time_ms])
-        elif source == EVENT_TIME:
-            columns[source] = pa.array([time_ms], pa.int64())
-        elif entity == "user":
-            columns[source] = column_of([properties.get(name)])
-        elif entity == "event":
-            columns[source] = column_of([context.get(name)])
+    wanted = list(sources)
+    columns = _property_columns("user", [properties], wanted) | _property_columns("event", [context], wanted)
+    if "user.id" in wanted:
+        columns["user.id"] = pa.array([user_id], pa.string())
+    if "user.history" in wanted:
+        columns["user.history"] = pa.array([list(history)], _HISTORY)
+    if HISTORY_TYPES in wanted:
+        columns[HISTORY_TYPES] = pa.array([list(history_types)], _HISTORY)
+    if HISTORY_AGES in wanted:
+        columns[HISTORY_AGES] = _history_ages([history_times_ms], [time_ms])
+    if EVENT_TIME in wanted:
+        columns[EVENT_TIME] = pa.array([time_ms], pa.int64())
     return columns
 
 
@@ -158,15 +165,10 @@ def columns_for_items(
     item_ids: Sequence[str], properties: Sequence[Mapping[str, Any]], sources: Iterable[str]
 ) -> Columns:
     """Columns of `len(item_ids)` rows for the item-side sources among `sources`; `properties` has one mapping per item."""
-    columns: Columns = {}
-    for source in sources:
-        if side_of(source) is not Side.ITEM:
-            continue
-        name = source.partition(".")[2]
-        if source == "item.id":
-            columns[source] = pa.array(item_ids, pa.string())
-        else:
-            columns[source] = column_of([each.get(name) for each in properties])
+    wanted = list(sources)
+    columns = _property_columns("item", properties, wanted)
+    if "item.id" in wanted:
+        columns["item.id"] = pa.array(item_ids, pa.string())
     return columns
 
 
