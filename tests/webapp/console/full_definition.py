@@ -101,6 +101,7 @@ FULL_RANKING: dict[str, Any] = {
         "early_stopping": {"fraction": 0.2, "patience": 3, "min_delta": 0.001, "max_epochs": 9, "metric": "log_loss"},
         "linger_s": 0.5,
         "seed": 3,
+        "on_changed_slot": "restart",
         "precision": "bfloat16_mixed",
         "checkpoint_every_s": 12.5,
         "evaluate_fraction": 0.25,

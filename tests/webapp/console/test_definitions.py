@@ -59,6 +59,7 @@ def test_it_fills_the_form_so_that_posting_it_changes_nothing(browser: Client, p
         "pooling",
         "loss",
         "part",
+        "on_changed_slot",
     ]
     for name, value in expected.items():
         if name.rsplit(".", 1)[-1] not in selects:
