@@ -14,6 +14,7 @@ from webapp.experiments import api as experiments
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.training import api as training
+from webapp.training import search_api as searches
 
 urlpatterns = [
     path("events", catalog.EventsView.as_view()),
@@ -28,6 +29,8 @@ urlpatterns = [
     path("models/<name:name>", registry.ModelView.as_view()),
     path("models/<name:name>/sync", serving.SyncView.as_view()),
     path("models/<name:name>/runs", training.ModelRunsView.as_view()),
+    path("models/<name:name>/searches", searches.ModelSearchesView.as_view()),
+    path("searches/<int:search_id>", searches.SearchView.as_view()),
     path("runs/<int:run_id>", training.RunView.as_view()),
     path("runs/<int:run_id>/metrics", training.RunMetricsView.as_view()),
     path("deployments", serving.DeploymentsView.as_view()),

@@ -14,6 +14,7 @@ from webapp.serving import live as serving_live
 from webapp.serving import try_views
 from webapp.serving import views as serving
 from webapp.training import live as training_live
+from webapp.training import search_views as searches
 from webapp.training import views as training
 
 project_pages = [
@@ -34,6 +35,12 @@ project_pages = [
     path("models/<name:name>/", models.model, name="model"),
     path("models/<name:name>/edit", models.model_edit, name="model_edit"),
     path("models/<name:name>/v<int:version>/run", training.run_start, name="run_start"),
+    path("models/<name:name>/v<int:version>/search", searches.search_new, name="search_new"),
+    path("searches/<int:search_id>/", searches.search, name="search"),
+    path("searches/<int:search_id>/stop", searches.search_stop, name="search_stop"),
+    path("searches/<int:search_id>/update", searches.search_update, name="search_update"),
+    path("searches/<int:search_id>/live", searches.search_live, name="search_live"),
+    path("searches/<int:search_id>/trials/<int:number>/publish", searches.trial_publish, name="trial_publish"),
     path("runs/", training.runs, name="runs"),
     path("runs/<int:run_id>/", training.run, name="run"),
     path("runs/<int:run_id>/stop", training.run_stop, name="run_stop"),

@@ -161,6 +161,12 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
+    "ENUM_NAME_OVERRIDES": {
+        "RunState": "webapp.training.models.Run.State",
+        "TrialState": "webapp.training.search_models.Trial.State",
+        "StopAction": ["stop"],
+        "SearchAction": ["stop", "publish"],
+    },
 }
 
 CELERY_BROKER_URL = REDIS_URL

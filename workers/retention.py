@@ -26,7 +26,7 @@ from webapp import environment
 from webapp.accounts.models import Project
 from webapp.core.log import event_log
 from webapp.registry.models import ModelVersion
-from webapp.training.models import Run
+from webapp.training.models import Run, Search
 from workers.folders import joiner_folder, model_folder
 from workers.trimming import first_received_after
 
@@ -100,6 +100,8 @@ def _joined(project: Project) -> dict[int, int]:
 def _trained(project: Project) -> dict[int, int]:
     """The least that would be read again by any wanted run, or by the joiner, which looks for what it emitted since its checkpoint."""
     needed = [_least(_offsets(meta["examples_end"]) for meta in _metas(joiner_folder(project)))]
+    if Search.objects.filter(project=project, wanted=True).exists():  # every trial begins at the earliest
+        return {}
     wanted = Run.objects.filter(project=project, wanted=True, state__in=(Run.State.QUEUED, Run.State.RUNNING))
     for run in wanted.select_related("model_version__model__project"):
         if run.mode == Run.Mode.BATCH:  # begins at the earliest, and ends

@@ -19,6 +19,7 @@ from webapp.registry.services import model_publish
 from webapp.serving.models import Deployment
 from webapp.serving.services import deployment_put
 from webapp.training.models import Run
+from webapp.training.search_services import search_start
 from webapp.training.services import run_report, run_start
 
 
@@ -31,6 +32,7 @@ def run(project: Project) -> Run:
     main = deployment_put(project=project, name="main", retrieval=version, ranking=None)
     other = deployment_put(project=project, name="other", retrieval=version, ranking=None)
     experiment_start(project=project, name="first", arms=[(main, 5000), (other, 5000)])
+    search_start(model_version=version, settings=SEARCH)
     started = run_start(model_version=version, mode="online")
     run_report(run=started, values={"loss": 1.0}, num_examples=1, event_time=None)
     return started
@@ -41,6 +43,7 @@ def rival(other_project: Project, api_of: Callable[..., Api]) -> Api:
     return api_of(other_project)
 
 
+SEARCH = {"varies": [{"kind": "choice", "path": "training.batch_size", "values": [64, 128]}]}
 CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     # (method, address): (body, what a key of another project is answered: a status, or a body)
     ("get", "/items"): (None, {"items": [], "next_cursor": None}),
@@ -57,6 +60,10 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("get", "/models/retrieval/sync"): (None, 404),
     ("get", "/models/retrieval/runs"): (None, 404),
     ("post", "/models/retrieval/runs"): ({"mode": "batch"}, 404),
+    ("get", "/models/retrieval/searches"): (None, 404),
+    ("post", "/models/retrieval/searches"): ({"settings": SEARCH}, 404),
+    ("get", "/searches/{search}"): (None, 404),
+    ("post", "/searches/{search}"): ({"action": "stop"}, 404),
     ("get", "/runs/{run}"): (None, 404),
     ("post", "/runs/{run}"): ({"action": "stop"}, 404),
     ("get", "/runs/{run}/metrics"): (None, 404),
@@ -85,7 +92,7 @@ OWN_WRITES: dict[tuple[str, str], Any] = {
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_it_shows_a_key_nothing_of_another_project(rival: Api, run: Run, method: str, path: str) -> None:
     body, expected = CALLS[method, path]
-    path = path.format(run=run.pk)
+    path = path.format(run=run.pk, search=run.project.searches.get().pk)
     answer = rival.get(path) if method == "get" else rival.send(method, path, body)
     if isinstance(expected, int):
         assert answer.status_code == expected, answer.content

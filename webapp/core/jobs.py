@@ -15,6 +15,7 @@ class Job(StrEnum):
     TRAIN_BATCH = "freshet.train_batch"
     TRAIN_ONLINE = "freshet.train_online"
     JOIN = "freshet.join"
+    SEARCH = "freshet.search"
     REVIVE = "freshet.revive"
     PRUNE = "freshet.prune"
 
@@ -23,6 +24,7 @@ QUEUES: dict[Job, str] = {
     Job.TRAIN_BATCH: "jobs",
     Job.TRAIN_ONLINE: "trainer",
     Job.JOIN: "joiner",
+    Job.SEARCH: "jobs",
     Job.REVIVE: "periodic",
     Job.PRUNE: "periodic",
 }

@@ -6,6 +6,9 @@ from django.db import models
 
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
+from webapp.training.search_models import Search, Trial
+
+__all__ = ["JoinerProgress", "Publish", "Run", "RunMetric", "Search", "Trial"]
 
 
 class Run(models.Model):

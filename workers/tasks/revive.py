@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 from webapp.core.jobs import QUEUES, Job
 from webapp.core.models import Lease
 from webapp.training.models import JoinerProgress, Run
+from webapp.training.search_selectors import searches_to_revive
+from webapp.training.search_services import searches_end_unwanted
 from webapp.training.selectors import projects_to_join, runs_to_revive
 from webapp.training.services import runs_end_unwanted
 from workers import sent
@@ -26,10 +28,13 @@ CONCURRENCY_VARIABLE = {
 @app.task(name=Job.REVIVE.value)
 def revive() -> None:
     runs_end_unwanted()
+    searches_end_unwanted()
     for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
         wake(job, run.pk, run_id=run.pk)
         _explain_run(run, job)
+    for search in searches_to_revive():
+        wake(Job.SEARCH, search.pk, search_id=search.pk)
     for project in projects_to_join():
         wake(Job.JOIN, project.pk, project_id=project.pk)
         if sent.num_waiting(Job.JOIN):

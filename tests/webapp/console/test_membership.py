@@ -19,12 +19,13 @@ from webapp.registry.models import Model, SchemaVersion
 from webapp.registry.services import model_publish
 from webapp.serving.models import Deployment
 from webapp.serving.services import deployment_put
-from webapp.training.models import Run
+from webapp.training.models import Run, Search
+from webapp.training.search_services import search_start, trial_begin, trial_finished
 from webapp.training.services import run_start
 
-STREAMS = {"run_live", "sync_live"}
+STREAMS = {"run_live", "search_live", "sync_live"}
 NAMES = {"model": "retrieval", "deployment": "main", "experiment": "first"}
-KEPT = (ApiKey, Experiment, Model, SchemaVersion, Deployment, Run)
+KEPT = (ApiKey, Experiment, Model, SchemaVersion, Deployment, Run, Search)
 
 
 @pytest.fixture
@@ -37,7 +38,13 @@ def theirs(other_project: Project) -> dict[str, int]:
     ]
     experiment_start(project=other_project, name="first", arms=arms)
     key, _ = api_key_create(project=other_project, name="theirs", scopes=["ingest"])
-    return {"key_id": key.pk, "run_id": run_start(model_version=version, mode="online").pk}
+    varies = [{"kind": "choice", "path": "training.batch_size", "values": [64, 128]}]
+    search = search_start(model_version=version, settings={"varies": varies})
+    trial_finished(
+        trial=trial_begin(search=search, number=1, params={"training.batch_size": 64}), state="complete", value=0.5
+    )
+    run = run_start(model_version=version, mode="online")
+    return {"key_id": key.pk, "run_id": run.pk, "search_id": search.pk, "number": 1}
 
 
 def addresses(project: Project, ids: dict[str, int]) -> dict[str, str]:

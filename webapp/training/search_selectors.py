@@ -1,0 +1,65 @@
+"""Searches, their trials in order of merit, and what has nobody working on it."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, F, OuterRef, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat, Now
+
+from engine.spec.search import SearchSettings
+from webapp.accounts.models import Project
+from webapp.core.errors import NotFound
+from webapp.core.models import Lease
+from webapp.registry.models import Model
+from webapp.training.search_models import Search, Trial
+
+PARTS = ("model_version__model__project", "project")
+
+
+def searches_of(*, project: Project, model: Model | None = None) -> QuerySet[Search]:
+    """Every search, or every search of the model, newest first."""
+    searches = Search.objects.filter(project=project).select_related(*PARTS).order_by("-id")
+    return searches if model is None else searches.filter(model_version__model=model)
+
+
+def search_get(*, project: Project, search_id: int) -> Search:
+    """Raises `NotFound`."""
+    search = searches_of(project=project).filter(pk=search_id).first()
+    if search is None:
+        raise NotFound(f"There is no search {search_id}.")
+    return search
+
+
+def search_settings(search: Search) -> SearchSettings:
+    return SearchSettings.parse(search.settings, "search")
+
+
+def trials_of(*, search: Search) -> QuerySet[Trial]:
+    """The search's trials, the best first; those without a value after them, in order."""
+    value = (
+        F("value").asc(nulls_last=True) if search_settings(search).metric.falls else F("value").desc(nulls_last=True)
+    )
+    return Trial.objects.filter(search=search).order_by(value, "number")
+
+
+def trial_get(*, search: Search, number: int) -> Trial:
+    """Raises `NotFound`."""
+    trial = Trial.objects.filter(search=search, number=number).first()
+    if trial is None:
+        raise NotFound(f"Search {search.pk} has no trial {number}.")
+    return trial
+
+
+def trials_finished(*, search: Search) -> list[Trial]:
+    """Those that are over, oldest first: what the next one is drawn from."""
+    return list(Trial.objects.filter(search=search).exclude(state=Trial.State.RUNNING).order_by("number"))
+
+
+def searches_to_revive() -> list[Search]:
+    """Searches that are wanted and have not ended, and that no worker holds."""
+    return list(unheld_searches().filter(wanted=True).select_related(*PARTS).order_by("id"))
+
+
+def unheld_searches() -> QuerySet[Search]:
+    name = Concat(Value("search:"), Cast(OuterRef("id"), TextField()), output_field=TextField())
+    is_held = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
+    return Search.objects.filter(state__in=(Search.State.QUEUED, Search.State.RUNNING)).exclude(is_held)

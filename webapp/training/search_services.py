@@ -1,0 +1,134 @@
+"""Searches start and stop, workers note their trials, and a trial becomes a model version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Coalesce, Now
+
+from engine.errors import InvalidDocument, Problem
+from engine.spec.definition import ModelDefinition
+from engine.spec.schema import Schema
+from engine.spec.search import Choice, SearchSettings, with_values
+from webapp.accounts.models import Account
+from webapp.core import jobs
+from webapp.core.errors import Conflict, Invalid
+from webapp.core.selectors import lease_holder
+from webapp.registry.models import ModelVersion
+from webapp.registry.selectors import schema_current
+from webapp.registry.services import model_publish
+from webapp.training.search_models import Search, Trial
+from webapp.training.search_selectors import unheld_searches
+from webapp.training.services import finite_document
+
+ENDED = (Search.State.STOPPED, Search.State.SUCCEEDED, Search.State.FAILED)
+MAX_AT_WORK = 1
+
+
+def search_start(*, model_version: ModelVersion, settings: object) -> Search:
+    """Ask for a search. Raises `InvalidDocument` for settings that no trial could follow, `Conflict` while another is at work.
+
+    The job is sent after the commit; should Redis be away just then, `freshet.revive` sends it later.
+    """
+    parsed = SearchSettings.parse(settings, "search")
+    _check(model_version, parsed)
+    with transaction.atomic():
+        ModelVersion.objects.select_for_update().get(pk=model_version.pk)
+        at_work = Search.objects.filter(model_version__model=model_version.model, wanted=True).first()
+        if at_work is not None:
+            raise Conflict(
+                f"Search {at_work.pk} already varies {model_version.model.name}; stop it first.", search=at_work.pk
+            )
+        search = Search.objects.create(
+            project=model_version.model.project, model_version=model_version, settings=parsed.as_json()
+        )
+        transaction.on_commit(lambda: jobs.send(jobs.Job.SEARCH, search_id=search.pk), robust=True)
+    return search
+
+
+def _check(model_version: ModelVersion, settings: SearchSettings) -> None:
+    """Each varied place is one of the definition, and takes the ends of its range or each of its choices by itself."""
+    schema = Schema.parse(schema_current(project=model_version.model.project).document, "schema")
+    problems: list[Problem] = []
+    for index, varied in enumerate(settings.varies):
+        values = varied.values if isinstance(varied, Choice) else [varied.low, varied.high]
+        for value in values:
+            number = int(value) if not isinstance(varied, Choice) and varied.is_whole else value
+            try:
+                changed = with_values(model_version.document, {varied.path: number})
+                ModelDefinition.parse(changed, "definition").check_against(schema)
+            except InvalidDocument as error:
+                problems += [
+                    Problem(f"varies.{index}", f"{one.field}: {one.rule}", repr(number)[:80]) for one in error.problems
+                ]
+                break
+    if problems:
+        raise InvalidDocument("search", problems)
+
+
+def search_stop(*, search: Search) -> Search:
+    """Ask for the end of a search. Its worker stops at its next look; with no worker on it, it is stopped now."""
+    open_searches = Search.objects.filter(pk=search.pk).exclude(state__in=ENDED)
+    open_searches.update(wanted=False)
+    if lease_holder(name=search.lease_name) is None:
+        open_searches.update(state=Search.State.STOPPED, finished_at=Now())
+    search.refresh_from_db()
+    return search
+
+
+def search_started(*, search: Search, plan: Mapping[str, Any]) -> None:
+    """A worker has taken it up. The plan of the first attempt stays."""
+    changes: dict[str, Any] = {"state": Search.State.RUNNING, "started_at": Coalesce("started_at", Now()), "error": ""}
+    Search.objects.filter(pk=search.pk).update(**changes)
+    Search.objects.filter(pk=search.pk, plan={}).update(plan=dict(plan))
+    search.refresh_from_db()
+
+
+def search_finished(*, search: Search, state: str, error: str = "") -> None:
+    """The search ended as `state` (stopped, succeeded or failed) and is wanted no more. Raises `Invalid` for another state."""
+    if state not in ENDED:
+        raise Invalid.field("state", f"must be one of {', '.join(ENDED)}", repr(str(state)))
+    Search.objects.filter(pk=search.pk).update(state=state, wanted=False, error=error, finished_at=Now())
+    search.refresh_from_db()
+
+
+def searches_end_unwanted() -> int:
+    """Searches that were to stop and whose worker was lost meanwhile are stopped now; answers how many."""
+    return unheld_searches().filter(wanted=False).update(state=Search.State.STOPPED, finished_at=Now())
+
+
+def trial_begin(*, search: Search, number: int, params: Mapping[str, Any]) -> Trial:
+    """Note that a trial is at work. One of the same number was interrupted, and begins anew."""
+    Trial.objects.filter(search=search, number=number).delete()
+    return Trial.objects.create(search=search, number=number, params=dict(params))
+
+
+def trial_note_rung(*, trial: Trial, rung: int, value: float | None) -> None:
+    """Keep the metric of a trial on its way."""
+    if value is not None:
+        trial.rungs[str(rung)] = value
+        Trial.objects.filter(pk=trial.pk).update(rungs=finite_document(trial.rungs))
+
+
+def trial_finished(*, trial: Trial, state: str, value: float | None = None, error: str = "") -> None:
+    """What became of it; a value that is not finite is none."""
+    Trial.objects.filter(pk=trial.pk).update(state=state, value=finite_document(value), error=error, finished_at=Now())
+    trial.refresh_from_db()
+
+
+def trial_publish(*, trial: Trial, account: Account | None = None) -> ModelVersion:
+    """The definition that the trial tried, as a new version of its model. Raises as `model_publish`, `Conflict` for a failed trial."""
+    search = trial.search
+    if trial.state != Trial.State.COMPLETE:
+        raise Conflict(f"Trial {trial.number} is {trial.state}; only a complete one can become a version.")
+    base = search.model_version
+    metric, value = search.settings["metric"], "none" if trial.value is None else f"{trial.value:.4g}"
+    return model_publish(
+        project=search.project,
+        name=base.model.name,
+        document=with_values(base.document, trial.params),
+        note=f"search {search.pk}, trial {trial.number}: {metric} {value}",
+        account=account,
+    )

@@ -1,0 +1,163 @@
+"""Pages of searches: starting one from a model version, its trials as they come, and making a trial a version."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from engine.spec.early_stopping import WatchedMetric
+from webapp.accounts.console import REFUSALS, account_of, problems_of, project_page, project_stream
+from webapp.accounts.models import Project
+from webapp.core.sse import sse_response
+from webapp.core.strict_json import BrokenJson, read_json
+from webapp.registry.models import ModelVersion
+from webapp.registry.selectors import model_version
+from webapp.training import search_selectors as selectors
+from webapp.training import search_services as services
+from webapp.training.parallel_coordinates import picture
+from webapp.training.search_services import ENDED
+
+INTERVAL_S = 2.0
+MAX_LIFE_S = 300.0
+SEARCHES_SHOWN = 50
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@project_page
+def search_new(request: HttpRequest, project: Project, name: str, version: int) -> HttpResponse:
+    """The form; what it posts is refused on the same page, as it was typed."""
+    base = model_version(project=project, name=name, version=version)
+    typed = {
+        "varies": request.POST.get("varies", json.dumps(suggested(base), indent=2)),
+        "num_trials": request.POST.get("num_trials", "20"),
+        "metric": request.POST.get("metric", WatchedMetric.AUC.value),
+    }
+    context: dict[str, Any] = {
+        "project": project, "page": "models", "base": base, "typed": typed, "metrics": list(WatchedMetric),
+        "searches": selectors.searches_of(project=project, model=base.model)[:SEARCHES_SHOWN],
+    }  # fmt: skip
+    if request.method == "POST":
+        try:
+            settings = {
+                "varies": read_json(typed["varies"]),
+                "num_trials": int(typed["num_trials"]) if typed["num_trials"].isdigit() else typed["num_trials"],
+                "metric": typed["metric"],
+            }
+            started = services.search_start(model_version=base, settings=settings)
+        except BrokenJson as error:
+            context |= {"message": f"What varies is not JSON: {error}", "problems": []}
+        except REFUSALS as error:
+            context |= {"message": error.message, "problems": problems_of(error)}
+        else:
+            return redirect("search", project.slug, started.pk)
+    return render(request, "training/search_new.html", context, status=400 if "message" in context else 200)
+
+
+def suggested(base: ModelVersion) -> list[dict[str, Any]]:
+    """What usually matters most, in this definition."""
+    document = base.document
+    varies: list[dict[str, Any]] = []
+    for optimizer, low, high in (("sparse_optimizer", 0.005, 0.5), ("dense_optimizer", 0.0001, 0.01)):
+        if isinstance(document.get(optimizer, {}).get("learning_rate"), int | float):
+            varies.append({"kind": "log_range", "path": f"{optimizer}.learning_rate", "low": low, "high": high})
+    hidden = document.get("architecture", {}).get("hidden")
+    if isinstance(hidden, list):
+        wider = [2 * units for units in hidden] or [64]
+        varies.append({"kind": "choice", "path": "architecture.hidden", "values": [hidden, wider]})
+    return varies or [{"kind": "choice", "path": "training.batch_size", "values": [256, 512, 1024]}]
+
+
+@require_GET
+@project_page
+def search(request: HttpRequest, project: Project, search_id: int) -> HttpResponse:
+    shown = selectors.search_get(project=project, search_id=search_id)
+    wanted = request.GET.get("publish", "")
+    trials = list(selectors.trials_of(search=shown))
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    chosen = next((trial for trial in complete if str(trial.number) == wanted), None)
+    context = {
+        **_context(shown, project),
+        "page": "models",
+        "ended": shown.state in ENDED,
+        "publish": chosen,
+        "best": complete[0] if complete and chosen is None else None,
+    }
+    return render(request, "training/search.html", context)
+
+
+@require_GET
+@project_page
+def search_update(_: HttpRequest, project: Project, search_id: int) -> HttpResponse:
+    """What the stream sends, asked for once."""
+    return JsonResponse(_update(project=project, search_id=search_id))
+
+
+@require_GET
+@project_stream
+async def search_live(_: HttpRequest, project: Project, search_id: int) -> HttpResponseBase:
+    await sync_to_async(selectors.search_get)(project=project, search_id=search_id)
+    return sse_response(_updates(project, search_id), max_life_s=MAX_LIFE_S)
+
+
+async def _updates(project: Project, search_id: int) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    while True:
+        update = await sync_to_async(_update)(project=project, search_id=search_id)
+        yield "update", update
+        if update["ended"]:
+            return
+        await asyncio.sleep(INTERVAL_S)
+
+
+def _update(*, project: Project, search_id: int) -> dict[str, Any]:
+    shown = selectors.search_get(project=project, search_id=search_id)
+    html = render_to_string("training/search_trials.html", _context(shown, project))
+    return {"html": html, "ended": shown.state in ENDED}
+
+
+def _context(shown: Any, project: Project) -> dict[str, Any]:
+    settings, trials = selectors.search_settings(shown), list(selectors.trials_of(search=shown))
+    paths = [each.path for each in settings.varies]
+    rows = [{"trial": trial, "cells": [trial.params.get(path) for path in paths]} for trial in trials]
+    num_over = sum(trial.state != "running" for trial in trials)
+    return {
+        "project": project,
+        "search": shown,
+        "settings": settings,
+        "paths": paths,
+        "rows": rows,
+        "num_over": num_over,
+        "share": num_over / settings.num_trials,
+        "picture": picture(settings, trials),
+    }
+
+
+@require_POST
+@project_page
+def search_stop(request: HttpRequest, project: Project, search_id: int) -> HttpResponse:
+    services.search_stop(search=selectors.search_get(project=project, search_id=search_id))
+    messages.success(request, "The search stops at the batch it is at; its finished trials stay.")
+    return redirect("search", project.slug, search_id)
+
+
+@require_POST
+@project_page
+def trial_publish(request: HttpRequest, project: Project, search_id: int, number: int) -> HttpResponse:
+    found = selectors.search_get(project=project, search_id=search_id)
+    try:
+        made = services.trial_publish(
+            trial=selectors.trial_get(search=found, number=number), account=account_of(request)
+        )
+    except REFUSALS as error:
+        messages.error(request, error.message)
+        return redirect("search", project.slug, search_id)
+    messages.success(request, f"Trial {number} is now {made}. Train it to use it.")
+    return redirect("model", project.slug, made.model.name)

@@ -1,0 +1,152 @@
+"""A hyper-parameter search: one trial after the other, each noted before the next is drawn."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from engine.errors import GivenUp, Interrupted, InvalidDocument, LeaseLost, OffsetOutOfRange
+from engine.spec.definition import ModelDefinition
+from engine.spec.search import SearchSettings, with_values
+from engine.streams import topics
+from webapp.core.jobs import Job
+from webapp.core.log import event_log
+from webapp.training import search_services as services
+from webapp.training.search_models import Search, Trial
+from webapp.training.search_selectors import search_settings, trials_finished
+from workers import sent
+from workers.celery_app import app
+from workers.fresh_connection import drop_broken_connection
+from workers.leases import HeldLease, held
+from workers.pacing import Pace
+from workers.runs import MAX_ERROR_LENGTH, OUTAGES, TRIMMED
+from workers.stopping import STOP
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+NO_EXAMPLES = "There are too few examples to learn from some and be judged by others; send events first."
+
+
+@app.task(name=Job.SEARCH.value)
+def search(search_id: int) -> None:
+    """Search under a lease. An interrupted search stays wanted, so that `freshet.revive` sends it again."""
+    found = Search.objects.select_related("project", "model_version__model").filter(pk=search_id).first()
+    if found is None:
+        return
+    with held(found.lease_name) as lease:
+        found.refresh_from_db(fields=["wanted", "state"])
+        if lease is None or not found.wanted or found.state not in (Search.State.QUEUED, Search.State.RUNNING):
+            return
+        sent.forget_sent(Job.SEARCH, found.pk)
+        with STOP.watching() as should_end:
+            _attempt(found, lease, should_end)
+
+
+def _attempt(found: Search, lease: HeldLease, should_end: Callable[[], bool]) -> None:
+    try:
+        SearchWork(found, lease, should_end).run()
+    except LeaseLost as error:
+        logger.warning("search %s: %s; its new holder carries on", found.pk, error)
+    except Interrupted:
+        if not Search.objects.filter(pk=found.pk, wanted=True).exists():
+            services.search_finished(search=found, state=Search.State.STOPPED)
+    except OffsetOutOfRange as error:
+        services.search_finished(search=found, state=Search.State.FAILED, error=TRIMMED.format(error.message))
+    except OUTAGES as error:
+        logger.warning("search %s: a server is away (%s); it will be tried again", found.pk, error)
+    except Exception as error:
+        logger.exception("search %s failed", found.pk)
+        message = f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
+        services.search_finished(search=found, state=Search.State.FAILED, error=message)
+
+
+class SearchWork:
+    """One attempt at a search, under its lease."""
+
+    def __init__(self, found: Search, lease: HeldLease, should_end: Callable[[], bool]) -> None:
+        self._search, self._lease, self._should_end = found, lease, should_end
+        self._settings: SearchSettings = search_settings(found)
+        self._look = Pace(LOOK_EVERY_S)
+        self._is_wanted = True
+
+    def run(self) -> None:
+        """Until there are enough trials. Raises `Interrupted` and what the log and the database raise."""
+        # Optuna and TensorFlow are loaded here, in the child that searches.
+        from engine.training.epoch_plan import EpochPlan
+
+        log, topic = event_log(), topics.examples(self._search.project.slug)
+        plan = EpochPlan.begin(log.earliest_offsets(topic), log.end_offsets(topic), self._settings.fraction)
+        if not plan.num_held_out and not self._search.plan:
+            services.search_finished(search=self._search, state=Search.State.FAILED, error=NO_EXAMPLES)
+            return
+        services.search_started(search=self._search, plan=asdict(plan))
+        while self._trial():
+            pass
+        services.search_finished(search=self._search, state=Search.State.SUCCEEDED)
+
+    def _trial(self) -> bool:
+        """Try what is next; False when there were enough."""
+        from engine.training.search import NextTrial, Outcome, OutcomeState
+
+        finished = trials_finished(search=self._search)
+        if len(finished) >= self._settings.num_trials:
+            return False
+        outcomes = [
+            Outcome(
+                each.params,
+                OutcomeState(each.state),
+                each.value,
+                {int(rung): value for rung, value in each.rungs.items()},
+            )
+            for each in finished
+        ]
+        drawn = NextTrial(self._settings, outcomes)
+        self._lease.fence()
+        trial = services.trial_begin(search=self._search, number=len(finished), params=drawn.params)
+        self._judge(trial, drawn.should_give_up)
+        return True
+
+    def _judge(self, trial: Trial, should_give_up: Callable[[int, float | None], bool]) -> None:
+        from engine.training.epoch_plan import EpochPlan
+        from engine.training.judging import Judge
+
+        def on_rung(rung: int, value: float | None) -> bool:
+            drop_broken_connection()
+            services.trial_note_rung(trial=trial, rung=rung, value=value)
+            return should_give_up(rung, value)
+
+        stored = self._search.plan
+        starts, splits, ends = (
+            {int(key): int(offset) for key, offset in stored[name].items()} for name in ("starts", "splits", "ends")
+        )
+        try:
+            definition = ModelDefinition.parse(with_values(self._search.model_version.document, trial.params))
+            value = Judge(
+                definition,
+                event_log(),
+                topics.examples(self._search.project.slug),
+                EpochPlan(starts, splits, ends),
+                clock=time.time,
+                should_stop=self._should_stop,
+                on_rung=on_rung,
+            ).value(self._settings.metric)
+        except GivenUp:
+            self._note(trial, Trial.State.PRUNED)
+        except InvalidDocument as error:
+            # each value alone is right, but not these together: the search learns to leave them
+            self._note(trial, Trial.State.FAILED, error=error.message[:MAX_ERROR_LENGTH])
+        else:
+            self._note(trial, Trial.State.COMPLETE, value)
+
+    def _note(self, trial: Trial, state: Trial.State, value: float | None = None, error: str = "") -> None:
+        self._lease.fence()
+        services.trial_finished(trial=trial, state=state, value=value, error=error)
+
+    def _should_stop(self) -> bool:
+        if self._look.is_due():
+            drop_broken_connection()
+            self._is_wanted = Search.objects.filter(pk=self._search.pk, wanted=True).exists()
+        return not self._is_wanted or self._should_end() or self._lease.is_lost
