@@ -11,6 +11,7 @@ import sys
 NAMES = {
     "engine": "the C++ table beside a plain gather and other tables",
     "training": "training steps beside Keras and TensorFlow",
+    "encoding": "features of a batch from Parquet, memory and the log",
     "ingest": "events a second through the service and over HTTP",
     "recommend": "requests a second and latency of POST /recommend",
 }
