@@ -31,10 +31,10 @@ def ids_of(column: Any, number: int, max_values: int, *, keep_first: bool = Fals
         return _hash_dictionary(column, number)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _hash_list(column, number, max_values, keep_first)
-    values, usable = _hashable(column)
+    fids, usable = _hashed(column, number)
     if usable is None:
-        return SlotValues(_hash(values, number), np.arange(len(column) + 1, dtype=np.int32))
-    return SlotValues(_hash(values, number), offsets_of(usable))
+        return SlotValues(fids, np.arange(len(column) + 1, dtype=np.int32))
+    return SlotValues(fids, offsets_of(usable))
 
 
 def offsets_of(lengths: npt.NDArray[Any]) -> OffsetArray:
@@ -49,30 +49,30 @@ def nothing(num_rows: int) -> SlotValues:
     return SlotValues(np.empty(0, np.uint64), np.zeros(num_rows + 1, np.int32))
 
 
-def _hash(values: pa.Array[Any], number: int) -> FidArray:
-    return hash_ids(values, number) if len(values) else np.empty(0, np.uint64)
-
-
-def _hashable(column: Any) -> tuple[Any, npt.NDArray[np.bool_] | None]:
-    """The usable values of a flat column as strings or integers without nulls, and which rows had one; None for all of them."""
+def _hashed(column: Any, number: int) -> tuple[FidArray, npt.NDArray[np.bool_] | None]:
+    """The hashes of the usable values of a flat column, and which values these are; None for all of them."""
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        mask = _lengths_of_strings(column) > 0
+        usable = _lengths_of_strings(column) > 0
         if column.null_count:
-            mask &= _validity(column)
+            usable &= _validity(column)
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
-        if not column.null_count:
-            return column, None
-        mask = _validity(column)
+        usable = _validity(column) if column.null_count else np.ones(len(column), np.bool_)
     elif pa.types.is_floating(kind):
         numbers = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-        whole = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (numbers >= -_TWO_63) & (numbers < _TWO_63)
-        return pa.array(numbers[whole].astype(np.int64)), whole
+        usable = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (numbers >= -_TWO_63) & (numbers < _TWO_63)
+        return _hash(pa.array(numbers[usable].astype(np.int64)), number), usable
     else:
-        return pa.array([], pa.int64()), np.zeros(len(column), np.bool_)
-    return (column, None) if mask.all() else (column.filter(pa.array(mask)), mask)
+        return np.empty(0, np.uint64), np.zeros(len(column), np.bool_)
+    # To hash what is then thrown away costs less than to copy the rest together first.
+    fids = _hash(column, number)
+    return (fids, None) if usable.all() else (fids[usable], usable)
+
+
+def _hash(values: pa.Array[Any], number: int) -> FidArray:
+    return hash_ids(values, number) if len(values) else np.empty(0, np.uint64)
 
 
 def _lengths_of_strings(column: Any) -> npt.NDArray[Any]:
@@ -112,14 +112,14 @@ def _hash_list(column: Any, number: int, max_values: int, keep_first: bool) -> S
     """Hash a list column: unusable values left out first, then `max_values` of each row kept."""
     num_rows = len(column)
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int32)
-    values, usable = _hashable(column.flatten())
+    fids, usable = _hashed(column.flatten(), number)
     if usable is not None:
         lengths = np.bincount(np.repeat(np.arange(num_rows), lengths)[usable], minlength=num_rows).astype(np.int32)
     offsets = offsets_of(lengths)
     if lengths.size and lengths.max() > max_values:
-        values = values.filter(pa.array(_kept(offsets, lengths, max_values, keep_first)))
+        fids = fids[_kept(offsets, lengths, max_values, keep_first)]
         offsets = offsets_of(np.minimum(lengths, np.int32(max_values)))
-    return SlotValues(_hash(values, number), offsets)
+    return SlotValues(fids, offsets)
 
 
 def _kept(offsets: OffsetArray, lengths: OffsetArray, max_values: int, keep_first: bool) -> npt.NDArray[np.bool_]:
