@@ -10,7 +10,7 @@ import pytest
 from engine.features.columns import columns_from_examples
 from engine.features.encoded import FloatArray
 from engine.models.forward import Predictor
-from engine.spec.definition import Side
+from engine.spec.definition import ModelDefinition, Side
 from engine.spec.example import Example, Origin
 from engine.training.state import TrainingState
 from tests.engine.features import every_kind
@@ -102,3 +102,23 @@ def test_counters_are_hidden_where_their_presence_would_tell_the_label() -> None
     np.testing.assert_allclose(clicks[Origin.IMPRESSION], logged, rtol=1e-6)
     assert not clicks[Origin.ACTION].any()
     np.testing.assert_allclose(ratios[Origin.ACTION], 0.1)
+
+
+def test_a_retrieval_model_takes_every_kind_that_is_of_one_side() -> None:
+    ranking = DEFINITION.as_json()
+    one_sided = [slot for slot in ranking["slots"] if DEFINITION.side_of(slot["source"]) is not Side.PAIR]
+    dense = [each for each in ranking["dense"] if DEFINITION.side_of(each["source"]) is not Side.PAIR]
+    architecture = {"kind": "two_tower", "hidden": [8], "output_dim": 4}
+    document = ranking | {"slots": one_sided, "dense": dense, "architecture": architecture, "tasks": [{}]}
+    state = TrainingState(ModelDefinition.parse(document))
+    losses = []
+    for batch in range(8):
+        result = state.learn(as_logged(every_kind.examples(64, seed=batch % 2, origin=Origin.ACTION), 64 * batch))
+        assert result is not None and result.finite
+        losses.append(result.loss)
+    assert losses[-1] < losses[0]
+    predictor = Predictor(state.definition, state.store, state.architecture)
+    examples = every_kind.examples(5, seed=3)
+    columns = columns_from_examples(examples, state.encoder.sources(Side.ITEM))
+    vectors = predictor.item_vectors(state.encoder.encode(columns, 5, Side.ITEM))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-5)
