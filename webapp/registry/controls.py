@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -88,12 +88,26 @@ def controls(
             text = info.description or ""
             made.append(variant_control(shape, inner, given, problems, label=label_of(name), help=text, at=inner_at))
         elif isinstance(shape, Part):
-            made += controls(shape.model, inner, as_mapping(value), problems, at=inner_at)
+            made += _part_controls(shape, inner, value, problems, at=inner_at)
         else:
             offered = (options or {}).get(name) or list(shape.choices)
             problem = problems.get(inner_at, "") or problems.get(inner, "")
             made.append(_leaf(shape, inner, info, _text(value), options=offered, problem=problem))
     return made
+
+
+def _part_controls(shape: Part, path: str, value: Any, problems: Mapping[str, str], *, at: str) -> list[Control]:
+    """Of a part that is absent every control is empty: were its defaults there, posting the form would bring it about.
+
+    A part of several fields goes before their labels, for there they stand among others.
+    """
+    fields = shape.model.model_fields
+    values = dict.fromkeys(fields) if value is None else as_mapping(value)
+    made = controls(shape.model, path, values, problems, at=at)
+    if len(fields) == 1:
+        return made
+    whole = label_of(path.rpartition(".")[2])
+    return [replace(control, label=f"{whole}: {control.label[0].lower()}{control.label[1:]}") for control in made]
 
 
 def variant_control(

@@ -14,6 +14,9 @@ from engine.spec.document import Document
 LABELS = {
     "hidden": "Hidden units",
     "dim": "Dim",
+    "senet_reduction": "SENet reduction",
+    "lhuc_slots": "LHUC slots",
+    "cin": "CIN feature maps",
     "shares": "Shares rows with",
     "log_q_correction": "Log-Q correction",
     "min_count": "Sightings",

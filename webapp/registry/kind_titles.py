@@ -14,6 +14,11 @@ KIND_TITLES = {
     "rmsprop": "RMSprop",
     "ftrl": "FTRL-proximal",
     "group_ftrl": "FTRL, group lasso",
+    # losses and precisions
+    "bce": "cross-entropy",
+    "huber": "Huber",
+    "mse": "mean square",
+    "bfloat16_mixed": "bfloat16, mixed",
     # learning rates
     "polynomial": "polynomial decay",
     "cosine": "cosine decay",

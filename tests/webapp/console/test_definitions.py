@@ -168,6 +168,15 @@ def test_it_offers_every_architecture_with_a_title_and_its_own_settings(browser:
         assert offered == {f"architecture.{kind}.{name}" for name in model.model_fields if name != "kind"}
 
 
+def test_it_brings_nothing_about_that_was_not_asked_for(browser: Client, project: Project) -> None:
+    """What the page shows of a part that is absent is empty: posted as it stands, the part stays absent."""
+    page = Page(browser.get(reverse("model_new", args=[project.slug])).content.decode())
+    parts = [name for name in posted_by(page) if name.startswith("training.early_stopping.")]
+    assert len(parts) > 1
+    assert {page.value_of(name) for name in parts} == {""}
+    assert "Early stopping: patience" in page.text
+
+
 def test_it_publishes_from_the_form_each_architecture_as_it_starts(browser: Client, project: Project) -> None:
     schema = schema_document(project=project)
     for kind in ARCHITECTURES:
