@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import CorruptRecord, InvalidDocument
 from engine.spec.counter import span_label
+from engine.spec.definition import ModelDefinition
 from engine.spec.event import Event
 from engine.spec.example import Example
 from engine.spec.schema import Schema
@@ -114,3 +115,28 @@ def test_an_example_of_before_there_were_counters_is_read() -> None:
     assert Example.from_bytes(orjson.dumps(data)).counters == {}
     with pytest.raises(CorruptRecord):
         Example.from_bytes(orjson.dumps(data | {"counters": {"c_1m": "1"}}))
+
+
+def definition(kind: str, source: str) -> ModelDefinition:
+    return ModelDefinition.parse(
+        {
+            "slots": [
+                {"name": "user", "number": 1, "source": "user.id"},
+                {"name": "item", "number": 2, "source": "item.id"},
+            ],
+            "dense": [{"name": "clicks", "source": source}],
+            "architecture": {"kind": kind},
+        }
+    )
+
+
+def test_a_ranking_model_reads_a_counter_that_the_schema_gives() -> None:
+    schema = parsed(clicks={"keys": ["item.id"], "event_types": ["click"]})
+    definition("deepfm", "counter.clicks_24h").check_against(schema)
+    with pytest.raises(InvalidDocument, match=r"dense\.0\.source: .*counter\.clicks_2h"):
+        definition("deepfm", "counter.clicks_2h").check_against(schema)
+
+
+def test_a_retrieval_model_refuses_counters() -> None:
+    with pytest.raises(InvalidDocument, match="counter"):
+        definition("two_tower", "counter.clicks_24h")
