@@ -34,11 +34,15 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Tensors of n rows: `slots` by name, each float32[n, dim], pooled; `dense` float32[n, num_dense]; `sequences` by slot name."""
+    """Tensors of n rows: `slots` by name, each float32[n, dim], pooled; `dense` float32[n, num_dense]; `sequences` by slot name.
+
+    `stacked` is all of `slots` in their order, float32[n, num_slots, dim], where they come so; None where they do not.
+    """
 
     slots: dict[str, Any]
     dense: Any
     sequences: dict[str, Sequence] = field(default_factory=dict)
+    stacked: Any | None = None
 
 
 class Architecture:

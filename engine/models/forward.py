@@ -25,8 +25,7 @@ from engine.models.signature import (
     by_side,
     lookup_rows,
     pair_inputs,
-    pool_side,
-    rows_signature,
+    side_inputs,
     side_signature,
     side_tensors,
 )
@@ -139,10 +138,11 @@ class Predictor:
         store, weights = self._parameters
         rows, members = lookup_rows(store, sparse)
         sides = {
-            side.value: side_tensors(self._layout, side, sparse.sides[side], members) for side in self._layout.sides
+            side.value: side_tensors(self._layout, side, sparse.sides[side], rows, members)
+            for side in self._layout.sides
         }
         found: FloatArray = self._pair_predictions(
-            weights, rows, sides, tf.constant(user_rows), tf.constant(item_rows)
+            weights, sides, tf.constant(user_rows), tf.constant(item_rows)
         ).numpy()
         return found
 
@@ -152,8 +152,8 @@ class Predictor:
         sparse = self._layout.sparse_batch({side: batch})
         store, weights = self._parameters
         rows, members = lookup_rows(store, sparse)
-        tensors = side_tensors(self._layout, side, sparse.sides[side], members)
-        vectors: FloatArray = self._vectors[side](weights, rows, tensors).numpy()
+        tensors = side_tensors(self._layout, side, sparse.sides[side], rows, members)
+        vectors: FloatArray = self._vectors[side](weights, tensors).numpy()
         return vectors
 
     def _scope(self, weights: tuple[Any, ...]) -> Any:
@@ -168,32 +168,30 @@ class Predictor:
         assert isinstance(architecture, RetrievalArchitecture)
         tower = architecture.user_vectors if side is Side.USER else architecture.item_vectors
 
-        def vectors(weights: tuple[Any, ...], rows: dict[str, Any], tensors: dict[str, Any]) -> Any:
+        def vectors(weights: tuple[Any, ...], tensors: dict[str, Any]) -> Any:
             self.num_traces += 1
             with self._scope(weights):
-                return tower(architecture.scaling.scaled(side, pool_side(self._layout, side, rows, tensors)))
+                return tower(architecture.scaling.scaled(side, side_inputs(self._layout, side, tensors)))
 
-        signature = [self._weights_signature(), rows_signature(self._layout), side_signature(self._layout, side)]
+        signature = [self._weights_signature(), side_signature(self._layout, side)]
         return _compiled(vectors, signature)
 
     def _compile_pair_predictions(self) -> Any:
         architecture = self._architecture
         assert isinstance(architecture, RankingArchitecture)
 
-        def of_pairs(
-            weights: tuple[Any, ...], rows: dict[str, Any], sides: dict[str, Any], user_rows: Any, item_rows: Any
-        ) -> Any:
+        def of_pairs(weights: tuple[Any, ...], sides: dict[str, Any], user_rows: Any, item_rows: Any) -> Any:
             self.num_traces += 1
-            pooled = {side: pool_side(self._layout, side, rows, sides[side.value]) for side in self._layout.sides}
+            pooled = {side: side_inputs(self._layout, side, sides[side.value]) for side in self._layout.sides}
             with self._scope(weights):
                 pooled = {side: architecture.scaling.scaled(side, each) for side, each in pooled.items()}
                 users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
-                logits = architecture.logits(pair_inputs(self.definition, users, items, user_rows, item_rows, pairs))
+                logits = architecture.logits(pair_inputs(self._layout, users, items, user_rows, item_rows, pairs))
             return predictions(self.definition.tasks, logits)
 
         row_signature = tf.TensorSpec([None], tf.int32)
         sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
-        signature = [self._weights_signature(), rows_signature(self._layout), sides, row_signature, row_signature]
+        signature = [self._weights_signature(), sides, row_signature, row_signature]
         return _compiled(of_pairs, signature)
 
 

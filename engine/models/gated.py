@@ -17,22 +17,27 @@ from engine.spec.ranking import GatedRanking
 class Fields:
     """What a network computes with: embeddings float32[n, dim] in the definition's order, dense float32[n, num_dense].
 
-    `gate_inputs` float32[n, width of the LHUC slots], None without such gates.
+    `gate_inputs` float32[n, width of the LHUC slots], None without such gates. `together`: the embeddings as one tensor where they came
+    as one, which saves taking them apart and putting them together again.
     """
 
     embeddings: list[Any]
     dense: Any
     gate_inputs: Any | None
+    together: Any | None = None
 
     @property
     def flat(self) -> Any:
         """float32[n, width]: the embeddings side by side, then the dense inputs."""
-        return tf.concat([*self.embeddings, self.dense], axis=1)
+        if self.together is None:
+            return tf.concat([*self.embeddings, self.dense], axis=1)
+        width = self.together.shape[1] * self.together.shape[2]
+        return tf.concat([tf.reshape(self.together, (-1, width)), self.dense], axis=1)
 
     @property
     def stacked(self) -> Any:
         """float32[n, num_slots, dim], of slots of one dim."""
-        return tf.stack(self.embeddings, axis=1)
+        return tf.stack(self.embeddings, axis=1) if self.together is None else self.together
 
 
 class SENet:
@@ -81,6 +86,7 @@ class GatedArchitecture(RankingArchitecture):
             embeddings if self._senet is None else self._senet(embeddings),
             inputs.dense,
             tf.concat(gates, axis=1) if gates else None,
+            inputs.stacked if self._senet is None and self._slots == self.definition.slots else None,
         )
 
     def add_gated_network(self, name: str, num_inputs: int, hidden: list[int]) -> Network:

@@ -14,6 +14,7 @@ from engine.spec.definition import ModelDefinition, Side, Slot
 from engine.spec.slot import Pooling
 
 IndexArray = npt.NDArray[np.int32]
+SplitArray = npt.NDArray[np.int64]
 StampArray = npt.NDArray[np.uint32]
 
 _NO_STAMPS: StampArray = np.empty(0, np.uint32)
@@ -50,18 +51,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A group's values: they are the table's values from `start` on, one for each of `segments`. int32[nnz], ascending.
+    """A group's values in bags: bag `r * num_slots + s` is what row r has in the group's slot s.
 
-    Segment `s * num_rows + r` is row r of the group's slot s; of a sequence, `r * max_values + p` is place p of row r, in which the
-    newest value has the last place.
+    They are the table's values from `start` on, those of bag b from `start + splits[b]`; splits int64[num_rows * num_slots + 1]. A
+    sequence has a bag for each row, whose newest value is the last.
     """
 
     start: int
-    segments: IndexArray
+    splits: SplitArray
 
     def of(self, members: IndexArray) -> IndexArray:
         """The block's part of an array with one element for each value of the table."""
-        return members[self.start : self.start + self.segments.size]
+        return members[self.start : self.start + int(self.splits[-1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,16 @@ class InputLayout:
         """What is pooled together on one side, table by table."""
         return self._groups[side]
 
+    def is_one_block(self, side: Side) -> bool:
+        """Whether everything that the side has is one group, so that its slots stand side by side already."""
+        return len(self._groups[side]) == 1 and self._groups[side][0].pooling is not Pooling.SEQUENCE
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether the sides' slots, one side after the other, are in the definition's order and of one dim."""
+        names = [slot.name for side in self.sides for slot in self._slots[side]]
+        return len(self.tables) == 1 and names == [slot.name for slot in self.definition.slots]
+
     def dense_indices(self, side: Side) -> list[int]:
         """Places of the columns of the side's dense inputs among those of all of the definition's."""
         return self._dense_indices[side]
@@ -126,23 +137,35 @@ class InputLayout:
                 for group in self._groups[side]:
                     if group.table != table:
                         continue
-                    slots = [batch.slots[slot.name] for slot in group.slots]
-                    parts += [
-                        _values(each, self._number[slot.name], stamps)
-                        for each, slot in zip(slots, group.slots, strict=True)
-                    ]
-                    segments = _segments(group, slots, batch.num_rows)
-                    blocks[side][group.name] = Block(start, segments)
-                    start += segments.size
+                    numbers = np.array([self._number[slot.name] for slot in group.slots], np.uint16)
+                    part, splits = _bags([batch.slots[slot.name] for slot in group.slots], numbers, stamps)
+                    parts.append(part)
+                    blocks[side][group.name] = Block(start, splits)
+                    start += len(part)
             values[table] = _joined(parts)
         return SparseBatch(
             values, {side: SideBatch(blocks[side], batch.dense, batch.num_rows) for side, batch in sides.items()}
         )
 
 
-def _values(values: SlotValues, number: int, stamps: StampArray | None) -> Values:
-    seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, values.lengths)
-    return Values(values.fids, np.full(values.fids.size, number, np.uint16), seen_at_s)
+def _bags(
+    slots: list[SlotValues], numbers: npt.NDArray[np.uint16], stamps: StampArray | None
+) -> tuple[Values, SplitArray]:
+    """The values of several slots row by row, and the bags they are in."""
+    num_rows, num_slots = slots[0].offsets.size - 1, len(slots)
+    lengths = np.stack([each.lengths for each in slots], axis=1)
+    splits = np.zeros(num_rows * num_slots + 1, np.int64)
+    np.cumsum(lengths.ravel(), out=splits[1:])
+    if (lengths == 1).all():  # as most slots are
+        fids = np.stack([each.fids for each in slots], axis=1).ravel()
+        seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, num_slots)
+        return Values(fids, np.tile(numbers, num_rows), seen_at_s), splits
+    bases = np.cumsum([0, *(each.fids.size for each in slots[:-1])])
+    begins = np.stack([each.offsets[:-1] + base for each, base in zip(slots, bases, strict=True)], axis=1).ravel()
+    in_bags = np.repeat(begins - splits[:-1], lengths.ravel()) + np.arange(splits[-1])
+    fids = np.concatenate([each.fids for each in slots])[in_bags]
+    seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, lengths.sum(axis=1))
+    return Values(fids, np.repeat(np.tile(numbers, num_rows), lengths.ravel()), seen_at_s), splits
 
 
 def _joined(parts: list[Values]) -> Values:
@@ -153,19 +176,6 @@ def _joined(parts: list[Values]) -> Values:
         np.concatenate([part.slots for part in parts]),
         np.concatenate([part.seen_at_s for part in parts]),
     )
-
-
-def _segments(group: Group, values: list[SlotValues], num_rows: int) -> IndexArray:
-    if group.pooling is Pooling.SEQUENCE:
-        return _places(values[0], group.slots[0].max_values)
-    lengths = np.concatenate([value.lengths for value in values])
-    return np.repeat(np.arange(len(values) * num_rows, dtype=np.int32), lengths)
-
-
-def _places(values: SlotValues, length: int) -> IndexArray:
-    """Rows of `length` places each, the last value of a row in its last place."""
-    ends = np.arange(1, values.offsets.size, dtype=np.int32) * np.int32(length)
-    return np.arange(values.fids.size, dtype=np.int32) + np.repeat(ends - values.offsets[1:], values.lengths)
 
 
 def _groups(tables: Mapping[str, int], slots: list[Slot]) -> list[Group]:

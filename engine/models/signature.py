@@ -1,4 +1,5 @@
-"""The shapes that compiled functions take, and pooling a side inside them. Every size that varies is None, so nothing is traced twice."""
+"""The inputs of compiled functions: their shapes, where they come from, what becomes of them inside. Every size that varies is None,
+so nothing is traced twice."""
 
 from __future__ import annotations
 
@@ -9,44 +10,59 @@ import numpy as np
 import tensorflow as tf
 
 from engine.embedding.store import ModelStore
-from engine.features.encoded import EncodedBatch
+from engine.features.encoded import EncodedBatch, FloatArray
 from engine.models.architecture import Inputs, Sequence
-from engine.models.inputs import IndexArray, InputLayout, SideBatch, SparseBatch
-from engine.models.pooling import mean_of, place_rows, pool_rows
-from engine.spec.definition import ModelDefinition, Side
+from engine.models.inputs import Group, IndexArray, InputLayout, SideBatch, SparseBatch
+from engine.models.pooling import filled, mean_of, pool_block
+from engine.spec.definition import Side
 from engine.spec.slot import Pooling
 
-
-def rows_signature(layout: InputLayout) -> dict[str, Any]:
-    """Embedding rows by table: float32[u, dim]."""
-    return {table: tf.TensorSpec([None, dim], tf.float32) for table, dim in layout.tables.items()}
+Rows = Mapping[str, FloatArray]
+"""Rows of each table by its name: float32[u, dim]."""
 
 
 def side_signature(layout: InputLayout, side: Side) -> dict[str, Any]:
-    """One side's blocks and dense inputs, as `side_tensors` gives them."""
-    groups = [group.name for group in layout.groups(side)]
+    """One side's pooled slots and dense inputs, as `side_tensors` gives them."""
+    groups = layout.groups(side)
     return {
-        "indices": {name: tf.TensorSpec([None], tf.int32) for name in groups},
-        "segments": {name: tf.TensorSpec([None], tf.int32) for name in groups},
+        "pooled": {
+            group.name: tf.TensorSpec([None, _width(group), layout.tables[group.table]], tf.float32) for group in groups
+        },
+        "masks": {
+            group.name: tf.TensorSpec([None, _width(group)], tf.bool)
+            for group in groups
+            if group.pooling is Pooling.SEQUENCE
+        },
         "dense": tf.TensorSpec([None, len(layout.dense_indices(side))], tf.float32),
     }
 
 
 def side_tensors(
-    layout: InputLayout, side: Side, batch: SideBatch, members: Mapping[str, IndexArray]
+    layout: InputLayout, side: Side, batch: SideBatch, rows: Rows, members: Mapping[str, IndexArray]
 ) -> dict[str, Any]:
     """`members` int32[nnz] by table: which of the table's rows each of its values is."""
     blocks = [(group, batch.blocks[group.name]) for group in layout.groups(side)]
     return {
-        "indices": {group.name: tf.convert_to_tensor(block.of(members[group.table])) for group, block in blocks},
-        "segments": {group.name: tf.convert_to_tensor(block.segments) for group, block in blocks},
+        "pooled": {
+            group.name: tf.convert_to_tensor(pool_block(group, block, rows[group.table], members[group.table]))
+            for group, block in blocks
+        },
+        "masks": {
+            group.name: tf.convert_to_tensor(filled(block.splits, _width(group)))
+            for group, block in blocks
+            if group.pooling is Pooling.SEQUENCE
+        },
         "dense": tf.convert_to_tensor(batch.dense),
     }
 
 
-def lookup_rows(store: ModelStore, batch: SparseBatch) -> tuple[dict[str, Any], dict[str, IndexArray]]:
+def _width(group: Group) -> int:
+    return group.slots[0].max_values if group.pooling is Pooling.SEQUENCE else len(group.slots)
+
+
+def lookup_rows(store: ModelStore, batch: SparseBatch) -> tuple[dict[str, FloatArray], dict[str, IndexArray]]:
     """A row for each value of each table, zeros for FIDs without one; and the members that say so."""
-    rows = {table: tf.convert_to_tensor(store.tables[table].lookup(each.fids)) for table, each in batch.values.items()}
+    rows = {table: store.tables[table].lookup(each.fids) for table, each in batch.values.items()}
     return rows, {table: np.arange(len(each), dtype=np.int32) for table, each in batch.values.items()}
 
 
@@ -61,53 +77,58 @@ def by_side(
     return {Side.USER: user, Side.ITEM: items, Side.PAIR: pairs}
 
 
-def pool_side(layout: InputLayout, side: Side, rows: dict[str, Any], tensors: dict[str, Any]) -> Inputs:
-    """Pooled embeddings and sequences of every slot of the side, and its dense inputs. Runs inside a compiled function."""
-    dense = tensors["dense"]
-    num_rows = tf.shape(dense)[0]
+def side_inputs(layout: InputLayout, side: Side, tensors: dict[str, Any]) -> Inputs:
+    """Embeddings and sequences of every slot of the side, and its dense inputs. Runs inside a compiled function."""
     slots: dict[str, Any] = {}
     sequences: dict[str, Sequence] = {}
     for group in layout.groups(side):
-        indices, segments = tensors["indices"][group.name], tensors["segments"][group.name]
+        pooled = tensors["pooled"][group.name]
         if group.pooling is Pooling.SEQUENCE:
-            slot = group.slots[0]
-            sequences[slot.name] = place_rows(rows[group.table], indices, segments, slot.max_values, num_rows)
-            slots[slot.name] = mean_of(sequences[slot.name])
+            name = group.slots[0].name
+            sequences[name] = Sequence(pooled, tensors["masks"][group.name])
+            slots[name] = mean_of(sequences[name])
         else:
-            pooled = pool_rows(
-                group.pooling, rows[group.table], indices, segments, num_slots=len(group.slots), num_rows=num_rows
-            )
-            slots.update({slot.name: pooled[place] for place, slot in enumerate(group.slots)})
-    return Inputs(slots, dense, sequences)
+            slots |= {slot.name: each for slot, each in zip(group.slots, tf.unstack(pooled, axis=1), strict=True)}
+    stacked = None
+    if layout.is_one_block(side):
+        stacked = tensors["pooled"][layout.groups(side)[0].name]
+    return Inputs(slots, tensors["dense"], sequences, stacked)
 
 
 def pair_inputs(  # noqa: PLR0917 - the sides in their order
-    definition: ModelDefinition,
+    layout: InputLayout,
     user: Inputs,
     items: Inputs,
-    user_rows: Any,
-    item_rows: Any,
+    user_rows: Any | None,
+    item_rows: Any | None,
     pairs: Inputs | None = None,
 ) -> Inputs:
     """Inputs of p pairs: row `user_rows[i]` of the user side beside row `item_rows[i]` of the item side; int32[p] each.
 
-    `pairs` has what is of the pairs themselves, p rows; a definition without such inputs needs none.
+    Both None when the rows of both sides are the pairs already. `pairs` has what is of the pairs themselves, p rows; a definition
+    without such inputs needs none.
     """
-    sides = [(user, user_rows), (items, item_rows)]
-    found = {
-        slot.name: tf.gather(side.slots[slot.name], rows)
-        for side, rows in sides
-        for slot in definition.slots
-        if slot.name in side.slots
-    }
+    if user_rows is not None:
+        user, items = _taken(user, user_rows), _taken(items, item_rows)
+    sides = [user, items] if pairs is None else [user, items, pairs]
+    found = {name: each for side in sides for name, each in side.slots.items()}
+    sequences = {name: each for side in sides for name, each in side.sequences.items()}
+    stacked = None
+    if layout.is_in_order and all(side.stacked is not None for side in sides):
+        stacked = tf.concat([side.stacked for side in sides], axis=1)
+    slots = {slot.name: found[slot.name] for slot in layout.definition.slots}
+    return Inputs(slots, tf.concat([side.dense for side in sides], axis=1), sequences, stacked)
+
+
+def _taken(side: Inputs, rows: Any) -> Inputs:
+    """The inputs of some of a side's rows."""
     sequences = {
         name: Sequence(tf.gather(each.values, rows), tf.gather(each.mask, rows))
-        for side, rows in sides
         for name, each in side.sequences.items()
     }
-    dense = [tf.gather(side.dense, rows) for side, rows in sides]
-    if pairs is not None:
-        found |= pairs.slots
-        sequences |= pairs.sequences
-        dense.append(pairs.dense)
-    return Inputs({slot.name: found[slot.name] for slot in definition.slots}, tf.concat(dense, axis=1), sequences)
+    dense = tf.gather(side.dense, rows)
+    if side.stacked is None:
+        return Inputs({name: tf.gather(each, rows) for name, each in side.slots.items()}, dense, sequences)
+    stacked = tf.gather(side.stacked, rows)
+    slots = dict(zip(side.slots, tf.unstack(stacked, axis=1), strict=True))
+    return Inputs(slots, dense, sequences, stacked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +26,15 @@ class SparseUpdate:
         self._is_scaled = bool((self._scales != 1.0).any())
 
     def apply(
-        self, sighted: Mapping[str, Batch], values: Mapping[str, Values], gradients: Mapping[str, Any], step: int
+        self, sighted: Mapping[str, Batch], values: Mapping[str, Values], gradients: Mapping[str, FloatArray], step: int
     ) -> None:
-        """`sighted` and `values` by table, as the step saw them; `gradients` float32[num_unique, dim] tensors of the same tables.
+        """`sighted` and `values` by table, as the step saw them; `gradients` float32[num_unique, dim] of the same tables.
 
         `step` counts the steps taken before.
         """
         rate = self._rate.at(step)
         for name, batch in sighted.items():
-            table, grads = self._store.tables[name], gradients[name].numpy()
+            table, grads = self._store.tables[name], gradients[name]
             if self._is_scaled:
                 self._apply_by_slot(table, batch, values[name].slots, grads, rate)
             else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import Batch
 from engine.features.encoded import FloatArray
 from engine.models.architecture import Inputs, RankingArchitecture, RetrievalArchitecture
-from engine.models.inputs import InputLayout
-from engine.models.signature import by_side, pair_inputs, pool_side, rows_signature, side_signature, side_tensors
+from engine.models.inputs import InputLayout, SparseBatch
+from engine.models.pooling import pool_block_gradient
+from engine.models.signature import by_side, pair_inputs, side_inputs, side_signature, side_tensors
 from engine.models.two_tower import sampled_softmax
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.dense_optimizer import DenseOptimizer
+from engine.training.sparse_update import SparseUpdate
 from engine.training.task_losses import StepLoss, task_losses, task_signature, task_tensors
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
@@ -41,7 +43,11 @@ class StepResult:
 
 
 class TrainStep:
-    """Learns from batches. `num_traces` counts compilations: one, whatever the batch sizes.
+    """Learns from batches. `num_traces` counts compilations, which do not depend on batch sizes: one, and one more for a ranking model
+    that gets batches with drawn items and batches without.
+
+    Rows are pooled, and the gradients of what was pooled taken apart again, by `engine_cc`: inside TensorFlow that takes as long as
+    the network.
 
     What is minimised is the sum of the rows' weighted losses, not their mean: an embedding row then moves as far for one click in a
     large batch as in a small one. Adam, for the dense weights, does not mind the scale; other
@@ -60,16 +66,17 @@ class TrainStep:
         self._layout = InputLayout(definition)
         self._architecture = architecture
         self._dense_optimizer = dense_optimizer
+        self._update_rows = SparseUpdate(definition, store)
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
         self._buffers: dict[str, FloatArray] = {}
         sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
-        signature = [rows_signature(self._layout), sides]
-        self._step = tf.function(
-            self._ranking_step if isinstance(architecture, RankingArchitecture) else self._retrieval_step,
-            input_signature=[*signature, self._extra_signature()],
-            autograph=False,
-        )
+        signature = [sides, self._extra_signature()]
+        compiled = {
+            are_pairs: tf.function(partial(self._learned, are_pairs), input_signature=signature, autograph=False)
+            for are_pairs in (True, False)
+        }
+        self._steps: dict[bool, Any] = compiled
 
     def learn(self, batch: RankingBatch | RetrievalBatch) -> StepResult:
         """Score the batch, then learn from it."""
@@ -79,15 +86,19 @@ class TrainStep:
             table: self._store.tables[table].sight(each.fids, each.slots, each.seen_at_s)
             for table, each in sparse.values.items()
         }
-        rows = {table: tf.convert_to_tensor(self._gather(table, each)) for table, each in sighted.items()}
+        rows = {table: self._gather(table, each) for table, each in sighted.items()}
         members = {table: each.members for table, each in sighted.items()}
         sides = {
-            side.value: side_tensors(self._layout, side, sparse.sides[side], members) for side in self._layout.sides
+            side.value: side_tensors(self._layout, side, sparse.sides[side], rows, members)
+            for side in self._layout.sides
         }
-        loss, scores, labels, gradients = self._step(rows, sides, _extra_tensors(batch))
+        step = self._steps[isinstance(batch, RankingBatch) and _are_pairs(batch)]
+        loss, scores, labels, pooled_gradients = step(sides, _extra_tensors(batch))
         finite = bool(np.isfinite(loss.numpy()))
         if finite:
-            self._apply(sighted, gradients)
+            gradients = self._row_gradients(sparse, sighted, pooled_gradients)
+            # the count includes this step, and travels with the checkpoint
+            self._update_rows.apply(sighted, sparse.values, gradients, self._dense_optimizer.num_steps - 1)
         known = batch.known[:, 0] if isinstance(batch, RankingBatch) else slice(None)
         return StepResult(float(loss), scores.numpy()[known], labels.numpy()[known], finite)
 
@@ -99,57 +110,62 @@ class TrainStep:
             buffer = self._buffers[table] = np.empty((batch.num_unique + batch.num_unique // 4, dim), np.float32)
         return self._store.tables[table].gather(batch, buffer[: batch.num_unique])
 
-    def _apply(self, sighted: dict[str, Batch], gradients: dict[str, Any]) -> None:
-        # the count includes this step, and travels with the checkpoint
-        learning_rate = self._definition.sparse_optimizer.learning_rate.at(self._dense_optimizer.num_steps - 1)
-        for table, batch in sighted.items():
-            self._store.tables[table].apply(batch, gradients[table].numpy(), learning_rate)
+    def _row_gradients(
+        self, sparse: SparseBatch, sighted: dict[str, Batch], pooled: dict[str, dict[str, Any]]
+    ) -> dict[str, FloatArray]:
+        """The gradient of each table's rows, float32[num_unique, dim], summed over the sides that use them."""
+        found: dict[str, FloatArray] = {}
+        for side in self._layout.sides:
+            for group in self._layout.groups(side):
+                batch = sighted[group.table]
+                block, gradient = sparse.sides[side].blocks[group.name], pooled[side.value][group.name].numpy()
+                mine = pool_block_gradient(group, block, gradient, batch.members, batch.num_unique)
+                if group.table in found:
+                    found[group.table] += mine
+                else:
+                    found[group.table] = mine
+        return found
 
     def _extra_signature(self) -> dict[str, Any]:
         if isinstance(self._architecture, RankingArchitecture):
             return task_signature(self._definition.tasks)
         return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
 
-    def _ranking_step(self, rows: dict[str, Any], sides: dict[str, Any], extra: dict[str, Any]) -> Any:
+    def _ranking_loss(self, are_pairs: bool, inputs: dict[Side, Inputs], extra: dict[str, Any]) -> StepLoss:
         model = self._architecture
         assert isinstance(model, RankingArchitecture)
+        rows: tuple[Any, Any] = (None, None) if are_pairs else (extra["user_rows"], extra["item_rows"])
+        users, items, pairs = inputs[Side.USER], inputs[Side.ITEM], inputs.get(Side.PAIR)
+        together = pair_inputs(self._layout, users, items, *rows, pairs)
+        return task_losses(self._definition.tasks, model.logits(together), extra)
 
-        def losses(pooled: dict[Side, Inputs]) -> StepLoss:
-            users, items, pairs = pooled[Side.USER], pooled[Side.ITEM], pooled.get(Side.PAIR)
-            inputs = pair_inputs(self._definition, users, items, extra["user_rows"], extra["item_rows"], pairs)
-            return task_losses(self._definition.tasks, model.logits(inputs), extra)
-
-        return self._update(rows, sides, losses)
-
-    def _retrieval_step(self, rows: dict[str, Any], sides: dict[str, Any], extra: dict[str, Any]) -> Any:
+    def _retrieval_loss(self, inputs: dict[Side, Inputs], extra: dict[str, Any]) -> StepLoss:
         model = self._architecture
         assert isinstance(model, RetrievalArchitecture)
+        user_vectors, item_vectors = model.user_vectors(inputs[Side.USER]), model.item_vectors(inputs[Side.ITEM])
+        cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
+        loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.temperature)
+        weighted = tf.reduce_sum(loss * extra["weights"])
+        mean = tf.math.divide_no_nan(weighted, tf.reduce_sum(extra["weights"]))
+        return StepLoss(weighted, mean, *_compared(cosines, extra["item_keys"]))
 
-        def losses(pooled: dict[Side, Inputs]) -> StepLoss:
-            user_vectors, item_vectors = model.user_vectors(pooled[Side.USER]), model.item_vectors(pooled[Side.ITEM])
-            cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
-            loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.temperature)
-            weighted = tf.reduce_sum(loss * extra["weights"])
-            mean = tf.math.divide_no_nan(weighted, tf.reduce_sum(extra["weights"]))
-            return StepLoss(weighted, mean, *_compared(cosines, extra["item_keys"]))
-
-        return self._update(rows, sides, losses)
-
-    def _update(
-        self, rows: dict[str, Any], sides: dict[str, Any], losses: Callable[[dict[Side, Inputs]], StepLoss]
-    ) -> Any:
+    def _learned(self, are_pairs: bool, sides: dict[str, Any], extra: dict[str, Any]) -> Any:
+        """The compiled step: loss, scores and labels of the first task, gradients of what was pooled; new dense weights."""
         self.num_traces += 1
+        pooled = {name: tensors["pooled"] for name, tensors in sides.items()}
         with tf.GradientTape() as tape:
-            tape.watch(rows)
+            tape.watch(pooled)
             scaled = self._architecture.scaling.scaled
-            pooled = {
-                side: scaled(side, pool_side(self._layout, side, rows, sides[side.value]))
-                for side in self._layout.sides
+            inputs = {
+                side: scaled(side, side_inputs(self._layout, side, sides[side.value])) for side in self._layout.sides
             }
-            found = losses(pooled)
+            if isinstance(self._architecture, RankingArchitecture):
+                found = self._ranking_loss(are_pairs, inputs, extra)
+            else:
+                found = self._retrieval_loss(inputs, extra)
         dense = [variable.value for variable in self._variables]
-        row_gradients, dense_gradients = tape.gradient(
-            found.total, (rows, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        pooled_gradients, dense_gradients = tape.gradient(
+            found.total, (pooled, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         finite = tf.math.is_finite(found.total)
         self._dense_optimizer.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
@@ -157,8 +173,14 @@ class TrainStep:
             found.mean,
             found.scores,
             found.labels,
-            {table: tf.convert_to_tensor(gradient) for table, gradient in row_gradients.items()},
+            tf.nest.map_structure(tf.convert_to_tensor, pooled_gradients),
         )
+
+
+def _are_pairs(batch: RankingBatch) -> bool:
+    """Whether row i of both sides is pair i: no item was drawn."""
+    rows = np.arange(batch.user.num_rows, dtype=np.int32)
+    return np.array_equal(batch.user_rows, rows) and np.array_equal(batch.item_rows, rows)
 
 
 def _compared(cosines: Any, item_keys: Any) -> tuple[Any, Any]:
