@@ -155,10 +155,12 @@ class CounterTable:
     def _evict(self) -> None:
         used = self.index.used()
         newest = self.rows.newest[used].max(axis=1)
-        # Of equally stale ones the smaller key goes, so that it does not depend on where a row lies.
-        stalest_first = np.lexsort((self.index.keys_of(used), newest))
         num_evicted = max(1, self.index.max_rows // EVICTED_SHARE)
-        self.index.remove(used[stalest_first[:num_evicted]])
+        last = np.partition(newest, num_evicted - 1)[num_evicted - 1]
+        stalest, as_stale = used[newest < last], used[newest == last]
+        # Of equally stale ones the smaller key goes, so that it does not depend on where a row lies.
+        as_stale = as_stale[np.argsort(self.index.keys_of(as_stale))]
+        self.index.remove(np.concatenate([stalest, as_stale[: num_evicted - len(stalest)]]))
         self.num_evicted += num_evicted
 
 
