@@ -12,7 +12,8 @@ import psycopg
 import redis
 from django.db import Error as DjangoDatabaseError
 
-from engine.errors import LeaseLost, LogError, OffsetOutOfRange
+from engine.errors import InvalidDocument, LeaseLost, LogError, NoCheckpoint, OffsetOutOfRange
+from webapp.core.errors import Invalid
 from webapp.core.jobs import Job
 from webapp.training import services
 from webapp.training.models import Run
@@ -29,6 +30,9 @@ MAX_ERROR_LENGTH = 2_000
 
 OUTAGES = (DjangoDatabaseError, psycopg.Error, redis.RedisError, LogError)
 """What fails when a server is away. The run is not at fault: it stays wanted and is tried until the server is back."""
+
+UNUSABLE = (NoCheckpoint, InvalidDocument, Invalid)
+"""What is wrong with what the run was told to begin with: trying again changes nothing."""
 
 TRIMMED = (
     "What this model would learn next is not in the log any more: {} Start a batch run of this version, which learns anew "
@@ -87,6 +91,10 @@ class RunSession:
         drop_broken_connection()
         services.run_note_report(run=self.run, report={"epochs": list(results)})
 
+    def note_evolution(self, lines: Sequence[str]) -> None:
+        """Keep what the run took over from another version, in words."""
+        services.run_note_report(run=self.run, report={"began_with": list(lines)})
+
     def report(
         self,
         metrics: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
@@ -123,7 +131,11 @@ def work_on(run_id: int, mode: Run.Mode, job: Job, train: Callable[[RunSession],
     Returns at once when the run is not wanted or somebody else works on it. An interrupted run stays wanted, so that
     `freshet.revive` sends it again.
     """
-    run = Run.objects.select_related("project", "model_version__model").filter(pk=run_id, mode=mode).first()
+    run = (
+        Run.objects.select_related("project", "model_version__model", "start_from__model__project")
+        .filter(pk=run_id, mode=mode)
+        .first()
+    )
     if run is None:
         logger.warning("run %s (%s) does not exist", run_id, mode)
         return
@@ -155,6 +167,10 @@ def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None
     except OffsetOutOfRange as error:
         logger.warning("run %s: %s", run.pk, error)
         services.run_finished(run=run, state=Run.State.FAILED, error=TRIMMED.format(error.message))
+        return
+    except UNUSABLE as error:
+        logger.warning("run %s: %s", run.pk, error)
+        services.run_finished(run=run, state=Run.State.FAILED, error=error.message[:MAX_ERROR_LENGTH])
         return
     except OUTAGES as error:
         logger.warning("run %s: a server is away (%s); it will be tried again", run.pk, error)

@@ -54,6 +54,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     directory: Path,
     *,
     clock: Callable[[], float],
+    examples: EventLog | None = None,
     until_offsets: Mapping[int, int] | None = None,
     until_time_ms: int | None = None,
     resume: bool = False,
@@ -67,10 +68,11 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
 
     It ends before `until_offsets` (partition -> offset), or before the first record of each partition whose timestamp is
     `until_time_ms` or later, or at the ends found when it starts. With `early_stopping` in the definition it goes over the earlier of
-    these examples in epochs (`EpochTraining`), else over all of them once. It saves every `checkpoint_every_s` of `clock` (seconds
-    since the epoch). Listeners as in `BatchListeners`. `resume=True` goes on from the newest checkpoint; otherwise what an earlier run
-    left in `directory` is removed first. Records that cannot be read are stepped over and counted. Raises `UnknownTopic`,
-    `OffsetOutOfRange` (what comes next was trimmed), `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
+    these examples in epochs (`EpochTraining`), else over all of them once. `examples` are read in place of the project's, as from an
+    `ExampleFile`; online training then begins at the earliest example that the log has. It saves every `checkpoint_every_s` of
+    `clock` (seconds since the epoch). Listeners as in `BatchListeners`. `resume=True` goes on from the newest checkpoint; otherwise
+    what an earlier run left in `directory` is removed first. Records that cannot be read are stepped over and counted. Raises
+    `UnknownTopic`, `OffsetOutOfRange` (what comes next was trimmed), `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
     """
     fence()
     if not resume:
@@ -78,6 +80,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     job = BatchJob(
         definition=definition,
         log=log,
+        examples=examples or log,
         project=project,
         model=model,
         version=version,
@@ -87,7 +90,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
         fence=fence,
         listeners=BatchListeners(on_progress, on_report, on_epoch, should_stop),
     )
-    ends = _end_offsets(log, job.topic, until_offsets, until_time_ms)
+    ends = _end_offsets(job.examples, job.topic, until_offsets, until_time_ms)
     if definition.training.early_stopping is None:
         return _one_pass(job, ends)
     epochs = EpochTraining(job, definition.training.early_stopping, ends)
@@ -129,8 +132,8 @@ def _one_pass(job: BatchJob, ends: Offsets) -> BatchResult:
 
 
 def _publish(job: BatchJob, state: TrainingState, ends: Offsets) -> None:
-    # An empty partition has an exact place too.
-    state.progress.examples = {**ends, **state.progress.examples}
+    # An empty partition has an exact place too. A file's places mean nothing where online training goes on.
+    state.progress.examples = {} if job.reads_file else {**ends, **state.progress.examples}
     publication = job.publication(state)
     try:
         publication.publish_snapshot()

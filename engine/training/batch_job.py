@@ -46,10 +46,11 @@ class BatchListeners:
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """`clock` is in seconds since the epoch; `topic` is the project's examples."""
+    """`clock` is in seconds since the epoch; `topic` is the project's examples, read from `examples`: the log, or a file instead."""
 
     definition: ModelDefinition
     log: EventLog
+    examples: EventLog
     project: str
     model: str
     version: int
@@ -58,6 +59,11 @@ class BatchJob:
     clock: Callable[[], float]
     fence: Callable[[], None]
     listeners: BatchListeners
+
+    @property
+    def reads_file(self) -> bool:
+        """Whether offsets are a file's, which mean nothing in the log."""
+        return self.examples is not self.log
 
     def publication(self, state: TrainingState) -> Publication:
         return Publication(
@@ -74,7 +80,7 @@ class BatchJob:
 
     def reader(self, state: TrainingState) -> ExampleReader:
         """From where the state is."""
-        reader = ExampleReader(self.log, self.topic, state.progress.examples)
+        reader = ExampleReader(self.examples, self.topic, state.progress.examples)
         state.event_clock.register(reader.num_partitions)
         return reader
 

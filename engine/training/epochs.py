@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from engine.checkpoint.folder import newest_chain
 from engine.spec.early_stopping import EarlyStopping
 from engine.training.batch_job import BatchJob
 from engine.training.epoch_plan import PLAN_FILE, EpochPlan, Offsets
+from engine.training.progress import Progress
 from engine.training.publication import Publication
 from engine.training.state import CHECKPOINTS, TrainingState
 
@@ -31,9 +33,18 @@ class EpochTraining:
         self._job = job
         self._rule = rule
         known = EpochPlan.load(job.directory)
-        self.plan = known or EpochPlan.begin(job.log.earliest_offsets(job.topic), ends, rule.fraction)
+        self.plan = known or EpochPlan.begin(self._starts(), ends, rule.fraction)
         if known is None:
             self.plan.save(job.directory)
+
+    def _starts(self) -> Offsets:
+        """The earliest examples, or where a checkpoint is that was made of another version's."""
+        earliest = self._job.examples.earliest_offsets(self._job.topic)
+        chain = newest_chain(self._job.directory / CHECKPOINTS)
+        if chain is None:
+            return earliest
+        reached = Progress.from_json(chain[-1].meta["progress"]).examples
+        return {partition: max(start, reached.get(partition, start)) for partition, start in earliest.items()}
 
     def run(self) -> TrainingState | None:
         """The state of the best epoch, or None when somebody asked to stop. Raises as `train_batch`."""

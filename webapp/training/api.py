@@ -54,12 +54,16 @@ class ModelRunsView(ApiView):
     )
     def post(self, request: Request, name: str) -> Response:
         body = read(RunBody, request.data)
-        version = model_version(project=project_of(request), name=name, version=body["version"])
+        project = project_of(request)
+        version = model_version(project=project, name=name, version=body["version"])
+        earlier = body["start_from"]
         run = services.run_start(
             model_version=version,
             mode=body["mode"],
             until_time=body["until_time"],
             continues_online=body["continues_online"],
+            start_from=None if earlier is None else model_version(project=project, name=name, version=earlier),
+            input_file=body["input_file"],
         )
         return Response(_run(run), status=201)
 
@@ -123,6 +127,8 @@ def _run(run: Run) -> dict[str, Any]:
         "wanted": run.wanted,
         "until_time": run.until_time,
         "continues_online": run.continues_online,
+        "start_from": run.start_from.version if run.start_from else None,
+        "input_file": run.input_file,
         "start_offsets": run.start_offsets,
         "end_offsets": run.end_offsets,
         "progress": run.progress,

@@ -33,6 +33,17 @@ class Run(models.Model):
     until_time = models.DateTimeField(
         null=True, blank=True, help_text="batch: train on examples before this event time"
     )
+    start_from = models.ForeignKey(
+        ModelVersion,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="started_runs",
+        help_text="another version of the model, from whose newest checkpoint the run goes on as far as it fits",
+    )
+    input_file = models.CharField(
+        max_length=128, blank=True, help_text="batch: a file of examples, read in place of the project's own"
+    )
     continues_online = models.BooleanField(default=False, help_text="batch: an online run follows at its exact offset")
     start_offsets = models.JSONField(default=dict, help_text="partition -> first offset of `examples` read")
     end_offsets = models.JSONField(default=dict, help_text="partition -> offset reached (exclusive)")

@@ -13,7 +13,7 @@ from webapp.core.models import Lease
 from webapp.registry.models import Model, ModelVersion
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 
-RUN_PARTS = ("model_version__model__project", "project")
+RUN_PARTS = ("model_version__model__project", "project", "start_from__model")
 
 
 def runs_of(*, project: Project, model: Model | None = None) -> QuerySet[Run]:

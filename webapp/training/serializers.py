@@ -19,6 +19,19 @@ class RunBody(RequestBody):
     continues_online = serializers.BooleanField(
         required=False, default=False, help_text="batch: when it succeeds, an online run goes on at its exact offset"
     )
+    start_from = serializers.IntegerField(
+        required=False,
+        default=None,
+        min_value=1,
+        help_text="another version of the model: begin with what it learned, as far as it fits, and where it had come to",
+    )
+    input_file = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=128,
+        help_text="batch: a Parquet or CSV file of examples in the folder `files` of the data folder, in place of the project's own",
+    )
 
 
 class RunActionBody(RequestBody):
@@ -39,6 +52,8 @@ class RunAnswer(serializers.Serializer[Any]):
     wanted = serializers.BooleanField(help_text="false: it is stopping, or has ended")
     until_time = serializers.DateTimeField(allow_null=True)
     continues_online = serializers.BooleanField(help_text="batch: an online run follows when it succeeds")
+    start_from = serializers.IntegerField(allow_null=True, help_text="the version it began with what was learned of")
+    input_file = serializers.CharField()
     start_offsets = serializers.DictField(child=serializers.IntegerField())
     end_offsets = serializers.DictField(child=serializers.IntegerField())
     progress = serializers.FloatField(help_text="0 to 1, batch only")

@@ -11,11 +11,15 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
+from engine.spec.definition import ModelDefinition
+from engine.spec.evolution import plan_evolution
+from engine.spec.training_settings import OnChangedSlot
 from webapp.accounts.models import Project
 from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.selectors import lease_holder
 from webapp.registry.models import ModelVersion
+from webapp.training.example_files import example_file
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 from webapp.training.selectors import runs_to_end
 
@@ -35,12 +39,20 @@ WHERE old.id = ranked.id AND ranked.place > %s
 
 
 def run_start(
-    *, model_version: ModelVersion, mode: str, until_time: datetime | None = None, continues_online: bool = False
+    *,
+    model_version: ModelVersion,
+    mode: str,
+    until_time: datetime | None = None,
+    continues_online: bool = False,
+    start_from: ModelVersion | None = None,
+    input_file: str = "",
 ) -> Run:
     """Ask for training. Raises `Conflict` while another run of the same model version is wanted, `Invalid`.
 
     `continues_online`: when a batch run succeeds, an online run of the same model version goes on at its exact offset.
-    The job is sent after the commit; should Redis be away just then, `freshet.revive` sends it later.
+    `start_from`: begin with what another version of the model learned, and at the place it had reached, instead of with nothing.
+    `input_file`: a batch run reads this file of examples. The job is sent after the commit; should Redis be away just then,
+    `freshet.revive` sends it later.
     """
     if mode not in JOB_OF_MODE:
         raise Invalid.field("mode", f"must be one of {', '.join(JOB_OF_MODE)}", repr(mode))
@@ -48,6 +60,10 @@ def run_start(
         raise Invalid.field("until_time", "is for batch runs; an online run ends when it is stopped", str(until_time))
     if continues_online and mode == Run.Mode.ONLINE:
         raise Invalid.field("continues_online", "is for batch runs", "true")
+    if start_from is not None:
+        _check_start(model_version, start_from)
+    if input_file:
+        _check_file(input_file, mode=mode, start_from=start_from)
     with transaction.atomic():
         ModelVersion.objects.select_for_update().get(pk=model_version.pk)
         at_work = Run.objects.filter(model_version=model_version, wanted=True).first()
@@ -61,9 +77,28 @@ def run_start(
             mode=mode,
             until_time=until_time,
             continues_online=continues_online,
+            start_from=start_from,
+            input_file=input_file,
         )
         transaction.on_commit(lambda: jobs.send(JOB_OF_MODE[mode], run_id=run.pk), robust=True)
     return run
+
+
+def _check_start(model_version: ModelVersion, start_from: ModelVersion) -> None:
+    """Raises `Invalid` for no other version of the model, `InvalidDocument` where the definition refuses what changed."""
+    if start_from.model_id != model_version.model_id or start_from.pk == model_version.pk:
+        raise Invalid.field("start_from", f"must be another version of {model_version.model.name}", str(start_from))
+    old, new = (ModelDefinition.parse(each.document) for each in (start_from, model_version))
+    if new.training.on_changed_slot is OnChangedSlot.REFUSE:
+        plan_evolution(old, new).refuse_changes(new)
+
+
+def _check_file(name: str, *, mode: str, start_from: ModelVersion | None) -> None:
+    example_file(name)
+    if mode == Run.Mode.ONLINE:
+        raise Invalid.field("input_file", "is for batch runs; an online run reads the project's examples", repr(name))
+    if start_from is not None:
+        raise Invalid.field("input_file", "cannot go with start_from, which goes on at a place of the log", repr(name))
 
 
 def run_stop(*, run: Run) -> Run:

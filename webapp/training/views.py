@@ -88,11 +88,14 @@ def run_metrics(request: HttpRequest, project: Project, run_id: int) -> HttpResp
 @project_page
 def run_start(request: HttpRequest, project: Project, name: str, version: int) -> HttpResponse:
     wanted = model_version(project=project, name=name, version=version)
+    earlier = request.POST.get("start_from", "")
     try:
         started = services.run_start(
             model_version=wanted,
             mode=request.POST.get("mode", ""),
             continues_online="continues_online" in request.POST,
+            start_from=model_version(project=project, name=name, version=int(earlier)) if earlier.isdigit() else None,
+            input_file=request.POST.get("input_file", ""),
         )
     except REFUSALS as error:
         messages.error(request, error.message)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 from engine.errors import CorruptRecord
 from engine.spec.definition import ModelDefinition
 from engine.streams import topics
+from engine.streams.log import EventLog
 from engine.sync.delta import decode_header
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.registry.models import ModelVersion
+from webapp.training.example_files import example_file
 from webapp.training.models import Run
 from webapp.training.services import publish_record
 from workers.celery_app import app
 from workers.folders import model_folder
 from workers.joined import await_joiner
 from workers.runs import RunSession, event_time, work_on
-
-MARK = "batch_run"
+from workers.starting import begin_anew
 
 
 @app.task(name=Job.TRAIN_BATCH.value)
@@ -36,10 +36,12 @@ def _train(session: RunSession) -> Run.State | None:
     run, version = session.run, session.run.model_version
     log, folder = event_log(), model_folder(version)
     session.fence()
-    _begin_anew(folder, run.pk)
-    if not await_joiner(session, log):
-        return None
-    session.note_start(log.earliest_offsets(topics.examples(run.project.slug)))
+    begin_anew(session, folder)
+    examples = _file_of(run)
+    if examples is None:
+        if not await_joiner(session, log):
+            return None
+        session.note_start(log.earliest_offsets(topics.examples(run.project.slug)))
     rate = _Rate()
 
     def on_progress(progress: BatchProgress) -> None:
@@ -61,6 +63,7 @@ def _train(session: RunSession) -> Run.State | None:
         version.version,
         folder,
         clock=time.time,
+        examples=examples,
         until_time_ms=None if run.until_time is None else round(run.until_time.timestamp() * 1000),
         # what another run left is gone by now; what is there is this run's own
         resume=True,
@@ -88,6 +91,13 @@ def _train(session: RunSession) -> Run.State | None:
     return Run.State.SUCCEEDED
 
 
+def _file_of(run: Run) -> EventLog | None:
+    """The file that the run reads in place of the project's examples. Raises `Invalid`, `InvalidDocument`."""
+    from engine.training.parquet_examples import ExampleFile
+
+    return ExampleFile(example_file(run.input_file)) if run.input_file else None
+
+
 class _Rate:
     """Examples a second since the rate was asked for the first time."""
 
@@ -100,18 +110,6 @@ class _Rate:
             self._since = (now, num_examples)
         elapsed_s = now - self._since[0]
         return (num_examples - self._since[1]) / elapsed_s if elapsed_s > 0 else 0.0
-
-
-def _begin_anew(folder: Path, run_id: int) -> None:
-    """Remove what earlier runs learned, once for each run: after a kill the same run goes on from its own checkpoint."""
-    from engine.training.batch import forget_runs
-
-    mark = folder / MARK
-    if mark.is_file() and mark.read_text() == str(run_id):
-        return
-    forget_runs(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(str(run_id))
 
 
 def _record_publish(version: ModelVersion) -> None:

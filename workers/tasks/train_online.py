@@ -15,6 +15,7 @@ from webapp.training.services import publish_record
 from workers.celery_app import app
 from workers.folders import model_folder
 from workers.runs import RunSession, event_time, work_on
+from workers.starting import begin_anew
 
 POLL_TIMEOUT_S = 0.5
 
@@ -29,6 +30,9 @@ def _train(session: RunSession) -> None:
     from engine.training.online import OnlineTrainer
 
     log, version = event_log(), session.run.model_version
+    if session.run.start_from is not None:
+        session.fence()
+        begin_anew(session, model_folder(version))
     trainer = OnlineTrainer(
         ModelDefinition.parse(version.document),
         log,

@@ -28,6 +28,9 @@ def definition_of(**rule: Any) -> ModelDefinition:
     return make_definition("deepfm", training={"checkpoint_every_s": 2.5, "early_stopping": stopping})
 
 
+TWO_EPOCHS = definition_of(max_epochs=2)
+
+
 def stream(num: int = NUM) -> MemoryLog:
     log = MemoryLog()
     append_examples(log, "p", make_examples(num, origin="impression"))
@@ -137,10 +140,20 @@ def dies_at(place: int) -> Callable[[BatchProgress], None]:
     return on_progress
 
 
-@pytest.mark.parametrize("place", [0, 3, 4, 9])
-def test_killed_anywhere_it_ends_as_if_it_had_not_been(place: int, tmp_path: Path) -> None:
-    definition, log = definition_of(), stream()
-    whole = train(log, definition, tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[BatchResult, int]:
+    """Of a run of two epochs that nobody disturbed, with the digest of its tables."""
+    directory = tmp_path_factory.mktemp("whole")
+    result = train(stream(), TWO_EPOCHS, directory)
+    return result, TrainingState.restore(TWO_EPOCHS, directory).store.digest()
+
+
+# at the first batch, in the judging of the first epoch, in the second epoch, in its judging
+@pytest.mark.parametrize("place", [0, 4, 6, 9])
+def test_killed_anywhere_it_ends_as_if_it_had_not_been(
+    place: int, tmp_path: Path, whole: tuple[BatchResult, int]
+) -> None:
+    definition, log = TWO_EPOCHS, stream()
     ticking = FakeClock()
 
     def clock() -> float:
@@ -151,16 +164,16 @@ def test_killed_anywhere_it_ends_as_if_it_had_not_been(place: int, tmp_path: Pat
         train(log, definition, tmp_path / "killed", on_progress=dies_at(place), clock=clock)
     append_examples(log, "p", make_examples(7))  # what comes later has no part in it
     resumed = train(log, definition, tmp_path / "killed", resume=True)
-    assert resumed.epochs == whole.epochs
-    assert resumed.end_offsets == whole.end_offsets == {0: NUM}
-    digests = [TrainingState.restore(definition, tmp_path / name).store.digest() for name in ("whole", "killed")]
-    assert digests[0] == digests[1]
+    assert resumed.epochs == whole[0].epochs
+    assert resumed.end_offsets == whole[0].end_offsets == {0: NUM}
+    assert TrainingState.restore(definition, tmp_path / "killed").store.digest() == whole[1]
     assert not (tmp_path / "killed" / BEST).exists()
 
 
-def test_killed_while_publishing_it_publishes_the_best_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    definition, log = definition_of(max_epochs=2), stream()
-    whole = train(log, definition, tmp_path / "whole")
+def test_killed_while_publishing_it_publishes_the_best_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[BatchResult, int]
+) -> None:
+    definition, log = TWO_EPOCHS, stream()
     real = BatchJob.publication
     calls = iter(range(10))
 
@@ -174,16 +187,15 @@ def test_killed_while_publishing_it_publishes_the_best_again(tmp_path: Path, mon
         train(log, definition, tmp_path / "killed")
     monkeypatch.undo()
     resumed = train(log, definition, tmp_path / "killed", resume=True)
-    assert (resumed.epochs, resumed.num_examples) == (whole.epochs, whole.num_examples)
+    assert (resumed.epochs, resumed.num_examples) == (whole[0].epochs, whole[0].num_examples)
 
 
-def test_asked_to_stop_it_goes_on_later(tmp_path: Path) -> None:
-    definition, log = definition_of(), stream()
+def test_asked_to_stop_it_goes_on_later(tmp_path: Path, whole: tuple[BatchResult, int]) -> None:
+    log = stream()
     polls = iter([False] * 7 + [True])
-    stopped = train(log, definition, tmp_path / "a", should_stop=lambda: next(polls))
+    stopped = train(log, TWO_EPOCHS, tmp_path, should_stop=lambda: next(polls))
     assert not stopped.is_complete
-    resumed = train(log, definition, tmp_path / "a", resume=True)
-    assert resumed.epochs == train(log, definition, tmp_path / "b").epochs
+    assert train(log, TWO_EPOCHS, tmp_path, resume=True).epochs == whole[0].epochs
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.floats(0.01, 0.99))
