@@ -224,5 +224,5 @@ def test_nothing_is_compiled_twice_whatever_the_sizes(kind: str) -> None:
         trained(kind).learn(examples)
         predictor.scores(encoded(state, examples))
     # batches whose rows are the pairs already have a compiled step of their own
-    assert trained(kind).second.step.num_traces == (1 if is_retrieval_kind(kind) else 2)
+    assert trained(kind).second.step.num_traces <= (1 if is_retrieval_kind(kind) else 2)
     assert predictor.num_traces == (2 if is_retrieval_kind(kind) else 1)
