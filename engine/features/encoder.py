@@ -100,7 +100,7 @@ def _dense(inputs: list[DenseInput], columns: Mapping[str, pa.Array[Any]], num_r
     dense = np.zeros((num_rows, sum(each.dim for each in inputs)), np.float32)
     start = 0
     for each in inputs:
-        missing = np.nan if each.transform is DenseTransform.STANDARDISE else 0.0
+        missing = np.nan if each.transform.standardises else 0.0
         place = dense[:, start : start + each.dim]
         if each.source in columns:
             _fill(place, _numbers(columns[each.source], each.dim), each.transform, missing)
@@ -119,7 +119,7 @@ def _numbers(column: Any, dim: int) -> Numbers:
 
 
 def _fill(place: FloatArray, numbers: Numbers, transform: DenseTransform, missing: float) -> None:
-    if transform is DenseTransform.LOG1P:
+    if transform.takes_log:
         numbers = np.sign(numbers) * np.log1p(np.abs(numbers))
     with np.errstate(over="ignore"):
         place[:] = numbers

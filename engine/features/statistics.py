@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.features.encoded import FloatArray
-from engine.spec.definition import DenseTransform, ModelDefinition, Side
+from engine.spec.definition import ModelDefinition, Side
 
 MEMORY_ROWS: Final = 2**20
 """Of more rows than so many the older ones count for less and less, so that the statistics follow a stream that changes."""
@@ -31,7 +31,7 @@ class RunningStatistics:
         for side in Side:
             start = 0
             for dense in definition.dense_of(side):
-                if dense.transform is DenseTransform.STANDARDISE:
+                if dense.transform.standardises:
                     self._places[dense.name] = (side, slice(start, start + dense.dim))
                 start += dense.dim
         self._moments = {name: np.zeros((3, place.stop - place.start)) for name, (_, place) in self._places.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.features.statistics import PREFIX
-from engine.spec.definition import DenseInput, DenseTransform, ModelDefinition, Side
+from engine.spec.definition import DenseInput, ModelDefinition, Side
 
 if TYPE_CHECKING:
     from engine.models.architecture import Inputs
@@ -33,24 +33,20 @@ class Scaling:
                 np.stack([np.zeros(dense.dim), np.ones(dense.dim)]), trainable=False, dtype="float32", name=dense.name
             )
             for dense in definition.dense
-            if _is_scaled(dense)
+            if dense.transform.standardises
         }
 
     def scaled(self, side: Side, inputs: Inputs) -> Inputs:
         """The side's inputs with their standardised columns scaled. Runs inside a compiled function."""
-        if not any(map(_is_scaled, self._dense[side])):
+        if not any(dense.transform.standardises for dense in self._dense[side]):
             return inputs
         parts = tf.split(inputs.dense, [dense.dim for dense in self._dense[side]], axis=1)
         scaled = [self._column(dense, part) for dense, part in zip(self._dense[side], parts, strict=True)]
         return replace(inputs, dense=tf.concat(scaled, axis=1))
 
     def _column(self, dense: DenseInput, values: Any) -> Any:
-        if not _is_scaled(dense):
+        if not dense.transform.standardises:
             return values
         mean, factor = tf.unstack(tf.convert_to_tensor(self.variables[PREFIX + dense.name].value))
         held = tf.clip_by_value((values - mean) * factor, -MAX_DEVIATIONS, MAX_DEVIATIONS)
         return tf.where(tf.math.is_nan(values), tf.zeros_like(values), held)
-
-
-def _is_scaled(dense: DenseInput) -> bool:
-    return dense.transform is DenseTransform.STANDARDISE

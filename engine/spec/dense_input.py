@@ -11,11 +11,22 @@ from engine.spec.slot import Source
 
 
 class DenseTransform(StrEnum):
-    """`log1p` is sign(x)·ln(1+|x|). `standardise` takes the running mean from x and divides by the running standard deviation."""
+    """`log1p` is sign(x)·ln(1+|x|). `standardise` takes the running mean from x and divides by the running standard deviation;
+    `log1p_standardise` does so with the logarithm, for numbers of many sizes such as counts and prices.
+    """
 
     IDENTITY = "identity"
     LOG1P = "log1p"
     STANDARDISE = "standardise"
+    LOG1P_STANDARDISE = "log1p_standardise"
+
+    @property
+    def takes_log(self) -> bool:
+        return self in (DenseTransform.LOG1P, DenseTransform.LOG1P_STANDARDISE)
+
+    @property
+    def standardises(self) -> bool:
+        return self in (DenseTransform.STANDARDISE, DenseTransform.LOG1P_STANDARDISE)
 
 
 class DenseInput(Document):

@@ -82,7 +82,7 @@ DENSE: list[dict[str, Any]] = [
     {"name": "embedding", "source": "item.embedding", "dim": 3, "transform": "standardise"},
     {"name": "item_age", "source": "feature.item_age"},
     {"name": "membership", "source": "feature.membership"},
-    {"name": "clicks", "source": "counter.clicks_10m", "transform": "log1p"},
+    {"name": "clicks", "source": "counter.clicks_10m", "transform": "log1p_standardise"},
     {"name": "ctr", "source": "feature.ctr"},
 ]
 

@@ -139,7 +139,7 @@ def test_nothing_known_at_all_is_encoded_too(side: Side) -> None:
     assert all(values.fids.size == 0 for values in batch.slots.values())
     prior = {"ctr": 0.1 / 1.0}
     expected = [
-        prior.get(dense.name, np.nan if dense.transform == "standardise" else 0.0)
+        prior.get(dense.name, np.nan if dense.transform.standardises else 0.0)
         for dense in ENCODER.dense(side)
         for _ in range(dense.dim)
     ]
