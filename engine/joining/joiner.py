@@ -29,7 +29,9 @@ class Joiner:
     """Joins one project's events. Not thread-safe. Feed each partition's events in order.
 
     - An impression's items wait for `window_ms`. Each first action of a type on a waiting item is a positive example at once,
-      with the features of the impression; an item nobody acted on becomes a negative of every action type.
+      with the features of the impression. When the window ends, one negative says which action types did not come: every one for an
+      item nobody acted on, the others for one that was clicked and not bought.
+    - Positives and negatives of impressions carry the share of negatives that is kept: the odds are corrected by it, for both alike.
     - An action that names a recommendation belongs to that recommendation's item; one that names none to the newest
       waiting impression of its user and item. Without an impression it is a positive of origin `action`.
     - A positive's labels are its event type and, as `<type>.<property>`, the event's numbers: what a regression task predicts.
@@ -106,7 +108,10 @@ class Joiner:
             example = None
         else:
             shown.acted.add(event.type)
-            example = _from_impression(shown, event.type, time_ms=time_ms, cause=cause, labels=self._labels(event))
+            labels, rate = self._labels(event), self.settings.negative_sampling_rate or 1.0
+            example = _from_impression(
+                shown, event.type, time_ms=time_ms, cause=cause, labels=labels, sampling_rate=rate
+            )
         state.histories.record(event.user_id, event.item_id, time_ms, event.type)
         if example is not None:
             state.counters.num_examples += 1
@@ -215,13 +220,14 @@ class Joiner:
             yield from self._end(shown)
 
     def _end(self, shown: Shown) -> Iterator[Example]:
-        if shown.acted or not self.settings.action_types:
+        labels = {action: 0.0 for action in self.settings.action_types if action not in shown.acted}
+        if not labels:
             return
         rate, counters = self.settings.negative_sampling_rate, self.state.counters
-        labels = dict.fromkeys(self.settings.action_types, 0.0)
         impression = shown.impression
+        outcome = "rest" if shown.acted else "none"
         example = _from_impression(
-            shown, "none", time_ms=impression.time_ms, cause=impression.cause, labels=labels, sampling_rate=rate
+            shown, outcome, time_ms=impression.time_ms, cause=impression.cause, labels=labels, sampling_rate=rate
         )
         if not is_sampled(example.example_id, rate):
             counters.num_sampled_out += 1
@@ -245,7 +251,7 @@ def is_sampled(example_id: str, rate: float) -> bool:
 
 
 def _from_impression(
-    shown: Shown, outcome: str, *, time_ms: int, cause: Cause, labels: dict[str, float], sampling_rate: float = 1.0
+    shown: Shown, outcome: str, *, time_ms: int, cause: Cause, labels: dict[str, float], sampling_rate: float
 ) -> Example:
     impression = shown.impression
     return Example(

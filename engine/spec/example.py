@@ -44,7 +44,7 @@ class Example:
     """One training row before encoding.
 
     `labels` maps an event type to 1.0 or 0.0; a task whose event type is absent does not learn from the row.
-    `sampling_rate` is the share of such negatives that were kept (1.0 for positives).
+    `sampling_rate` is the share of negatives that was kept where the example comes from; positives carry it too (`engine.training.losses`).
     `history` holds the user's recent item ids, oldest first, as they were before this event. `counters` are the values of the schema's
     counters by `<counter>_<window>`, as serving computed them for an impression, or as they were before the event. `history_types` and
     `history_times_ms` say of each item of `history` by what type of event and when it was acted on; either may be empty, in examples

@@ -125,8 +125,10 @@ def brute_force(events: list[Event]) -> Counter[tuple[str, tuple[tuple[str, floa
             name = f"{newest[1]['event'].event_id}:{newest[1]['item']}:{event.type}"
             examples.append((name, ((event.type, 1.0),)))
     for one in shown:
-        if not one["acted"]:
-            examples.append((f"{one['event'].event_id}:{one['item']}:none", (("buy", 0.0), ("click", 0.0))))
+        missed = tuple((action, 0.0) for action in ("buy", "click") if action not in one["acted"])
+        if missed:
+            outcome = "rest" if one["acted"] else "none"
+            examples.append((f"{one['event'].event_id}:{one['item']}:{outcome}", missed))
     return Counter(examples)
 
 

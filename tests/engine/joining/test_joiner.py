@@ -81,9 +81,31 @@ def test_an_impression_without_action_is_a_negative_of_every_type_when_its_windo
     ] * 2
 
 
-def test_an_impression_acted_on_gives_no_negative(joiner: Joiner, make_event: MakeEvent) -> None:
-    feed(joiner, make_event("i1", "impression", 0, shown=("a", "b")), make_event("c1", "click", 5, "a"))
-    assert summary(feed(joiner, make_event("l", "login", 99_999))) == [("i1:b:none", {"click": 0.0, "purchase": 0.0})]
+def test_an_impression_acted_on_is_a_negative_only_of_the_actions_that_did_not_come(
+    joiner: Joiner, make_event: MakeEvent
+) -> None:
+    feed(
+        joiner,
+        make_event("i1", "impression", 0, shown=("a", "b", "c")),
+        make_event("c1", "click", 5, "a"),
+        make_event("c2", "click", 6, "c"),
+        make_event("p2", "purchase", 7, "c"),
+    )
+    assert summary(feed(joiner, make_event("l", "login", 99_999))) == [
+        ("i1:a:rest", {"purchase": 0.0}),
+        ("i1:b:none", {"click": 0.0, "purchase": 0.0}),
+    ]
+
+
+def test_positives_of_impressions_carry_the_rate_of_their_negatives(
+    settings: JoinerSettings, make_event: MakeEvent
+) -> None:
+    """Or the correction by it would not give the odds back (`engine.training.losses.corrected_cross_entropy`)."""
+    shown, click = make_event("i1", "impression", 0, "a"), make_event("c1", "click", 5, "a")
+    for rate, carried in ((0.25, 0.25), (1.0, 1.0), (0.0, 1.0)):
+        joiner = Joiner(replace(settings, negative_sampling_rate=rate))
+        assert [one.sampling_rate for one in feed(joiner, shown, click)] == [carried]
+    assert feed(Joiner(settings), make_event("c2", "click", 5, "a"))[0].sampling_rate == 1.0
 
 
 def test_a_second_different_action_gives_its_own_example_and_a_repeat_none(
@@ -245,9 +267,9 @@ def test_counters_add_up(joiner: Joiner, make_event: MakeEvent) -> None:
     counters: dict[str, Any] = joiner.state.counters.to_json()
     assert counters == {
         "num_events": 5,
-        "num_examples": 3,
+        "num_examples": 4,
         "num_positives": 2,
-        "num_negatives": 1,
+        "num_negatives": 2,
         "num_orphans": 1,
         "num_duplicates": 1,
         "num_sampled_out": 0,

@@ -255,7 +255,8 @@ def test_several_partitions_are_joined_to_the_same_examples(
         found.append(sorted(emitted_ids(log)))
         clock.now_s = 0.0
     assert found[0] == found[1]
-    assert len(found[0]) == 800
+    # 800 shown, and of the 134 clicked that no purchase followed
+    assert len(found[0]) == 934
 
 
 def test_an_example_that_cannot_be_read_does_not_stop_a_restart(
