@@ -50,18 +50,14 @@ class Slicer:
         codes[:, 1] = is_new_item
         for index, source in enumerate(self._sources):
             entity, _, name = source.partition(".")
-            codes[:, 2 + index] = [self._number(index, _properties(example, entity).get(name)) for example in examples]
+            numbers = self._numbers[index]
+            words = [_word(properties.get(name)) for properties in _properties(examples, entity)]
+            for word in dict.fromkeys(words):
+                if word not in numbers and len(numbers) < MAX_VALUES + 2:
+                    numbers[word] = len(numbers)
+            other = numbers[OTHER]
+            codes[:, 2 + index] = [numbers.get(word, other) for word in words]
         return codes
-
-    def _number(self, index: int, value: Any) -> int:
-        numbers = self._numbers[index]
-        word = _word(value)
-        number = numbers.get(word)
-        if number is None:
-            if len(numbers) >= MAX_VALUES + 2:
-                return numbers[OTHER]
-            number = numbers[word] = len(numbers)
-        return number
 
     def as_json(self) -> dict[str, list[str]]:
         return {source: list(numbers) for source, numbers in zip(self._sources, self._numbers, strict=True)}
@@ -73,13 +69,15 @@ class Slicer:
         self._numbers = [{str(word): number for number, word in enumerate(words)} for words in document.values()]
 
 
-def _properties(example: Example, entity: str) -> Mapping[str, Any]:
+def _properties(examples: Sequence[Example], entity: str) -> list[dict[str, Any]]:
     if entity == "user":
-        return example.user
-    return example.item if entity == "item" else example.event
+        return [example.user for example in examples]
+    return [example.item if entity == "item" else example.event for example in examples]
 
 
 def _word(value: Any) -> str:
+    if type(value) is str and value:
+        return value if len(value) <= MAX_VALUE_LENGTH else value[:MAX_VALUE_LENGTH]
     if value is None or value == "" or isinstance(value, list | dict):
         return NONE
     if isinstance(value, bool):

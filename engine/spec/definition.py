@@ -16,7 +16,7 @@ from engine.spec.retrieval import TwoTower
 from engine.spec.schema import PropertyType, Schema
 from engine.spec.serving_copy import ServingCopy
 from engine.spec.slot import AdmitAlways, Side, Slot, side_of
-from engine.spec.source_types import check_sources
+from engine.spec.source_types import check_slices, check_sources
 from engine.spec.sparse_optimizer import SparseAdagrad, SparseOptimizer
 from engine.spec.sync_settings import Sync
 from engine.spec.task import BinaryTask, Task
@@ -177,6 +177,7 @@ class ModelDefinition(Document):
     def check_against(self, schema: Schema) -> None:
         """Raise `InvalidDocument` when a source or task names what the schema does not declare, or has an unusable type."""
         problems = check_sources(schema, self.features, self.slots, self.dense)
+        problems += check_slices(schema, self.training.slices)
         for index, task in enumerate(self.tasks):
             if task.event_type not in schema.events:
                 problems.append(

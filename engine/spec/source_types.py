@@ -14,6 +14,7 @@ from engine.spec.schema import Property, PropertyType, Schema
 from engine.spec.slot import Slot
 
 _NUMERIC: Final = (PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN)
+_SLICED: Final = (PropertyType.STRING, PropertyType.INTEGER, PropertyType.BOOLEAN)
 _TEXTS: Final = (PropertyType.STRING, PropertyType.STRING_LIST)
 
 
@@ -71,6 +72,19 @@ def check_sources(
         if not found and types[each.source].dim != each.dim:
             rule = f"must be {types[each.source].dim}, as {each.source} has it"
             problems.append(Problem(f"dense.{index}.dim", rule, str(each.dim)))
+    return problems
+
+
+def check_slices(schema: Schema, slices: Sequence[str]) -> list[Problem]:
+    """What `training.slices` names that the schema does not declare, or that has no single word as its value."""
+    types = source_types(schema)
+    problems = []
+    for index, source in enumerate(slices):
+        field = f"training.slices.{index}"
+        if source not in types:
+            problems.append(Problem(field, "is not declared in the schema", repr(source)))
+        elif types[source].type not in _SLICED:
+            problems.append(Problem(field, "must be a string, an integer or a boolean", repr(source)))
     return problems
 
 

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import InvalidDocument
+from engine.spec.definition import ModelDefinition
+from engine.spec.demo import demo_ranker, demo_schema
+from engine.spec.schema import Schema
+from engine.spec.training_settings import Training
+
+
+def sliced_by(*sources: str) -> ModelDefinition:
+    return ModelDefinition.parse({**demo_ranker(), "training": {"slices": list(sources)}})
+
+
+def test_slices_are_declared_properties_of_one_word() -> None:
+    schema = Schema.parse(demo_schema())
+    sliced_by("event.device", "user.country", "item.topic").check_against(schema)
+    with pytest.raises(InvalidDocument) as refused:
+        sliced_by("event.device", "item.colour", "item.price", "item.sections").check_against(schema)
+    assert [(problem.field, problem.rule) for problem in refused.value.problems] == [
+        ("training.slices.1", "is not declared in the schema"),
+        ("training.slices.2", "must be a string, an integer or a boolean"),
+        ("training.slices.3", "must be a string, an integer or a boolean"),
+    ]
+
+
+@pytest.mark.parametrize("source", ["user.id", "item.id", "user.history", "event.time", "feature.x", "device"])
+def test_ids_and_what_is_no_property_are_no_slices(source: str) -> None:
+    with pytest.raises(InvalidDocument):
+        sliced_by(source)
+
+
+@pytest.mark.parametrize(
+    "stopping", [{"fraction": 0}, {"fraction": 1}, {"patience": 0}, {"min_delta": -0.1}, {"metric": "luck"}], ids=str
+)
+def test_early_stopping_has_its_limits(stopping: dict[str, Any]) -> None:
+    with pytest.raises(InvalidDocument):
+        Training.parse({"early_stopping": stopping})
+
+
+def test_online_steps_are_of_the_batch_size_unless_told() -> None:
+    assert Training().size_online == Training().max_batch_size == 512
+    own = Training.parse({"batch_size": 64, "online_batch_size": 128})
+    assert (own.size_online, own.max_batch_size) == (128, 128)
