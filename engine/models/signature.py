@@ -12,6 +12,7 @@ import tensorflow as tf
 from engine.embedding.store import ModelStore
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.models.architecture import Inputs, Sequence
+from engine.models.handover import FloatBuffers, tensor_of
 from engine.models.inputs import Group, IndexArray, InputLayout, SideBatch, SparseBatch
 from engine.models.pooling import filled, mean_of, pool_block
 from engine.spec.definition import Side
@@ -37,16 +38,27 @@ def side_signature(layout: InputLayout, side: Side) -> dict[str, Any]:
     }
 
 
-def side_tensors(
-    layout: InputLayout, side: Side, batch: SideBatch, rows: Rows, members: Mapping[str, IndexArray]
+def side_tensors(  # noqa: PLR0917 - what the batch is made of
+    layout: InputLayout,
+    side: Side,
+    batch: SideBatch,
+    rows: Rows,
+    members: Mapping[str, IndexArray],
+    buffers: FloatBuffers | None = None,
 ) -> dict[str, Any]:
-    """`members` int32[nnz] by table: which of the table's rows each of its values is."""
+    """`members` int32[nnz] by table: which of the table's rows each of its values is.
+
+    With `buffers` the tensors share their memory, until the next call with the same ones.
+    """
     blocks = [(group, batch.blocks[group.name]) for group in layout.groups(side)]
+    pooled = {}
+    for group, block in blocks:
+        table = rows[group.table]
+        shape = (batch.num_rows, _width(group), table.shape[1])
+        out = None if buffers is None else buffers.of(f"{side}.{group.name}", shape)
+        pooled[group.name] = tensor_of(pool_block(group, block, table, members[group.table], out))
     return {
-        "pooled": {
-            group.name: tf.convert_to_tensor(pool_block(group, block, rows[group.table], members[group.table]))
-            for group, block in blocks
-        },
+        "pooled": pooled,
         "masks": {
             group.name: tf.convert_to_tensor(filled(block.splits, _width(group)))
             for group, block in blocks

@@ -13,6 +13,7 @@ from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import Batch
 from engine.features.encoded import FloatArray
 from engine.models.architecture import Inputs, RankingArchitecture, RetrievalArchitecture
+from engine.models.handover import FloatBuffers
 from engine.models.inputs import InputLayout, SparseBatch
 from engine.models.pooling import pool_block_gradient
 from engine.models.signature import by_side, pair_inputs, side_inputs, side_signature, side_tensors
@@ -69,7 +70,8 @@ class TrainStep:
         self._update_rows = SparseUpdate(definition, store)
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
-        self._buffers: dict[str, FloatArray] = {}
+        self._rows = FloatBuffers()
+        self._pooled = FloatBuffers()
         sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
         signature = [sides, self._extra_signature()]
         compiled = {
@@ -89,7 +91,7 @@ class TrainStep:
         rows = {table: self._gather(table, each) for table, each in sighted.items()}
         members = {table: each.members for table, each in sighted.items()}
         sides = {
-            side.value: side_tensors(self._layout, side, sparse.sides[side], rows, members)
+            side.value: side_tensors(self._layout, side, sparse.sides[side], rows, members, self._pooled)
             for side in self._layout.sides
         }
         step = self._steps[isinstance(batch, RankingBatch) and _are_pairs(batch)]
@@ -104,11 +106,8 @@ class TrainStep:
 
     def _gather(self, table: str, batch: Batch) -> FloatArray:
         """The batch's rows, zeros for FIDs that have not earned one, in memory that the next step uses again."""
-        buffer = self._buffers.get(table)
-        if buffer is None or len(buffer) < batch.num_unique:
-            dim = self._store.tables[table].dim
-            buffer = self._buffers[table] = np.empty((batch.num_unique + batch.num_unique // 4, dim), np.float32)
-        return self._store.tables[table].gather(batch, buffer[: batch.num_unique])
+        gathered = self._store.tables[table]
+        return gathered.gather(batch, self._rows.of(table, (batch.num_unique, gathered.dim)))
 
     def _row_gradients(
         self, sparse: SparseBatch, sighted: dict[str, Batch], pooled: dict[str, dict[str, Any]]
