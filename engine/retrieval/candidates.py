@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from engine.retrieval.asker import Asker
@@ -68,28 +68,27 @@ class CandidateSources:
         So a source that is sure of a few items is heard before one that takes many for as good as each other.
         """
         eligible = Eligible(banned, self._catalogue.has)
-        candidates: dict[str, Candidate] = {}
+        scores: dict[str, float] = {}
+        names: dict[str, str] = {}
         for source in self._live:
             found = source.candidates(asker, QUOTAS_WITHOUT_MODEL[source.name], eligible)
             trust = TRUST[source.name] / max(sum(score for _, score in found), 1e-30)
             for item_id, score in found:
-                candidate = candidates.get(item_id) or Candidate(item_id, 0.0, source.name)
-                candidates[item_id] = replace(candidate, score=candidate.score + trust * score)
+                names.setdefault(item_id, source.name)
+                scores[item_id] = scores.get(item_id, 0.0) + trust * score
+        for filler, wanted in self._fillers(NUM_WITHOUT_MODEL - len(names)):
+            for item_id, _ in filler.candidates(asker, wanted, eligible):
+                names.setdefault(item_id, filler.name)
+        return [Candidate(item_id, scores.get(item_id, 0.0), name) for item_id, name in names.items()]
+
+    def _fillers(self, num_missing: int) -> list[tuple[CandidateSource, int]]:
+        """What comes after the sources that follow actions, and how much of it."""
         if self._catalogue.num_items <= NUM_WITHOUT_MODEL:
-            _add(candidates, self._everything, asker, NUM_WITHOUT_MODEL, eligible)
-        else:
-            _add(candidates, self._latest, asker, QUOTAS_WITHOUT_MODEL["latest"], eligible)
-            _add(candidates, self._random, asker, NUM_WITHOUT_MODEL - len(candidates), eligible)
-        return list(candidates.values())
+            return [(self._everything, NUM_WITHOUT_MODEL)]
+        num_latest = QUOTAS_WITHOUT_MODEL[self._latest.name]
+        return [(self._latest, num_latest), (self._random, num_missing - num_latest)]
 
     def given(self, item_ids: Iterable[str], banned: Collection[str]) -> list[Candidate]:
         """Those of the caller's own candidates that exist and are not banned, scored 0.0 until someone ranks them."""
         wanted = self._catalogue.present(dict.fromkeys(item_ids))
         return [Candidate(item_id, 0.0, "given") for item_id in wanted if item_id not in banned]
-
-
-def _add(
-    candidates: dict[str, Candidate], source: CandidateSource, asker: Asker, num_items: int, eligible: Eligible
-) -> None:
-    for item_id, score in source.candidates(asker, num_items, eligible):
-        candidates.setdefault(item_id, Candidate(item_id, score, source.name))

@@ -80,19 +80,21 @@ class ExactIndex:
     def scores_of(self, query: Vectors, item_ids: Sequence[str]) -> list[float | None]:
         """The dot product of each item with `query` float32[dim]; None for an item without a vector."""
         generation = self._generation
-        rows = [generation.row_of.get(item_id) for item_id in item_ids]
+        rows = np.fromiter((generation.row_of.get(item_id, -1) for item_id in item_ids), np.int64, len(item_ids))
+        names = np.empty(len(item_ids), object)
+        names[:] = item_ids
+        scores: list[float | None] = [None] * len(item_ids)
         # The map runs ahead of an older generation while a change is made: a row beyond it, or of another item, is none.
-        return [
-            None if row is None else _score(generation, row, item_id, query)
-            for row, item_id in zip(rows, item_ids, strict=True)
-        ]
-
-
-def _score(generation: _Generation, row: int, item_id: str, query: Vectors) -> float | None:
-    if row >= generation.num_items:
-        return None
-    chunk, place = generation.chunks[row // CHUNK_ROWS], row % CHUNK_ROWS
-    return float(chunk.vectors[place] @ query) if chunk.ids[place] == item_id else None
+        known = (rows >= 0) & (rows < generation.num_items)
+        for number in np.unique(rows[known] // CHUNK_ROWS).tolist():
+            chunk = generation.chunks[number]
+            asked = np.flatnonzero(known & (rows // CHUNK_ROWS == number))
+            places = rows[asked] % CHUNK_ROWS
+            found = chunk.ids[places] == names[asked]
+            products = chunk.vectors[places[found]] @ query
+            for place, score in zip(asked[found].tolist(), products.tolist(), strict=True):
+                scores[place] = score
+        return scores
 
 
 class _Edit:

@@ -108,3 +108,12 @@ def test_banned_and_deleted_items_come_from_no_source(
         ids = {each.item_id for each in found}
         assert not ids & banned and not ids & set(deleted)
     assert [each.item_id for each in sources.given(["i0001", "i0310", "i0002", "i0002"], banned)] == ["i0002"]
+
+
+def test_small_catalogue_is_answered_whole_whatever_the_sources_bring() -> None:
+    catalogue, live = Catalogue(), LiveSources()
+    catalogue.apply(CatalogChange("item", each, updated_ms=place) for place, each in enumerate(named(range(500))))
+    live.observe([Action(f"t{user}", each, 0) for each in named(range(440, 500)) for user in range(2)])
+    found = CandidateSources(catalogue, live).without_model(ASKER, {"i0000", "i0499"})
+    assert sorted(each.item_id for each in found) == named(range(1, 499))
+    assert {each.source for each in found} == {"trending_1h", "catalogue"}
