@@ -64,6 +64,7 @@ def _add_shared_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--curve", nargs="*", choices=list(CURVE_MS), default=[], help="sync intervals to compare (default: none)"
     )
+    parser.add_argument("--curve-share", type=float, default=0.4, help="of the predicted clicks (default 0.4)")
     parser.add_argument(
         "--curve-inputs", nargs="*", choices=RANKER_INPUTS, default=["counters"], help="rankers of the curve"
     )
@@ -106,6 +107,7 @@ def _run(path: Path, columns: ClickColumns, options: dict[str, Any], bars: Bars)
     plan = ReplayPlan(
         settings=settings,
         share=options["share"],
+        curve_share=options["curve_share"],
         definition=definition_from(options),
         curve=options["curve"],
         inputs=options["curve_inputs"],

@@ -37,14 +37,19 @@ def evaluate_sync_intervals(rows: LabelledRows, plan: SyncPlan, on_progress: Pro
     """Rows are in time order. One pass over the first `batch_share`; then for each shard: serve = copy of train, score the shard by serve,
     train on it. Each number of shards has a serving copy of its own, all follow one trainer by the real sync path.
 
-    The figure is the mean over shards of each shard's AUC, then the mean over seeds and their deviation.
+    The figures are means over seeds with their deviation. `online`, `frozen`: the mean over shards of each shard's AUC, as in the paper; it
+    depends on how long a shard is, so a row's two are to be compared. `over the stream`: the AUC of all of the stream's rows at once.
     """
     online: dict[int, list[float]] = {num: [] for num in plan.shards}
     frozen: dict[int, list[float]] = {num: [] for num in plan.shards}
+    pooled: dict[int, list[float]] = {num: [] for num in (*plan.shards, 0)}
     by_shard: dict[str, list[list[float]]] = {}
     for seed in plan.seeds:
         serving, standing = _run(rows, plan, seed, on_progress)
+        whole = [np.arange(_cut(rows, plan), len(rows))]
+        pooled[0].append(_mean_auc(standing, rows, whole))
         for num in plan.shards:
+            pooled[num].append(_mean_auc(serving[num], rows, whole))
             parts = _shards(rows, plan, num)
             online[num].append(_mean_auc(serving[num], rows, parts))
             frozen[num].append(_mean_auc(standing, rows, parts))
@@ -61,6 +66,8 @@ def evaluate_sync_intervals(rows: LabelledRows, plan: SyncPlan, on_progress: Pro
                 "online": _percent(online[num]),
                 "frozen": _percent(frozen[num]),
                 "gain": _percent(gain.tolist()),
+                "online, over the stream": _percent(pooled[num]),
+                "frozen, over the stream": _percent(pooled[0]),
             },
         )
         findings.values |= {
@@ -68,11 +75,13 @@ def evaluate_sync_intervals(rows: LabelledRows, plan: SyncPlan, on_progress: Pro
             f"online_auc_{num}_sd": _deviation(online[num]),
             f"frozen_auc_{num}": float(np.mean(frozen[num])),
             f"frozen_auc_{num}_sd": _deviation(frozen[num]),
+            f"online_stream_auc_{num}": float(np.mean(pooled[num])),
         }
     findings.values |= {
         "seeds": list(plan.seeds),
         "num_rows": len(rows),
         "num_batch_rows": _cut(rows, plan),
+        "frozen_stream_auc": float(np.mean(pooled[0])),
         "auc_by_shard": by_shard,
     }
     return findings

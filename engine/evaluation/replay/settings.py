@@ -52,7 +52,8 @@ class ReplaySettings:
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What to measure. `share` of the clicks after the warm-up are predicted. `curve`: names among `CURVE_MS`.
+    """What to measure. `share` of the clicks after the warm-up are predicted; `curve_share` of them for the curve, whose copies each rank
+    every one. `curve`: names among `CURVE_MS`.
 
     `inputs`: the rankers of the curve, `counters` (with what is counted, always live) and `ids` (nothing but ids: what it knows of the
     present is in its parameters).
@@ -60,6 +61,7 @@ class ReplayPlan:
 
     settings: ReplaySettings = field(default_factory=ReplaySettings)
     share: float = 0.05
+    curve_share: float = 0.4
     definition: ModelDefinition | None = None
     curve: Sequence[str] = ()
     inputs: Sequence[str] = ("counters",)

@@ -72,7 +72,12 @@ def test_steps_within_a_refresh_learn_the_same_clicks(log: ClickLog, tmp_path: P
 def test_an_evaluation_reports_floors_pipeline_gain_and_curve(log: ClickLog) -> None:
     told: list[tuple[str, int, int]] = []
     plan = ReplayPlan(
-        SETTINGS, share=1.0, curve=["frozen", "1 min"], inputs=["counters", "ids"], batch_models=["als", "bpr"]
+        SETTINGS,
+        share=1.0,
+        curve_share=1.0,
+        curve=["frozen", "1 min"],
+        inputs=["counters", "ids"],
+        batch_models=["als", "bpr"],
     )
     findings = evaluate_replay(log, plan, lambda *progress: told.append(progress))
     names = [row.name for row in findings.rows]
