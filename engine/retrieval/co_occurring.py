@@ -10,8 +10,8 @@ from engine.retrieval.asker import Asker
 from engine.retrieval.item_to_item import ItemToItem, ItemToItemSettings
 from engine.retrieval.source import Action, Eligible, Scored
 
-_ACTIONS_AT_ONCE: Final = 512
-"""A request waits for as many at most: a few milliseconds."""
+_ACTIONS_AT_ONCE: Final = 128
+"""A request waits for as many at most: one or two milliseconds."""
 
 
 class CoOccurringItems:

@@ -19,7 +19,7 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSpec:
-    """Without a retrieval model candidates are trending, latest and random; without a ranking model retrieval's order."""
+    """Without a retrieval model candidates are co-occurring, trending, latest and random; without a ranking model retrieval's order."""
 
     project: str
     name: str
