@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from engine.spec.definition import ModelDefinition
+from webapp.registry.selectors import source_types_of
 from workers.folders import model_folder
 from workers.runs import RunSession
 
@@ -32,6 +33,8 @@ def begin_anew(session: RunSession, folder: Path) -> None:
             folder,
             clock=time.time,
             fence=session.fence,
+            old_types=source_types_of(version=run.start_from),
+            new_types=source_types_of(version=run.model_version),
         )
         session.note_evolution(report.lines())
     mark.write_text(str(run.pk))

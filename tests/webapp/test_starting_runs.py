@@ -11,7 +11,7 @@ from django.test import Client
 from tests.webapp.client import DEFINITION, Api
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
-from webapp.registry.services import model_publish
+from webapp.registry.services import model_publish, schema_publish
 from webapp.training.models import Run
 
 
@@ -88,3 +88,17 @@ def test_it_offers_earlier_versions_and_files_on_the_models_page(
     assert run.start_from == versions[0]
     shown = client.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
     assert "Began with" in shown and str(versions[0]) in shown
+
+
+def test_it_refuses_ids_of_another_type_of_property(api: Api, project: Project) -> None:
+    def schema(kind: str) -> dict[str, Any]:
+        return {"items": {"year": {"type": kind}}, "events": {"click": {}}}
+
+    slots = [*DEFINITION["slots"], {"name": "year", "number": 99, "source": "item.year"}]
+    for version, kind in enumerate(("integer", "string"), 1):
+        schema_publish(project=project, document=schema(kind))
+        document = {**DEFINITION, "slots": slots, "training": {"seed": version}}
+        model_publish(project=project, name="retrieval", document=document)
+    answer = api.post("/models/retrieval/runs", {"mode": "online", "start_from": 1})
+    assert answer.status_code == 400
+    assert "the type of item.year changed from integer to string" in str(answer.json()["extra"]["problems"])

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Max, QuerySet
 
 from engine.spec.schema import Schema
+from engine.spec.source_types import SourceType, source_types
 from engine.spec.validation import EventValidator
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
@@ -40,6 +41,14 @@ def schema_version(*, project: Project, version: int) -> SchemaVersion:
     if found is None:
         raise NotFound(f"The schema has no version {version}.")
     return found
+
+
+def source_types_of(*, version: ModelVersion) -> dict[str, SourceType]:
+    """What the sources of a model's version were when it was made, by the schema of that moment; nothing for a project without one."""
+    versions = SchemaVersion.objects.filter(project=version.model.project)
+    found = versions.filter(created_at__lte=version.created_at).order_by("-version").first()
+    found = found or versions.order_by("version").first()
+    return {} if found is None else source_types(Schema.parse(found.document, "schema"))
 
 
 def schema_document(*, project: Project) -> Schema:

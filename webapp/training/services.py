@@ -19,6 +19,7 @@ from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.selectors import lease_holder
 from webapp.registry.models import ModelVersion
+from webapp.registry.selectors import source_types_of
 from webapp.training.example_files import example_file
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 from webapp.training.selectors import runs_to_end
@@ -90,7 +91,8 @@ def _check_start(model_version: ModelVersion, start_from: ModelVersion) -> None:
         raise Invalid.field("start_from", f"must be another version of {model_version.model.name}", str(start_from))
     old, new = (ModelDefinition.parse(each.document) for each in (start_from, model_version))
     if new.training.on_changed_slot is OnChangedSlot.REFUSE:
-        plan_evolution(old, new).refuse_changes(new)
+        types = (source_types_of(version=each) for each in (start_from, model_version))
+        plan_evolution(old, new, *types).refuse_changes(new)
 
 
 def _check_file(name: str, *, mode: str, start_from: ModelVersion | None) -> None:
