@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated, TypeGuard, get_args
 
 from pydantic import Field
-from typing_extensions import TypeIs
 
 from engine.spec.ranking import (
     DIN,
@@ -47,7 +46,7 @@ ARCHITECTURES: dict[str, type[Retrieval] | type[Ranking]] = {
 """Every architecture's document by its kind."""
 
 
-def is_retrieval(architecture: Retrieval | Ranking) -> TypeIs[Retrieval]:
+def is_retrieval(architecture: Retrieval | Ranking) -> TypeGuard[Retrieval]:
     """Whether it finds items in the whole catalogue, rather than scores those that were found."""
     return isinstance(architecture, Retrieval)
 

@@ -22,6 +22,7 @@ from engine.models.inputs import StampArray
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition, Side, side_of
 from engine.spec.example import Example, Origin
+from engine.spec.ranking import Ranking
 from engine.training.draws import example_keys
 from engine.training.frequency import FrequencyEstimates
 from engine.training.item_catalogue import ItemCatalogue, RowArray
@@ -152,7 +153,7 @@ class BatchBuilder:
     ) -> _Drawn:
         """Negatives of the examples that ask for them, from the items that were in the pool before each."""
         architecture = self._definition.architecture
-        assert not is_retrieval(architecture)
+        assert isinstance(architecture, Ranking)
         askers = np.flatnonzero(asks)
         drawn, possible = self._pool.draw(pushed_before[asks[positive]], keys[askers], architecture.num_negatives)
         usable = possible[:, np.newaxis] & (drawn != rows[askers, np.newaxis])
@@ -239,7 +240,7 @@ class BatchBuilder:
         k·q times the pool's effective number of items, 1 / Σq², is the rate that `corrected_cross_entropy` takes out again.
         """
         architecture = self._definition.architecture
-        assert not is_retrieval(architecture)
+        assert isinstance(architecture, Ranking)
         scale = architecture.num_negatives * self._pool.effective_items()
         rates: FloatArray = np.exp(self._frequency.log_probability(rows)) * np.float32(scale)
         return rates
