@@ -74,7 +74,7 @@ def plan_evolution(
         if number not in before:
             fates.append(SlotFate(slot.name, number, Fate.ADDED))
             continue
-        reason = _change(old, before[number], new, slot) or _type_change(slot, old_types, new_types)
+        reason = _change(old, before[number], new, slot) or _type_change(new, slot, old_types, new_types)
         fates.append(SlotFate(slot.name, number, Fate.CHANGED if reason else Fate.KEPT, reason))
     gone = [SlotFate(slot.name, number, Fate.REMOVED) for number, slot in before.items() if number not in after]
     return EvolutionPlan((*fates, *gone))
@@ -90,13 +90,21 @@ def _change(old: ModelDefinition, before: Slot, new: ModelDefinition, after: Slo
     return ""
 
 
-def _type_change(slot: Slot, old_types: Types | None, new_types: Types | None) -> str:
-    if old_types is None or new_types is None or slot.source.startswith("feature."):
+def _type_change(definition: ModelDefinition, slot: Slot, old_types: Types | None, new_types: Types | None) -> str:
+    if old_types is None or new_types is None:
         return ""
-    before, after = old_types.get(slot.source), new_types.get(slot.source)
-    if before is None or after is None or before == after:
-        return ""
-    return f"the type of {slot.source} changed from {before.type} to {after.type}"
+    for source in _raw(definition, slot.source):
+        before, after = old_types.get(source), new_types.get(source)
+        if before is not None and after is not None and before != after:
+            return f"the type of {source} changed from {before.type} to {after.type}"
+    return ""
+
+
+def _raw(definition: ModelDefinition, source: str) -> list[str]:
+    """What the source is made of in the end."""
+    if not source.startswith("feature."):
+        return [source]
+    return [raw for each in definition.feature(source).inputs for raw in _raw(definition, each)]
 
 
 def made_of(definition: ModelDefinition, source: str) -> Any:

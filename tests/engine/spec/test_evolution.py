@@ -7,8 +7,8 @@ import pytest
 from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition
 from engine.spec.evolution import Fate, plan_evolution
-from engine.spec.schema import Schema
-from engine.spec.source_types import source_types
+from engine.spec.schema import PropertyType, Schema
+from engine.spec.source_types import SourceType, source_types
 
 SLOTS: list[dict[str, Any]] = [
     {"name": "user_id", "number": 1, "source": "user.id", "dim": 8},
@@ -94,6 +94,15 @@ def test_a_property_of_another_type_has_other_ids() -> None:
         "the type of item.year changed from integer to string"
     ]
     assert all(slot.fate is Fate.KEPT for slot in plan_evolution(OLD, OLD, types("string"), types("string")).slots)
+
+
+def test_a_property_of_another_type_changes_what_is_made_of_it_too() -> None:
+    features = [{"kind": "cross", "name": "both", "sources": ["user.id", "item.year"]}]
+    slots = [*SLOTS[:3], {"name": "both", "number": 5, "source": "feature.both", "dim": 8}]
+    crossed = definition(slots, features=features)
+    before, after = ({"item.year": SourceType(PropertyType(kind))} for kind in ("integer", "string"))
+    changed = [slot.name for slot in plan_evolution(crossed, crossed, before, after).slots if slot.fate is Fate.CHANGED]
+    assert changed == ["both"]
 
 
 def featured(boundaries: list[float], name: str = "range", source: str = "item.price") -> ModelDefinition:
