@@ -21,8 +21,8 @@ import numpy as np
 from deploy.launcher.environment import ROOT
 from tests.chaos.faults import Fault, Target, lease_pid, program_pid, serving_pid, strike
 from tests.chaos.product import Product
-from tests.chaos.provenance import provenance
 from tests.chaos.traffic import Traffic
+from workers.reports import provenance
 
 if TYPE_CHECKING:
     from tests.chaos.counting import Counts
