@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pytest
@@ -25,7 +26,7 @@ def fid_of(slot: int, *values: str | int) -> int:
     return xxhash.xxh64_intdigest(b"".join(map(hash_of, values)), seed=slot)
 
 
-def rows_of(*columns: list[object], slot: int = 9, max_values: int = 1024) -> list[list[int]]:
+def rows_of(*columns: Sequence[object], slot: int = 9, max_values: int = 1024) -> list[list[int]]:
     crossed = cross([column_of(each) for each in columns])
     values = ids_of(crossed, slot, max_values, keep_first=True)
     return [values.fids[a:b].tolist() for a, b in zip(values.offsets[:-1], values.offsets[1:], strict=True)]

@@ -68,7 +68,7 @@ def test_age_is_the_log_of_the_seconds_up_to_the_event() -> None:
 def test_ratio_leans_on_its_prior_until_there_are_counts() -> None:
     document = {"kind": "ratio", "numerator": "counter.clicks_1h", "denominator": "counter.views_1h"}
     prior = {"prior": 0.1, "prior_weight": 10}
-    columns: dict[str, list[object]] = {"counter__clicks_1h": [0, 5, None], "counter__views_1h": [0, 40, 90.0]}
+    columns: dict[str, Any] = {"counter__clicks_1h": [0, 5, None], "counter__views_1h": [0, 40, 90.0]}
     assert derived(document | prior, **columns) == pytest.approx([0.1, 6 / 50, 1 / 100])
     assert derived(document, num_rows=1) == [0.0]
 

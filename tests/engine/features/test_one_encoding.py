@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.features.columns import (
-    Columns,
     columns_for_items,
     columns_from_examples,
     columns_of_counters,
@@ -22,6 +21,7 @@ from engine.features.columns import (
 )
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
+from engine.features.parquet import read_columns
 from engine.models.inputs import InputLayout
 from engine.retrieval.asker import Asker
 from engine.spec.definition import Side
@@ -112,8 +112,7 @@ def test_batch_from_parquet_equals_the_log(tmp_path: Path) -> None:
     examples = every_kind.examples(40, seed=5)
     columns = columns_from_examples(examples, ENCODER.sources())
     pq.write_table(pa.table({source: _typed(source, column) for source, column in columns.items()}), tmp_path / "rows")
-    table = pq.read_table(tmp_path / "rows").combine_chunks()
-    read: Columns = {name: table.column(name).chunk(0) for name in table.column_names}
+    ((read, _),) = read_columns(tmp_path / "rows", {source: source for source in columns})
     assert pa.types.is_dictionary(read["user.country"].type)
     assert_equal(ENCODER.encode(read, len(examples)), online(examples))
 

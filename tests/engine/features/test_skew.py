@@ -18,7 +18,8 @@ ENCODER = FeatureEncoder(every_kind.definition())
 def differing(logged: list[Example], recomputed: list[Example]) -> dict[str, int]:
     """By input, those with any row that differs."""
     found = skew_of_examples(ENCODER, logged, recomputed)
-    assert [each.name for each in found] == [each.name for each in [*ENCODER.slots(), *ENCODER.dense()]]
+    names = [slot.name for slot in ENCODER.slots()] + [dense.name for dense in ENCODER.dense()]
+    assert [each.name for each in found] == names
     return {each.name: each.num_differing for each in found if each.num_differing}
 
 
