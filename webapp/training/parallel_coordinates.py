@@ -77,7 +77,14 @@ def _ticks(varied: Varied) -> list[dict[str, Any]]:
         marked = [varied.low * (varied.high / varied.low) ** (step / (TICKS - 1)) for step in steps]
     else:
         marked = [varied.low + (varied.high - varied.low) * step / (TICKS - 1) for step in range(TICKS)]
+    if not isinstance(varied, Choice) and varied.is_whole:
+        marked = sorted({round(value) for value in marked})
     return [{"y": round(HEIGHT * (1 - _share(varied, value)), 1), "word": _word(value)} for value in marked]
+
+
+def word_of(value: Any) -> str:
+    """A value as the page shows it: floats to four digits, the rest as JSON."""
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
 
 
 def _word(value: Any) -> str:

@@ -23,7 +23,7 @@ from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.training import search_selectors as selectors
 from webapp.training import search_services as services
-from webapp.training.parallel_coordinates import picture
+from webapp.training.parallel_coordinates import picture, word_of
 from webapp.training.search_services import ENDED
 
 INTERVAL_S = 2.0
@@ -37,7 +37,7 @@ def search_new(request: HttpRequest, project: Project, name: str, version: int) 
     """The form; what it posts is refused on the same page, as it was typed."""
     base = model_version(project=project, name=name, version=version)
     typed = {
-        "varies": request.POST.get("varies", json.dumps(suggested(base), indent=2)),
+        "varies": request.POST.get("varies", _by_line(suggested(base))),
         "num_trials": request.POST.get("num_trials", "20"),
         "metric": request.POST.get("metric", WatchedMetric.AUC.value),
     }
@@ -74,6 +74,11 @@ def suggested(base: ModelVersion) -> list[dict[str, Any]]:
         wider = [2 * units for units in hidden] or [64]
         varies.append({"kind": "choice", "path": "architecture.hidden", "values": [hidden, wider]})
     return varies or [{"kind": "choice", "path": "training.batch_size", "values": [256, 512, 1024]}]
+
+
+def _by_line(varies: list[dict[str, Any]]) -> str:
+    """A JSON list with a line for each member."""
+    return "[\n" + ",\n".join(f"  {json.dumps(each)}" for each in varies) + "\n]"
 
 
 @require_GET
@@ -126,7 +131,7 @@ def _update(*, project: Project, search_id: int) -> dict[str, Any]:
 def _context(shown: Any, project: Project) -> dict[str, Any]:
     settings, trials = selectors.search_settings(shown), list(selectors.trials_of(search=shown))
     paths = [each.path for each in settings.varies]
-    rows = [{"trial": trial, "cells": [trial.params.get(path) for path in paths]} for trial in trials]
+    rows = [{"trial": trial, "cells": [word_of(trial.params.get(path)) for path in paths]} for trial in trials]
     num_over = sum(trial.state != "running" for trial in trials)
     return {
         "project": project,
