@@ -70,7 +70,7 @@ class Trained(Recommender):
         on_progress: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         """`on_progress` gets clicks learned just now, and how many there will be at most."""
-        self._state = TrainingState(definition)
+        self._take(TrainingState(definition))
         self._is_retrieval = is_retrieval(definition.architecture)
         self.num_epochs = 0
         self._num_offsets = 0
@@ -78,6 +78,10 @@ class Trained(Recommender):
         self._look_at(held_out)
         self._train(schedule, on_progress)
         self._look_at(task)
+
+    def _take(self, state: TrainingState) -> None:
+        self._state = state
+        self._predictor = Predictor(state.definition, state.store, state.architecture)
 
     def _look_at(self, task: ListTask) -> None:
         """From now on users have the training clicks of this task."""
@@ -130,7 +134,7 @@ class Trained(Recommender):
                 if since >= schedule.patience:
                     break
             if checkpoint is not None:
-                self._state = TrainingState.open(self._state.definition, checkpoint)
+                self._take(TrainingState.open(self._state.definition, checkpoint))
 
     def _epoch(self, rng: np.random.Generator, on_progress: Callable[[int], None]) -> None:
         size = self._state.definition.training.batch_size
@@ -148,7 +152,7 @@ class Trained(Recommender):
 
     def _refresh(self) -> None:
         """Take over the weights of now, and with them every vector."""
-        self._predictor = Predictor(self._state.definition, self._state.store, self._state.architecture)
+        self._predictor.follow(self._state.architecture)
         self._vectors: tuple[Scores, Scores] | None = None
         if self._is_retrieval:
             users = np.arange(self._task.num_users, dtype=np.int32)
