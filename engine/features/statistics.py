@@ -48,7 +48,8 @@ class RunningStatistics:
     def weights(self) -> dict[str, FloatArray]:
         """`statistics/<input>` float32[2, dim]: what to take from each column, and what to multiply the rest with.
 
-        A column that has shown no two values is multiplied with 1.
+        A column that has shown no two values is multiplied with 1, and one that has shown none with 0: weights that never learned what it
+        means must not hear of it when a replica suddenly has values.
         """
         return {PREFIX + name: _scale_of(moments) for name, moments in self._moments.items()}
 
@@ -92,6 +93,6 @@ def _scale_of(moments: Moments) -> FloatArray:
     count, mean, squares = moments
     deviation = np.sqrt(squares / np.maximum(count, 1))
     with np.errstate(divide="ignore"):
-        factor = np.where(deviation > 1e-12 * np.maximum(1.0, np.abs(mean)), 1.0 / deviation, 1.0)
+        factor = np.where(deviation > 1e-12 * np.maximum(1.0, np.abs(mean)), 1.0 / deviation, np.minimum(count, 1.0))
     scale: FloatArray = np.stack([mean, factor]).astype(np.float32)
     return scale

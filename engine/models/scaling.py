@@ -30,7 +30,7 @@ class Scaling:
         self._dense = {side: definition.dense_of(side) for side in Side}
         self.variables: dict[str, Any] = {
             PREFIX + dense.name: keras.Variable(
-                np.stack([np.zeros(dense.dim), np.ones(dense.dim)]), trainable=False, dtype="float32", name=dense.name
+                np.zeros((2, dense.dim)), trainable=False, dtype="float32", name=dense.name
             )
             for dense in definition.dense
             if dense.transform.standardises

@@ -42,10 +42,10 @@ def test_columns_of_a_vector_stand_after_the_side_s_other_inputs() -> None:
     np.testing.assert_allclose(statistics.weights()["statistics/shape"], [[2.0, 10.0], [1.0, 1.0]])
 
 
-def test_nothing_seen_scales_nothing() -> None:
+def test_what_was_never_seen_in_training_is_kept_from_the_weights() -> None:
     weights = RunningStatistics(DEFINITION).weights()
     assert list(weights) == ["statistics/age", "statistics/shape"]
-    np.testing.assert_array_equal(weights["statistics/age"], [[0.0], [1.0]])
+    np.testing.assert_array_equal(weights["statistics/age"], [[0.0], [0.0]])
 
 
 def test_a_definition_without_such_inputs_has_no_statistics() -> None:
