@@ -105,7 +105,7 @@ FULL_RANKING: dict[str, Any] = {
         "precision": "bfloat16_mixed",
         "checkpoint_every_s": 12.5,
         "evaluate_fraction": 0.25,
-        "slices": ["user.country"],
+        "slices": ["item.category"],
     },
     "sync": {"interval_s": 2.5, "dense_interval_s": 7.5, "snapshot_every_s": 90.0, "max_delta_bytes": 131072},
     "retention": {"max_table_bytes": 2147483648, "evict": "least_often", "max_candidates": 50000},
