@@ -28,22 +28,22 @@ class CandidateRanking:
     """The pool's most frequent items and those that co-occur with the user's history. A column for each item that is anyone's candidate;
     scores of items that are not the user's are -inf."""
 
-    def __init__(self, state: TrainingState, live: Predictor, frozen: Predictor) -> None:
+    def __init__(self, state: TrainingState, live: Predictor, frozen: Predictor | None = None) -> None:
         self._state = state
-        self._predictors = (live, frozen)
+        self._predictors = (live,) if frozen is None else (live, frozen)
         self._rows: RowArray = np.empty(0, np.int64)
 
-    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, FloatArray]:
-        """float32[m, n] for the m examples of `user`, of the live and the frozen model."""
+    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, ...]:
+        """float32[m, n] for the m examples of `user`, of the live model and of the frozen one, if there is one."""
         user_rows, item_rows = self._candidates(examples)
         items = encode_items(self._state, self._rows)
-        live, frozen = (np.full((user.num_rows, self._rows.size), -np.inf, np.float32) for _ in self._predictors)
+        found = tuple(np.full((user.num_rows, self._rows.size), -np.inf, np.float32) for _ in self._predictors)
         for start in range(0, user_rows.size, _PAIRS_AT_ONCE):
             users, chosen = user_rows[start : start + _PAIRS_AT_ONCE], item_rows[start : start + _PAIRS_AT_ONCE]
             pairs = self._pairs(examples, users, chosen)
-            for predictor, scores in zip(self._predictors, (live, frozen), strict=True):
+            for predictor, scores in zip(self._predictors, found, strict=True):
                 scores[users, chosen] = predictor.pair_scores(user, items, users, chosen, pairs)
-        return live, frozen
+        return found
 
     def _candidates(self, examples: list[Example]) -> tuple[RowIndices, RowIndices]:
         """The pairs to score, int32[p] each: an example and the column of one of its candidates. Sets the columns' catalogue rows."""

@@ -11,6 +11,9 @@ LIST_LENGTH: Final = 10
 MISSED: Final = -1
 """The rank of an item that was not ranked at all."""
 
+NOT_ASKED: Final = -2
+"""In place of a rank: there was no such list."""
+
 Ranks = npt.NDArray[np.int32]
 
 
@@ -31,5 +34,6 @@ def ranks_of(scores: npt.NDArray[np.floating[Any]], targets: npt.NDArray[np.int6
 
 
 def hit_rate(ranks: Ranks, length: int = LIST_LENGTH) -> float | None:
-    """HR@k: the share of ranks below `length`; None of nothing."""
+    """HR@k: the share of ranks below `length`, `NOT_ASKED` left out; None of nothing."""
+    ranks = ranks[ranks != NOT_ASKED]
     return float(((ranks >= 0) & (ranks < length)).mean()) if ranks.size else None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.evaluation.candidate_ranking import CandidateRanking, encode_items
 from engine.evaluation.coverage import NO_ITEM, Lists, top_of
-from engine.evaluation.hit_rate import ranks_of
+from engine.evaluation.hit_rate import NOT_ASKED, ranks_of
 from engine.evaluation.stream_metrics import Ranked
 from engine.features.columns import columns_from_examples
 from engine.features.encoded import EncodedBatch, FloatArray
@@ -32,9 +32,9 @@ _LIST_SCORES: Final = 2_000_000
 
 
 class _Ranking(Protocol):
-    """Scores of users against columns of candidates, for the live and the frozen model: float32[m, n] each."""
+    """Scores of users against columns of candidates, for the live model and the frozen one, if any: float32[m, n] each."""
 
-    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, FloatArray]: ...
+    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, ...]: ...
 
     def columns_of(self, rows: RowArray) -> RowArray: ...
 
@@ -46,11 +46,11 @@ class PrequentialEvaluator:
 
     A retrieval model ranks the whole known catalogue by exact dot products, another the candidates of `CandidateRanking`; an item that is
     not among them is a miss, as is one never seen before. Items of the user's history are left out of the list, and clicks on them are
-    not evaluated.
-    Item vectors are computed anew for items just learned or changed, and for all of them every `REFRESH_S`.
+    not evaluated. Item vectors are computed anew for items just learned or changed, and for all of them every `REFRESH_S`. Without a
+    frozen copy there is no frozen hit rate.
     """
 
-    def __init__(self, state: TrainingState, frozen: Predictor, clock: Callable[[], float]) -> None:
+    def __init__(self, state: TrainingState, frozen: Predictor | None, clock: Callable[[], float]) -> None:
         self._state = state
         live = Predictor(state.definition, state.store, state.architecture)
         self._live = live
@@ -77,7 +77,8 @@ class PrequentialEvaluator:
                 each[index, seen[seen >= 0]] = -np.inf
         rows = [catalogue.row_of(example.item_id) for example in examples]
         targets = self._ranking.columns_of(np.array([-1 if row is None else row for row in rows], np.int64))
-        live, frozen = (ranks_of(each, targets) for each in scores)
+        live, *others = (ranks_of(each, targets) for each in scores)
+        frozen = others[0] if others else np.full_like(live, NOT_ASKED)
         codes = slice_codes(state, examples)
         state.metrics.note_ranking(Ranked(live, frozen, self._lists(scores[0]), codes, len(catalogue)))
         return len(examples)
@@ -102,20 +103,23 @@ class PrequentialEvaluator:
 class _CatalogueRanking:
     """Every known item, column for catalogue row, by item vectors kept up to date."""
 
-    def __init__(self, state: TrainingState, live: Predictor, frozen: Predictor, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, state: TrainingState, live: Predictor, frozen: Predictor | None, clock: Callable[[], float]
+    ) -> None:
         self._state = state
-        self._live = live
-        self._frozen = frozen
+        self._predictors = (live,) if frozen is None else (live, frozen)
         self._clock = clock
         self._refreshed_s = -np.inf
-        self._vectors = tuple(np.zeros((0, _output_dim(state)), np.float32) for _ in range(2))
+        self._vectors = tuple(np.zeros((0, _output_dim(state)), np.float32) for _ in self._predictors)
 
-    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, FloatArray]:
+    def scores(self, user: EncodedBatch, examples: list[Example]) -> tuple[FloatArray, ...]:
         del examples  # everything is a candidate of each
         self._refresh()
         num_items = len(self._state.catalogue)
-        live, frozen = (vectors[:num_items] for vectors in self._vectors)
-        return self._live.user_vectors(user) @ live.T, self._frozen.user_vectors(user) @ frozen.T
+        return tuple(
+            predictor.user_vectors(user) @ vectors[:num_items].T
+            for predictor, vectors in zip(self._predictors, self._vectors, strict=True)
+        )
 
     def columns_of(self, rows: RowArray) -> RowArray:
         return rows
@@ -135,7 +139,7 @@ class _CatalogueRanking:
         for start in range(0, rows.size, _ENCODE_ROWS):
             chosen = rows[start : start + _ENCODE_ROWS]
             items = encode_items(self._state, chosen)
-            for predictor, vectors in zip((self._live, self._frozen), self._vectors, strict=True):
+            for predictor, vectors in zip(self._predictors, self._vectors, strict=True):
                 vectors[chosen] = predictor.item_vectors(items)
 
 

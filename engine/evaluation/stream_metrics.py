@@ -59,8 +59,9 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """m clicks: the rank of each one's item in the live and the frozen list, int32[m] (`MISSED` for one not ranked); the live lists'
-    items, int32[m, k] (`NO_ITEM` where a list is short or was not kept); the slices of each, uint8[m, s]; and how many items there are.
+    """m clicks: the rank of each one's item in the live and the frozen list, int32[m] (`MISSED` for one not ranked; `NOT_ASKED` without
+    a frozen model); the live lists' items, int32[m, k] (`NO_ITEM` where a list is short or was not kept); the slices of each,
+    uint8[m, s]; and how many items there are.
     """
 
     live: Ranks

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from engine.evaluation.prequential import PrequentialEvaluator
 from engine.spec.definition import ModelDefinition
 from engine.streams.log import EventLog
 from engine.training.epoch_plan import EpochPlan
@@ -14,6 +16,9 @@ from engine.training.logged import parse_records
 from engine.training.publication import Publication
 from engine.training.report import REPORT_EVERY_S, Report, Reporter
 from engine.training.state import TrainingState
+
+RANKED_EVERY: Final = 8
+"""Of so many batches one has its sample of clicks ranked: a batch run should not spend on this what an online trainer may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,12 @@ class BatchJob:
         state.event_clock.register(reader.num_partitions)
         return reader
 
+    def _evaluator(self, state: TrainingState) -> PrequentialEvaluator | None:
+        """Ranks a sample of positives before they are learned; there is no frozen copy to compare with in a batch run."""
+        if not self.definition.training.evaluate_fraction:
+            return None
+        return PrequentialEvaluator(state, None, self.clock)
+
     def learn_until(
         self,
         state: TrainingState,
@@ -98,13 +109,17 @@ class BatchJob:
         `is_new` is False for examples that were learned before: a metric of them would flatter.
         """
         reader, reporter = self.reader(state), Reporter(state)
+        evaluator = self._evaluator(state) if is_new else None
         report_due_s = self.clock() + REPORT_EVERY_S
         while not self.listeners.should_stop():
             records = reader.read(self.definition.training.batch_size, self.clock, until=ends)
             if not records:
                 self.listeners.on_report(reporter.report())
                 return True
-            state.learn(parse_records(records), is_new=is_new)
+            logged = parse_records(records)
+            if evaluator is not None and state.progress.num_batches % RANKED_EVERY == 0:
+                evaluator.evaluate(logged)
+            state.learn(logged, is_new=is_new)
             state.event_clock.report_caught_up(reader.at_end)
             if publication is not None:
                 publication.checkpoint_if_due()

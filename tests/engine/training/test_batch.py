@@ -128,3 +128,10 @@ def test_topic_without_examples_gives_an_empty_model(tmp_path: Path) -> None:
         {0: 0},
         0,
     )
+
+
+def test_batch_run_ranks_clicks_before_they_are_learned_and_has_no_frozen_copy(tmp_path: Path) -> None:
+    definition = make_definition("deepfm", training={"evaluate_fraction": 0.5})
+    metrics = train_batch(definition, stream(64 * 10), "p", "m", 1, tmp_path, clock=FakeClock()).metrics
+    assert all(0 < (metrics[name] or 0) <= 1 for name in ("hr_at_10", "ndcg_at_10", "coverage_at_10"))
+    assert metrics["hr_at_10_frozen"] is None

@@ -25,7 +25,8 @@ NUM, HELD_OUT = 64 * 5, 64
 
 def definition_of(**rule: Any) -> ModelDefinition:
     stopping = {"fraction": HELD_OUT / NUM, "max_epochs": 3, "patience": 5, **rule}
-    return make_definition("deepfm", training={"checkpoint_every_s": 2.5, "early_stopping": stopping})
+    training = {"checkpoint_every_s": 2.5, "evaluate_fraction": 0.0, "early_stopping": stopping}
+    return make_definition("deepfm", training=training)
 
 
 TWO_EPOCHS = definition_of(max_epochs=2)
