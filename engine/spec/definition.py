@@ -19,7 +19,7 @@ from engine.spec.slot import AdmitAlways, Side, Slot, side_of
 from engine.spec.source_types import check_slices, check_sources
 from engine.spec.sparse_optimizer import SparseAdagrad, SparseOptimizer
 from engine.spec.sync_settings import Sync
-from engine.spec.task import BinaryTask, Task
+from engine.spec.task import BinaryLoss, BinaryTask, Task
 from engine.spec.training_settings import Training
 
 __all__ = [
@@ -97,8 +97,19 @@ class ModelDefinition(Document):
             raise ValueError("task names must differ from each other")
         if is_retrieval(self.architecture):
             self._refuse_pairs()
+        stopping = self.training.early_stopping
+        if stopping is not None and stopping.metric.needs_probabilities and not self.scores_are_probabilities:
+            raise ValueError(
+                f"early_stopping needs another metric: there is no {stopping.metric} where scores only order"
+            )
         self.architecture.check(self)
         return self
+
+    @property
+    def scores_are_probabilities(self) -> bool:
+        """Whether the first task's scores say how likely it is: not cosines, nor what was trained for nothing but order."""
+        task = self.tasks[0]
+        return isinstance(task, BinaryTask) and task.loss is BinaryLoss.BCE and not is_retrieval(self.architecture)
 
     def _check_features(self) -> None:
         known: set[str] = set()

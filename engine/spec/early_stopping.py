@@ -22,6 +22,11 @@ class WatchedMetric(StrEnum):
         """Whether less is better."""
         return self in (WatchedMetric.LOG_LOSS, WatchedMetric.NORMALISED_ENTROPY)
 
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether there is none for scores that say nothing but an order."""
+        return self.falls
+
 
 class EarlyStopping(Document):
     """A batch run goes over the earlier examples again and again, scores the last of them after each epoch without learning, and ends

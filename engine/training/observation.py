@@ -14,10 +14,7 @@ from engine.embedding.hashing import hash_ids
 from engine.evaluation.slices import NEW_ITEM_POSITIVES, Codes
 from engine.evaluation.stream_metrics import Scored
 from engine.features.encoded import SlotValues
-from engine.spec.architecture import is_retrieval
-from engine.spec.definition import ModelDefinition
 from engine.spec.example import Example
-from engine.spec.task import BinaryLoss, BinaryTask
 from engine.training.train_step import StepResult
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
@@ -33,13 +30,6 @@ class Observed:
 
     users: npt.NDArray[np.uint64]
     codes: Codes
-
-
-def scores_are_probabilities(definition: ModelDefinition) -> bool:
-    """Whether the first task's scores say how likely it is: not cosines, nor what was trained for nothing but order."""
-    task = definition.tasks[0]
-    is_bce = isinstance(task, BinaryTask) and task.loss is BinaryLoss.BCE
-    return is_bce and not is_retrieval(definition.architecture)
 
 
 def observe(state: TrainingState, examples: Sequence[Example]) -> Observed:

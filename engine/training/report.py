@@ -63,6 +63,6 @@ class Reporter:
         return {
             **row,
             "num_rows": num_rows,
-            "num_bytes": num_rows * bytes_per_row(slot.dim, definition.sparse_optimizer),
+            "num_bytes": None if num_rows is None else num_rows * bytes_per_row(slot.dim, definition.sparse_optimizer),
             "num_candidates": self._census.num_candidates(slot.number),
         }

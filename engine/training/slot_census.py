@@ -27,7 +27,7 @@ class _Walk:
 
     pieces: Iterator[npt.NDArray[np.uint16]]
     counted: Counts = field(default_factory=lambda: np.zeros(_NUM_SLOTS, np.int64))
-    rows: Counts = field(default_factory=lambda: np.zeros(_NUM_SLOTS, np.int64))
+    rows: Counts | None = None
     candidates: Counts = field(default_factory=lambda: np.zeros(_NUM_SLOTS, np.int64))
 
 
@@ -52,8 +52,10 @@ class SlotCensus:
                 walk.counted += np.bincount(slots, minlength=_NUM_SLOTS)
                 num += slots.size
 
-    def num_rows(self, slot: int) -> int:
-        return int(sum(walk.rows[slot] for walk in self._walks))
+    def num_rows(self, slot: int) -> int | None:
+        """None until every table was walked through once."""
+        counts = [walk.rows[slot] for walk in self._walks if walk.rows is not None]
+        return int(sum(counts)) if len(counts) == len(self._walks) else None
 
     def num_candidates(self, slot: int) -> int:
         """Ids that are counted and have not earned a row yet."""

@@ -32,7 +32,7 @@ from engine.training.hot_ids import HotIds
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
-from engine.training.observation import observe, scored, scores_are_probabilities, slots_of
+from engine.training.observation import observe, scored, slots_of
 from engine.training.progress import Progress
 from engine.training.state_cut import (
     CATALOGUE_FILE,
@@ -85,7 +85,7 @@ class TrainingState:
         self.pool = ItemPool(definition.training.max_batch_size)
         self.frequency = FrequencyEstimates(self.catalogue.capacity)
         self.item_to_item = ItemToItem(co_occurrence.SETTINGS)
-        self.metrics = StreamMetrics(definition.training.slices, are_probabilities=scores_are_probabilities(definition))
+        self.metrics = StreamMetrics(definition.training.slices, are_probabilities=definition.scores_are_probabilities)
         self.hot_ids = HotIds(definition)
         self.progress = Progress()
         self.step = TrainStep(definition, self.store, self.architecture, self.dense_optimizer)

@@ -68,6 +68,11 @@ def test_it_refuses_what_no_trial_could_follow(
     assert answer.json()["extra"]["problems"][0]["field"] == field, answer.json()
 
 
+def test_it_judges_no_retrieval_model_by_a_loss(api: Api, version: ModelVersion) -> None:
+    settings = {"varies": VARIES, "metric": "log_loss"}
+    assert api.post("/models/retrieval/searches", {"settings": settings}).status_code == 400
+
+
 def test_it_works_on_one_search_of_a_model_at_a_time(api: Api, search: Search) -> None:
     again = {"settings": {"varies": VARIES}}
     assert api.post("/models/retrieval/searches", again).status_code == 409
@@ -77,7 +82,8 @@ def test_it_works_on_one_search_of_a_model_at_a_time(api: Api, search: Search) -
 
 @pytest.mark.parametrize(("metric", "best_first"), [("auc", [1, 0, 2]), ("log_loss", [0, 1, 2])])
 def test_it_lists_the_best_trial_first(api: Api, version: ModelVersion, metric: str, best_first: list[int]) -> None:
-    search = services.search_start(model_version=version, settings={"varies": VARIES, "metric": metric})
+    search = services.search_start(model_version=version, settings={"varies": VARIES})
+    Search.objects.update(settings={**search.settings, "metric": metric})
     tried(search, 0, 0.6)
     tried(search, 1, 0.7)
     tried(search, 2, None, "pruned")

@@ -74,3 +74,18 @@ def test_run_from_a_version_that_learned_nothing_fails_with_the_reason(versions:
     run.refresh_from_db()
     assert (run.state, run.wanted) == ("failed", False)
     assert "train it first" in run.error
+
+
+def test_run_of_epochs_says_how_each_did(versions: list[ModelVersion], log: EventLog, project: Project) -> None:
+    document = versions[0].document
+    stopping = {"fraction": 0.2, "max_epochs": 2, "patience": 2}
+    ModelVersion.objects.filter(pk=versions[0].pk).update(
+        document={**document, "training": {**document["training"], "early_stopping": stopping}}
+    )
+    versions[0].refresh_from_db()
+    append_examples(log, project.slug, make_examples(320, origin="impression"))
+    run = finished(services.run_start(model_version=versions[0], mode="batch", continues_online=True))
+    assert [each["epoch"] for each in run.report["epochs"]] == [0, 1]
+    assert run.report["epochs"][0]["is_best"] and run.report["slots"]
+    assert (run.progress, run.end_offsets) == (1.0, {"0": 320})
+    assert Run.objects.get(mode="online").wanted

@@ -50,6 +50,10 @@ def search_start(*, model_version: ModelVersion, settings: object) -> Search:
 
 def _check(model_version: ModelVersion, settings: SearchSettings) -> None:
     """Each varied place is one of the definition, and takes the ends of its range or each of its choices by itself."""
+    base = ModelDefinition.parse(model_version.document)
+    if settings.metric.needs_probabilities and not base.scores_are_probabilities:
+        rule = "must be auc or grouped_auc: this model's scores only order"
+        raise InvalidDocument("search", [Problem("metric", rule, settings.metric.value)])
     schema = Schema.parse(schema_current(project=model_version.model.project).document, "schema")
     problems: list[Problem] = []
     for index, varied in enumerate(settings.varies):

@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition
-from engine.spec.demo import demo_ranker, demo_schema
+from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
 from engine.spec.schema import Schema
 from engine.spec.training_settings import Training
 
@@ -39,6 +39,14 @@ def test_ids_and_what_is_no_property_are_no_slices(source: str) -> None:
 def test_early_stopping_has_its_limits(stopping: dict[str, Any]) -> None:
     with pytest.raises(InvalidDocument):
         Training.parse({"early_stopping": stopping})
+
+
+@pytest.mark.parametrize("document", [demo_retriever(), {**demo_ranker(), "tasks": [{"loss": "pairwise"}]}])
+def test_no_loss_is_watched_where_scores_only_order(document: dict[str, Any]) -> None:
+    training = {"early_stopping": {"metric": "log_loss"}}
+    with pytest.raises(InvalidDocument, match="another metric"):
+        ModelDefinition.parse({**document, "training": training})
+    assert ModelDefinition.parse({**demo_ranker(), "training": training}).scores_are_probabilities
 
 
 def test_online_steps_are_of_the_batch_size_unless_told() -> None:
