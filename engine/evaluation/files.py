@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,9 @@ import zstandard
 from engine.errors import InvalidDocument, Problem
 
 
-def open_text(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> IO[bytes]:
     """A file's bytes, decompressed when its name ends in .gz or .zst. Raises OSError."""
     if path.suffix == ".gz":
-        import gzip
-
         return io.BufferedReader(gzip.open(path, "rb"))
     if path.suffix == ".zst":
         return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True))
@@ -40,7 +39,7 @@ def read_columns(
         _check_known(path, columns, known)
         return pq.read_table(path, columns=list(columns))
     read = pa_csv.ReadOptions(column_names=list(header) if header else None)
-    with open_text(path) as file:
+    with open_bytes(path) as file:
         try:
             table = pa_csv.read_csv(file, read, pa_csv.ParseOptions(delimiter=delimiter))
         except pa.ArrowInvalid as error:

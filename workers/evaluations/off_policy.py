@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from engine.evaluation.findings import Findings
 from engine.evaluation.off_policy.log import ChoiceColumns, read_choices
-from engine.evaluation.replay.click_log import named
 from workers.evaluations.definitions import add_definition_argument, definition_from
-from workers.evaluations.running import Bars, data_folder, existing
+from workers.evaluations.running import Bars, data_folder, existing, named
 
 OPEN_BANDIT: Final = Path("open_bandit")
 

@@ -10,9 +10,9 @@ from django.core.management.base import CommandError
 
 from engine.evaluation.findings import Findings
 from engine.evaluation.plots import plot_curves
-from engine.evaluation.replay.click_log import UNIT_MS, ClickColumns, named, read_click_log
+from engine.evaluation.replay.click_log import UNIT_MS, ClickColumns, read_click_log
 from workers.evaluations.replay import GLOBO_COLUMNS, GLOBO_FILE
-from workers.evaluations.running import Bars, data_folder, existing
+from workers.evaluations.running import Bars, data_folder, existing, named
 
 if TYPE_CHECKING:
     from engine.evaluation.paper.labelled import LabelledRows

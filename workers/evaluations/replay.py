@@ -9,11 +9,11 @@ from typing import Any, Final
 from engine.evaluation.factorisation import KINDS
 from engine.evaluation.findings import Findings
 from engine.evaluation.plots import plot_intervals
-from engine.evaluation.replay.click_log import UNIT_MS, ClickColumns, named, read_click_log
+from engine.evaluation.replay.click_log import UNIT_MS, ClickColumns, read_click_log
 from engine.evaluation.replay.moments import HOUR_MS
 from engine.evaluation.replay.settings import CURVE_MS, RANKER_INPUTS, ReplayPlan, ReplaySettings
 from workers.evaluations.definitions import add_definition_argument, definition_from
-from workers.evaluations.running import Bars, data_folder, existing
+from workers.evaluations.running import Bars, data_folder, existing, named
 
 GLOBO_FILE: Final = Path("globo_clicks") / "clicks_dev.csv.zst"
 GLOBO_COLUMNS: Final = ClickColumns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,11 @@ def existing(path: Path) -> Path:
     if not path.is_file():
         raise CommandError(f"{path} is not there; give the file, or its folder in FRESHET_DATA")
     return path
+
+
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """Columns given as one text, separated by commas, or as several."""
+    return tuple(name.strip() for given in names for name in given.split(",") if name.strip())
 
 
 class Bars(AbstractContextManager["Bars"]):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from engine.errors import InvalidDocument, Problem
-from engine.evaluation.files import codes_of, open_text, read_columns
+from engine.evaluation.files import codes_of, open_bytes, read_columns
 from engine.evaluation.lists.task import Clicks, ListTask, task_of
 from engine.evaluation.replay.click_log import UNIT_MS
 
@@ -82,7 +82,7 @@ def read_lines_of_items(train: Path, test: Path) -> ListTask:
 
 def _read_pairs(path: Path) -> tuple[list[str], list[str]]:
     read = pa_csv.ReadOptions(autogenerate_column_names=True)
-    with open_text(path) as file:
+    with open_bytes(path) as file:
         try:
             parse = pa_csv.ParseOptions(delimiter=_delimiter_of(path))
             # As text: an id is what it looks like.
@@ -103,7 +103,7 @@ def _not_pairs(path: Path, received: str) -> InvalidDocument:
 def _read_lines(path: Path) -> tuple[list[str], list[str]]:
     users: list[str] = []
     items: list[str] = []
-    with open_text(path) as file:
+    with open_bytes(path) as file:
         for line in file:
             user, *own = line.decode().replace(",", " ").split() or [""]
             users += [user] * len(own)
@@ -112,7 +112,7 @@ def _read_lines(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _negative_rows(path: Path, test: tuple[list[str], list[str]]) -> list[list[str]]:
-    with open_text(path) as file:
+    with open_bytes(path) as file:
         rows = [line.decode().split() for line in file if line.strip()]
     users, items = test
     if len(rows) != len(users):
@@ -140,6 +140,6 @@ def _delimiter_of(path: Path) -> str:
     """Of a text file, from its first line: tab, comma, semicolon or blank."""
     if path.suffix == ".parquet":
         return ","
-    with open_text(path) as file:
+    with open_bytes(path) as file:
         line = file.readline().decode(errors="replace")
     return next((mark for mark in "\t,; " if mark in line.strip()), "\t")

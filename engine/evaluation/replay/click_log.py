@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -154,8 +153,3 @@ def _times_ms(table: pa.Table, columns: ClickColumns) -> Times:
     if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise InvalidDocument("click log", [Problem(columns.time, "must be a number in every row", str(column.type))])
     return np.round(column.to_numpy().astype(np.float64) * UNIT_MS[columns.time_unit]).astype(np.int64)
-
-
-def named(names: Sequence[str]) -> tuple[str, ...]:
-    """Names given as one text, separated by commas, or as several."""
-    return tuple(name.strip() for given in names for name in given.split(",") if name.strip())
