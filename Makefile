@@ -16,7 +16,7 @@ TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_
 CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench bench-engine bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
+.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench bench-engine bench-encoding bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: setup-dev ## measure the table, training, taking events in and recommendi
 
 bench-engine: setup-dev ## the C++ table beside a plain gather and other tables
 	@$(TEST_ENV) $(RUN) -m tests.bench engine $(ARGS)
+
+bench-encoding: setup-dev ## encoding 26 ids and 13 numbers a row, from memory, Parquet and the log. ARGS=--quick
+	@$(TEST_ENV) $(RUN) -m tests.bench encoding $(ARGS)
 
 bench-training: setup-dev ## training steps beside Keras and TensorFlow
 	@$(TEST_ENV) $(RUN) -m tests.bench training $(ARGS)
