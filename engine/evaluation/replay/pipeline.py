@@ -21,7 +21,7 @@ from engine.evaluation.replay.following import Follower, PublishedModel
 from engine.evaluation.replay.moments import Moment, moments
 from engine.evaluation.replay.ranker import PairEncoder, Pairs, Places
 from engine.evaluation.replay.settings import ReplaySettings
-from engine.evaluation.replay.synced import Copy
+from engine.evaluation.replay.synced import Copy, Timetable
 from engine.spec.definition import ModelDefinition, Side
 from engine.streams.memory import MemoryLog
 from engine.training.ranking_labels import ordered_pairs
@@ -87,9 +87,8 @@ class Pipeline:
             Copy(
                 name,
                 Follower(definition, params, snapshots, self._clock_ms),
-                interval_ms=interval_ms,
-                freeze_ms=start_ms + settings.warmup_ms,
-                num_clicks=len(log),
+                Timetable(interval_ms, start_ms + settings.warmup_ms),
+                len(log),
             )
             for name, interval_ms in settings.intervals_ms.items()
         ]

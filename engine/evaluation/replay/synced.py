@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,18 +17,32 @@ _HOUR_MS: Final = 3_600_000
 _FLUSH_PAIRS: Final = 60_000
 
 
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """Syncs each `interval_ms` of event time from `freeze_ms` on, with None never after that; until then, as the model warms up, each hour
+    at least."""
+
+    interval_ms: int | None
+    freeze_ms: int
+
+    def next_ms(self, now_ms: int) -> int:
+        """When the sync after one at `now_ms` is due."""
+        if now_ms < self.freeze_ms:
+            return min(now_ms + min(self.interval_ms or _HOUR_MS, _HOUR_MS), self.freeze_ms)
+        if self.interval_ms is None:
+            return NEVER
+        return self.freeze_ms + ((now_ms - self.freeze_ms) // self.interval_ms + 1) * self.interval_ms
+
+
 class Copy:
-    """A serving copy that applies what was published each `interval_ms` of event time; with None only until `freeze_ms`.
+    """A serving copy that applies what was published at the times of its timetable.
 
     Clicks to be ranked are kept until the parameters are about to change, and then scored together.
     """
 
-    def __init__(
-        self, name: str, follower: Follower, *, interval_ms: int | None, freeze_ms: int, num_clicks: int
-    ) -> None:
+    def __init__(self, name: str, follower: Follower, timetable: Timetable, num_clicks: int) -> None:
         self.name = name
-        self._interval_ms = interval_ms
-        self._freeze_ms = freeze_ms
+        self._timetable = timetable
         self._due_ms = 0
         self._follower = follower
         self._waiting: list[Pairs] = []
@@ -42,11 +57,7 @@ class Copy:
         """Apply everything published, if the interval has passed."""
         if now_ms < self._due_ms:
             return
-        if self._interval_ms is None:
-            # Frozen: follows while it warms up, an hour at a time, and never again.
-            self._due_ms = now_ms + _HOUR_MS if now_ms < self._freeze_ms else NEVER
-        else:
-            self._due_ms = (now_ms // self._interval_ms + 1) * self._interval_ms
+        self._due_ms = self._timetable.next_ms(now_ms)
         self.flush()
         self._follower.follow()
 
