@@ -55,7 +55,10 @@ def test_census_counts_a_table_by_and_by(monkeypatch: Any) -> None:
         census.turn()
         turns += 1
     assert turns > 1
-    assert sum(census.num_rows(slot.number) or 0 for slot in DEFINITION.slots if slot.shares is None) == state.store.num_rows
+    assert (
+        sum(census.num_rows(slot.number) or 0 for slot in DEFINITION.slots if slot.shares is None)
+        == state.store.num_rows
+    )
 
 
 def test_online_trainer_reports_now_and_then(tmp_path: Path) -> None:

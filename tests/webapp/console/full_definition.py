@@ -98,7 +98,13 @@ FULL_RANKING: dict[str, Any] = {
     "training": {
         "batch_size": 64,
         "online_batch_size": 32,
-        "early_stopping": {"fraction": 0.2, "patience": 3, "min_delta": 0.001, "max_epochs": 9, "metric": "grouped_auc"},
+        "early_stopping": {
+            "fraction": 0.2,
+            "patience": 3,
+            "min_delta": 0.001,
+            "max_epochs": 9,
+            "metric": "grouped_auc",
+        },
         "linger_s": 0.5,
         "seed": 3,
         "on_changed_slot": "restart",
