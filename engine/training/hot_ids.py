@@ -25,6 +25,7 @@ SHOWN_IDS: Final = 10
 HALF_LIFE_EXAMPLES: Final = 50_000.0
 _MERGE_VALUES: Final = 32_768
 _NAMED_BATCHES: Final = 32
+_INT64_RANGE: Final = range(-(2**63), 2**63)
 
 Fids = npt.NDArray[np.uint64]
 
@@ -126,4 +127,5 @@ def _values(example: Example, source: str) -> list[str | int]:
     else:
         raw = {"user": example.user, "item": example.item, "event": example.event}.get(entity, {}).get(name)
     values = raw if isinstance(raw, list) else [raw]
-    return [int(value) if isinstance(value, bool) else value for value in values if isinstance(value, str | int)]
+    usable = (int(value) if isinstance(value, bool) else value for value in values)
+    return [value for value in usable if isinstance(value, str) or (isinstance(value, int) and value in _INT64_RANGE)]
