@@ -14,9 +14,9 @@ from engine.errors import InvalidDocument
 from engine.evaluation.auc import auc
 from engine.evaluation.paper.collisions import CollisionPlan, evaluate_collisions, hashed
 from engine.evaluation.paper.labelled import LabelledRows, Learner, labelled_definition
-from engine.evaluation.plots import plot_curves
 from engine.evaluation.paper.reading import read_labelled, read_rated, with_drawn_negatives
 from engine.evaluation.paper.sync_interval import SyncPlan, evaluate_sync_intervals
+from engine.evaluation.plots import plot_curves
 from tests.engine.evaluation.replay.small_log import generated_log
 
 
