@@ -14,7 +14,7 @@ from engine.evaluation.auc import Floats, auc
 from engine.evaluation.calibration import calibration, reliability
 from engine.evaluation.coverage import Lists, coverage
 from engine.evaluation.grouped_auc import grouped_auc
-from engine.evaluation.hit_rate import LIST_LENGTH, Ranks, hit_rate
+from engine.evaluation.hit_rate import LIST_LENGTH, NOT_ASKED, Ranks, hit_rate
 from engine.evaluation.log_loss import log_loss
 from engine.evaluation.ndcg import ndcg
 from engine.evaluation.normalised_entropy import normalised_entropy
@@ -148,6 +148,11 @@ class StreamMetrics:
         }
 
     def _of_lists(self, columns: Columns) -> Values:
+        compared = columns["frozen"] != NOT_ASKED
+        if (
+            compared.any()
+        ):  # the lists of a batch run, made while it knew little, would speak against the live model alone
+            columns = {name: column[compared] for name, column in columns.items()}
         lists = np.stack([columns[_item(place)] for place in range(LIST_LENGTH)], axis=1)
         return {
             "hr_at_10": hit_rate(columns["live"]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.evaluation.auc import auc
 from engine.evaluation.coverage import coverage
 from engine.evaluation.grouped_auc import grouped_auc
-from engine.evaluation.hit_rate import hit_rate
+from engine.evaluation.hit_rate import NOT_ASKED, hit_rate
 from engine.evaluation.slices import MAX_VALUES, NEW_USER_HISTORY, OTHER, Slicer
 from engine.evaluation.sliding import SlidingColumns
 from engine.evaluation.stream_metrics import WINDOW_SCORES, DecayedMean, Ranked, Scored, StreamMetrics
@@ -101,6 +101,22 @@ def test_nothing_noted_has_no_values() -> None:
     metrics = StreamMetrics()
     assert set(metrics.values().values()) == {None}
     assert metrics.slices() == {"users": {}, "items": {}}
+
+
+def test_live_model_and_frozen_copy_are_compared_on_the_same_clicks() -> None:
+    """The lists that a batch run made while it knew nothing are not held against the model that goes on from it."""
+    rng = np.random.default_rng(5)
+    first, then = ranked(rng, 40), ranked(rng, 30)
+    metrics, only_then = StreamMetrics(), StreamMetrics()
+    codes = np.zeros((40, 2), np.uint8)
+    metrics.note_ranking(
+        replace(first, live=np.full(40, 29, np.int32), frozen=np.full(40, NOT_ASKED, np.int32), codes=codes)
+    )
+    assert metrics.values()["hr_at_10"] == 0.0 and metrics.values()["hr_at_10_frozen"] is None
+    for each in (metrics, only_then):
+        each.note_ranking(replace(then, codes=codes[:30]))
+    assert metrics.values() == only_then.values()
+    assert metrics.values()["hr_at_10"] == np.mean((then.live >= 0) & (then.live < 10))
 
 
 def restored(document: dict[str, Any], metrics: StreamMetrics, windows: bool = True) -> StreamMetrics:
