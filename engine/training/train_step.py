@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -45,7 +47,8 @@ class StepResult:
 
 class TrainStep:
     """Learns from batches. `num_traces` counts compilations, which do not depend on batch sizes: one, and one more for a ranking model
-    that gets batches with drawn items and batches without.
+    that gets batches with drawn items and batches without. `compiled_s` counts the seconds inside compiled functions; the rest of a step is
+    the table and the way between it and TensorFlow.
 
     Rows are pooled, and the gradients of what was pooled taken apart again, by `engine_cc`: inside TensorFlow that takes as long as
     the network.
@@ -61,7 +64,11 @@ class TrainStep:
         store: EmbeddingStore,
         architecture: RankingArchitecture | RetrievalArchitecture,
         dense_optimizer: DenseOptimizer,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`clock` in seconds."""
+        self._clock = clock
+        self.compiled_s = 0.0
         self._definition = definition
         self._store = store
         self._layout = InputLayout(definition)
@@ -95,8 +102,11 @@ class TrainStep:
             for side in self._layout.sides
         }
         step = self._steps[isinstance(batch, RankingBatch) and _are_pairs(batch)]
-        loss, scores, labels, pooled_gradients = step(sides, _extra_tensors(batch))
+        extra = _extra_tensors(batch)
+        started_s = self._clock()
+        loss, scores, labels, pooled_gradients = step(sides, extra)
         finite = bool(np.isfinite(loss.numpy()))
+        self.compiled_s += self._clock() - started_s
         if finite:
             gradients = self._row_gradients(sparse, sighted, pooled_gradients)
             # the count includes this step, and travels with the checkpoint

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.bench import criteo_like
+from tests.bench.criteo_like import Ids
 from tests.bench.loops import closed_loop, open_loop
 from tests.bench.measuring import interleaved, median_share, percentile_ms
 
@@ -55,9 +56,24 @@ def test_a_closed_loop_asks_again_until_its_time_is_over() -> None:
     assert loop.requests_per_s == 4.0
 
 
-def test_every_column_of_the_stream_stays_within_its_cardinality_and_repeats_its_first_ids() -> None:
-    batch = criteo_like.draw(5_000, np.random.default_rng(0))
+@pytest.mark.parametrize("kind", Ids)
+def test_a_stream_has_ten_million_ids_and_every_column_stays_within_its_own(kind: Ids) -> None:
+    counts = criteo_like.cardinalities(kind)
+    assert counts.sum() == 10_000_000
+    batch = criteo_like.draw(kind, 5_000, np.random.default_rng(0))
     assert batch.ids.shape == (5_000, criteo_like.NUM_SLOTS)
-    assert (batch.ids >= 0).all() and (batch.ids < np.array(criteo_like.CARDINALITIES)).all()
-    assert np.bincount(batch.ids[:, 0]).argmax() == 0
+    assert (batch.ids >= 0).all() and (batch.ids < counts).all()
     assert 0.1 < batch.labels.mean() < 0.5
+
+
+def test_zipf_ids_repeat_the_first_and_uniform_ones_do_not() -> None:
+    zipf, uniform = (criteo_like.draw(kind, 5_000, np.random.default_rng(0)).ids[:, 2] for kind in Ids)
+    assert np.bincount(zipf).argmax() == 0
+    assert np.bincount(uniform).max() < 5
+
+
+def test_the_same_seed_is_the_same_stream() -> None:
+    first, again, other = (
+        criteo_like.checksum([next(criteo_like.stream(Ids.ZIPF, 64, seed))]) for seed in (17, 17, 18)
+    )
+    assert first == again != other

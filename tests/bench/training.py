@@ -1,104 +1,109 @@
-"""`make bench-training`: examples a second of Freshet's training step beside a plain Keras and a hand-written TensorFlow one.
+"""`make bench-training`: examples a second of Freshet's training step beside six others, each in a process of its own.
 
-The ratio is the median over rounds of Freshet's rate by that of the round's fastest peer.
-
-DeepFM 256-128-64 over 26 slots of dim 16 and 13 numbers, batches of 2,048, float32, Zipf ids, all cores. Ids are hashed
-before the clock starts, for everybody. `trainer_examples_per_s` is Freshet from JSON records of the log, encoding included.
+DeepFM 256-128-64 over 26 slots of dim 16 and 13 numbers, batches of 2,048, Adagrad for embeddings and dense weights at the same
+rates for everybody, the same two cores, two streams of ten million distinct ids: Zipf(1.05), and uniform. Contestants take
+turns, slice by slice, and a ratio is the median over rounds of Freshet's rate by that of the round's fastest peer. Ids are hashed
+before the clock starts, for everybody. Who keeps rows by key holds all ten million before the first round, unless `quick`.
 """
 
 from __future__ import annotations
 
-import statistics
-from functools import partial
-from typing import Any, Protocol
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
 
-import numpy as np
-
-from tests.bench import criteo_like
-from tests.bench.measuring import interleaved, median_share
+from tests.bench import training_results as results
+from tests.bench.criteo_like import NUM_IDS, Ids
+from tests.bench.engine_peers import Missing, environment
 from tests.bench.report import Report, say, say_table
+from tests.bench.training_contestants import BFLOAT16, CONTESTANTS, FLOAT32
+from tests.bench.training_processes import PeerProcess, peer_command
+from tests.bench.training_race import SEED, Asked, Outcome, Pace, Race
+from tests.bench.training_setting import BATCH, NUM_CORES
 
-DIM = 16
-HIDDEN = [256, 128, 64]
-BATCH = 2_048
-PEERS = {"keras": "Keras 3, 26 hashed Embeddings", "tensorflow": "TensorFlow, tf.unique + sparse Adagrad"}
-TITLES = {"engine": "Freshet training step", **PEERS, "trainer": "Freshet trainer, from JSON records"}
-NOT_MEASURED = ("torch EmbeddingBag", "TFRA dynamic embedding", "torch + FBGEMM fused Adagrad")
-
-
-class Learner(Protocol):
-    def prepared(self, batch: criteo_like.Batch) -> Any: ...
-
-    def learn(self, prepared: Any) -> float: ...
+FULL, QUICK = Pace(40, 11, fill=True), Pace(12, 5, fill=False)
+ACCURACY_BATCHES, QUICK_ACCURACY_BATCHES = 1_000, 120
+PATIENCE_S = 240.0
+"""For one answer; the slowest is the first pass of compiled PyTorch."""
 
 
 def run(*, quick: bool) -> None:
+    """Prints tables and writes `reports/bench-training.json`. Raises AssertionError in the end if a contestant learned nothing."""
     report = Report("bench-training")
-    num_batches, num_rounds = (20, 3) if quick else (50, 7)
-    random = np.random.default_rng(17)
-    stream = [criteo_like.draw(BATCH, random) for _ in range(num_batches)]
-    learners = _learners()
-    prepared = {name: [learner.prepared(batch) for batch in stream] for name, learner in learners.items()}
-    say(f"\nDeepFM, 26 slots of dim {DIM}, 13 dense, {HIDDEN}, batches of {BATCH:,}, float32, Zipf ids")
-    for name, learner in learners.items():
-        _check(TITLES[name], learner, prepared[name], stream)
-    slices = {name: partial(_slice, learner, prepared[name]) for name, learner in learners.items()}
-    rates = interleaved(slices, num_rounds)
-    best = [max(of_round) for of_round in zip(*(rates[name] for name in PEERS), strict=True)]
-    values: dict[str, object] = {
-        "examples_per_s": round(statistics.median(rates["engine"]), 1),
-        "ratio_to_best_peer": round(median_share(rates["engine"], best), 4),
-        "trainer_ratio_to_best_peer": round(median_share(rates["trainer"], best), 4),
-        **{f"{name}_examples_per_s": round(statistics.median(rates[name]), 1) for name in (*PEERS, "trainer")},
-        "batch_size": BATCH,
-        "num_rounds": num_rounds,
-        "num_batches_per_round": num_batches,
-        "not_measured": list(NOT_MEASURED),
-    }
-    say_table(
-        ["", "examples/s", "ms/step", "of best peer"],
-        [
-            [
-                title,
-                f"{statistics.median(rates[name]):,.0f}",
-                f"{1000 * BATCH / statistics.median(rates[name]):.1f}",
-                f"{median_share(rates[name], best):.2f}",
-            ]
-            for name, title in TITLES.items()
-        ],
+    pace, num_accuracy_batches = (QUICK, QUICK_ACCURACY_BATCHES) if quick else (FULL, ACCURACY_BATCHES)
+    missing: dict[str, str] = {}
+    outcomes = _raced(pace, missing)
+    say("the AUC of float32 and bfloat16_mixed")
+    values = _values(outcomes) | _accuracy(num_accuracy_batches)
+    _show(values, outcomes, missing)
+    report.write(
+        {
+            **values,
+            "batch_size": BATCH,
+            "num_cores": NUM_CORES,
+            "num_distinct_ids": NUM_IDS,
+            "num_rounds": pace.num_rounds,
+            "num_batches_per_round": pace.num_batches,
+            "num_accuracy_batches": num_accuracy_batches,
+            "not_measured": [f"{CONTESTANTS[name].title}: {reason}" for name, reason in missing.items()],
+        }
     )
-    for name in NOT_MEASURED:
-        say(f"  {name}: not measured, needs its own environment")
-    report.write(values)
+    for ids, outcome in outcomes.items():
+        assert not outcome.unlearned, f"learned nothing from {ids} ids: {', '.join(outcome.unlearned)}"
 
 
-def _learners() -> dict[str, Learner]:
-    from engine.training.state import TrainingState
-    from tests.bench.training_engine import EngineStep, EngineTrainer, definition
-    from tests.bench.training_peers import KerasPeer, TensorFlowPeer
-
-    wanted = definition(DIM, HIDDEN, BATCH)
-    return {
-        "engine": EngineStep(TrainingState(wanted)),
-        "keras": KerasPeer(DIM, HIDDEN),
-        "tensorflow": TensorFlowPeer(DIM, HIDDEN),
-        "trainer": EngineTrainer(TrainingState(wanted)),
-    }
-
-
-def _slice(learner: Learner, prepared: list[Any]) -> int:
-    for batch in prepared:
-        learner.learn(batch)
-    return BATCH * len(prepared)
+def _raced(pace: Pace, missing: dict[str, str]) -> dict[Ids, Outcome]:
+    started = time.monotonic()
+    with ExitStack() as stack:
+        peers = _started(missing, stack)
+        race = Race(peers, missing)
+        outcomes = {}
+        for ids in Ids:
+            say(f"[{time.monotonic() - started:4.0f} s] {ids} ids")
+            names = [name for name in CONTESTANTS if name in peers and ids in CONTESTANTS[name].streams]
+            outcomes[ids] = race.run(ids, names, pace)
+        say(f"[{time.monotonic() - started:4.0f} s] all have learned")
+    return outcomes
 
 
-def _check(title: str, learner: Learner, prepared: list[Any], stream: list[criteo_like.Batch]) -> None:
-    """Two passes warm everything up; the second must know more than how frequent clicks are."""
-    first = [learner.learn(batch) for batch in prepared]
-    again = [learner.learn(batch) for batch in prepared]
-    share = float(np.mean([batch.labels.mean() for batch in stream]))
-    knowing_nothing = -(share * np.log(share) + (1 - share) * np.log(1 - share))
-    assert np.mean(again) < 0.99 * knowing_nothing, f"{title} learned nothing: {np.mean(again):.4f}"
+def _started(missing: dict[str, str], stack: ExitStack) -> dict[str, Asked]:
+    """All at once: they import while they wait for their first command."""
+    peers: dict[str, Asked] = {}
+    for name, listed in CONTESTANTS.items():
+        try:
+            interpreter = environment(listed.environment) if listed.environment else Path(sys.executable)
+        except Missing as reason:
+            missing[name] = str(reason)
+            continue
+        peers[name] = stack.enter_context(PeerProcess(peer_command(interpreter, name), PATIENCE_S))
+    return peers
+
+
+def _values(outcomes: dict[Ids, Outcome]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for ids, outcome in outcomes.items():
+        found |= results.stream_values(ids, outcome.rates)
+        for name, key in ((FLOAT32, "table_share_of_step"), (BFLOAT16, "bf16_table_share_of_step")):
+            if name in outcome.table_shares:
+                found[key if ids is Ids.ZIPF else f"{key}_{ids}"] = round(outcome.table_shares[name], 4)
+    return found
+
+
+def _accuracy(num_batches: int) -> dict[str, float]:
+    from tests.bench.training_accuracy import compared  # TensorFlow is not loaded while others are measured
+
+    return compared(num_batches, SEED + 1)
+
+
+def _show(values: dict[str, float], outcomes: dict[Ids, Outcome], missing: dict[str, str]) -> None:
     say(
-        f"  {title}: log loss {np.mean(first):.4f}, then {np.mean(again):.4f}; the click rate alone {knowing_nothing:.4f}"
+        f"\nDeepFM, batches of {BATCH:,}, Adagrad, {NUM_IDS:,} distinct ids, {NUM_CORES} cores: examples/s, ms a step, of the best peer"
     )
+    rates = {ids: outcome.rates for ids, outcome in outcomes.items()}
+    head = [f"{ids}{unit}" for ids in Ids for unit in ("", " ms", " ratio")]
+    say_table(["", *head], results.rate_rows(rates, missing))
+    say()
+    say_table(["", "reach", "measured", ""], results.goal_rows(values))
+    for name, reason in missing.items():
+        say(f"  {CONTESTANTS[name].title}: missing, {reason}")

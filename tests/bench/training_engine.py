@@ -1,46 +1,68 @@
-"""Freshet's training step, and the trainer's whole way from records of the log, on the same stream as its peers."""
+"""Freshet in `make bench-training`: its step, its encoding from Parquet, and the trainer's whole way from records of the log."""
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from engine.embedding.hashing import hash_ids
-from engine.features.encoded import EncodedBatch, SlotValues
+from engine.features.encoded import EncodedBatch, FloatArray, SlotValues
+from engine.features.encoder import FeatureEncoder
+from engine.features.parquet import read_columns
 from engine.spec.definition import ModelDefinition, Side
 from engine.spec.example import Cause, Example, Origin
 from engine.streams.log import StoredRecord
 from engine.training.logged import parse_records
 from engine.training.state import TrainingState
 from engine.training.training_batch import RankingBatch
-from tests.bench.criteo_like import NUM_DENSE, NUM_SLOTS, Batch
+from tests.bench.criteo_like import NUM_DENSE, NUM_SLOTS, Batch, Ids, cardinalities
+from tests.bench.training_setting import (
+    BATCH,
+    DENSE_RATE,
+    DIM,
+    EMBEDDING_RATE,
+    HIDDEN,
+    INITIAL_ACCUMULATOR,
+    Learner,
+)
 
 NUM_USER_SLOTS = NUM_SLOTS // 2
+PIECE_IDS = 65_536
 
 
-def definition(dim: int, hidden: list[int], batch_size: int) -> ModelDefinition:
-    """Half of the columns are the user's, half the item's; the numbers are the user's."""
+def definition(precision: str) -> ModelDefinition:
+    """Half of the columns are the user's, half the item's; the numbers are the user's. Optimizers as the peers have them."""
     sides = ["user"] * NUM_USER_SLOTS + ["item"] * (NUM_SLOTS - NUM_USER_SLOTS)
     slots = [
-        {"name": f"c{number}", "number": number, "source": f"{side}.c{number}", "dim": dim}
+        {"name": f"c{number}", "number": number, "source": f"{side}.c{number}", "dim": DIM}
         for number, side in enumerate(sides, 1)
     ]
     dense = [{"name": f"i{number}", "source": f"user.i{number}"} for number in range(1, NUM_DENSE + 1)]
+    adagrad = {"kind": "adagrad", "initial_accumulator": INITIAL_ACCUMULATOR}
     return ModelDefinition.parse(
         {
             "slots": slots,
             "dense": dense,
-            "architecture": {"kind": "deepfm", "hidden": hidden},
-            "training": {"batch_size": batch_size},
+            "architecture": {"kind": "deepfm", "hidden": list(HIDDEN)},
+            "sparse_optimizer": adagrad | {"learning_rate": EMBEDDING_RATE},
+            "dense_optimizer": adagrad | {"learning_rate": DENSE_RATE},
+            "training": {"batch_size": BATCH, "precision": precision},
         }
     )
 
 
-class EngineStep:
+class EngineStep(Learner):
     """`TrainStep.learn` on encoded batches: distinct FIDs, table lookup, compiled step, sparse Adagrad in the table."""
 
-    def __init__(self, state: TrainingState) -> None:
-        self._state = state
+    def __init__(self, precision: str) -> None:
+        self.state = TrainingState(definition(precision))
+        (self._table,) = self.state.store.tables.values()
 
     def prepared(self, batch: Batch) -> RankingBatch:
         num = len(batch.labels)
@@ -61,14 +83,71 @@ class EngineStep:
 
     def learn(self, prepared: RankingBatch) -> float:
         """The mean loss of the batch before the update."""
-        return self._state.step.learn(prepared).loss
+        return self.state.step.learn(prepared).loss
+
+    def fill(self, ids: Ids) -> None:
+        for slot, count in enumerate(cardinalities(ids), 1):
+            for start in range(0, int(count), PIECE_IDS):
+                fids = hash_ids(pa.array(np.arange(start, min(start + PIECE_IDS, int(count)))), slot)
+                self._table.sight(fids, np.full(len(fids), slot, np.uint16), 0)
+        self._table.forget_touched()
+
+    def scored(self, prepared: RankingBatch) -> tuple[FloatArray, FloatArray]:
+        """Probabilities and labels from before the update, which follows."""
+        result = self.state.step.learn(prepared)
+        return result.scores, result.labels
+
+    def figures(self) -> dict[str, float]:
+        return {"compiled_s": self.state.step.compiled_s, "num_rows": len(self._table)}
 
 
-class EngineTrainer:
+class Float32Step(EngineStep):
+    def __init__(self, ids: Ids) -> None:
+        super().__init__("float32")
+
+
+class MixedStep(EngineStep):
+    def __init__(self, ids: Ids) -> None:
+        super().__init__("bfloat16_mixed")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A batch's place among those that lie in one file."""
+
+    number: int
+
+
+class FromParquet(Learner):
+    """Learns nothing: reads a file of the batches and encodes them, as a batch run's first half does."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._encoder = FeatureEncoder(definition("float32"))
+        self._folder = tempfile.TemporaryDirectory()
+        self._path = Path(self._folder.name) / "examples.parquet"
+        self._tables: list[pa.Table] = []
+
+    def prepared(self, batch: Batch) -> Piece:
+        columns: dict[str, Any] = {f"c{slot + 1}": batch.ids[:, slot] for slot in range(NUM_SLOTS)}
+        columns |= {f"i{number + 1}": batch.dense[:, number] for number in range(NUM_DENSE)}
+        self._tables.append(pa.table(columns))
+        return Piece(len(self._tables) - 1)
+
+    def learn(self, prepared: Piece) -> None:
+        if prepared.number == 0:
+            if self._tables:
+                pq.write_table(pa.concat_tables(self._tables), self._path, row_group_size=64 * BATCH)
+                self._tables = []
+            column_of = {source: source.partition(".")[2] for source in self._encoder.sources()}
+            self._batches = read_columns(self._path, column_of, BATCH)
+        self._encoder.encode(*next(self._batches))
+
+
+class Trainer(Learner):
     """As the online trainer has it: JSON records decoded, encoded, learned, counted."""
 
-    def __init__(self, state: TrainingState) -> None:
-        self._state = state
+    def __init__(self, ids: Ids) -> None:
+        self._state = TrainingState(definition("float32"))
 
     def prepared(self, batch: Batch) -> list[StoredRecord]:
         examples = (_example(row, batch) for row in range(len(batch.labels)))
