@@ -1,4 +1,4 @@
-"""Arrays to TensorFlow without a copy."""
+"""Arrays to TensorFlow and back without a copy."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def tensor_of(array: FloatArray) -> Any:
     if array.nbytes < _WORTH_BYTES or array.ctypes.data % _ALIGNMENT or not array.flags.c_contiguous:
         return tf.convert_to_tensor(array)
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def array_of(tensor: Any) -> FloatArray:
+    """What an eager tensor on the processor holds, shared and not to be written to; `Tensor.numpy` copies."""
+    return np.asarray(memoryview(tensor))
 
 
 def _aligned(size: int) -> FloatArray:

@@ -153,19 +153,26 @@ def _bags(
 ) -> tuple[Values, SplitArray]:
     """The values of several slots row by row, and the bags they are in."""
     num_rows, num_slots = slots[0].offsets.size - 1, len(slots)
+    if all(_is_one_each(each) for each in slots):  # as most slots are
+        fids = np.empty((num_rows, num_slots), np.uint64)
+        for place, each in enumerate(slots):
+            fids[:, place] = each.fids
+        seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, num_slots)
+        return Values(fids.ravel(), np.tile(numbers, num_rows), seen_at_s), np.arange(fids.size + 1)
     lengths = np.stack([each.lengths for each in slots], axis=1)
     splits = np.zeros(num_rows * num_slots + 1, np.int64)
     np.cumsum(lengths.ravel(), out=splits[1:])
-    if (lengths == 1).all():  # as most slots are
-        fids = np.stack([each.fids for each in slots], axis=1).ravel()
-        seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, num_slots)
-        return Values(fids, np.tile(numbers, num_rows), seen_at_s), splits
     bases = np.cumsum([0, *(each.fids.size for each in slots[:-1])])
     begins = np.stack([each.offsets[:-1] + base for each, base in zip(slots, bases, strict=True)], axis=1).ravel()
     in_bags = np.repeat(begins - splits[:-1], lengths.ravel()) + np.arange(splits[-1])
     fids = np.concatenate([each.fids for each in slots])[in_bags]
     seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, lengths.sum(axis=1))
     return Values(fids, np.repeat(np.tile(numbers, num_rows), lengths.ravel()), seen_at_s), splits
+
+
+def _is_one_each(values: SlotValues) -> bool:
+    """Whether every row has exactly one value."""
+    return values.fids.size == values.offsets.size - 1 and bool((np.diff(values.offsets) == 1).all())
 
 
 def _joined(parts: list[Values]) -> Values:

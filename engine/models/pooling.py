@@ -35,16 +35,21 @@ def pool_block(
     return _pooled(bags.Pooling(group.pooling), rows, mine, block.splits, (-1, num_slots, dim), out)
 
 
-def pool_block_gradient(
-    group: Group, block: Block, gradient: FloatArray, members: IndexArray, num_rows: int
+def pool_block_gradient(  # noqa: PLR0917 - as `pool_block` takes them
+    group: Group,
+    block: Block,
+    gradient: FloatArray,
+    members: IndexArray,
+    num_rows: int,
+    out: FloatArray | None = None,
 ) -> FloatArray:
-    """float32[num_rows, dim]: the gradient of the table's rows, given that of what `pool_block` answered."""
+    """float32[num_rows, dim]: the gradient of the table's rows, given that of what `pool_block` answered. `out` is of that shape."""
     flat = gradient.reshape(-1, gradient.shape[-1])
     mine = block.of(members)
     if group.pooling is Pooling.SEQUENCE:
         flat = flat[places(block.splits, group.slots[0].max_values)]
-        return bags.pool_gradient(bags.Pooling.SUM, flat, mine, _one_each(mine.size), num_rows)
-    return bags.pool_gradient(bags.Pooling(group.pooling), flat, mine, block.splits, num_rows)
+        return bags.pool_gradient(bags.Pooling.SUM, flat, mine, _one_each(mine.size), num_rows, out=out)
+    return bags.pool_gradient(bags.Pooling(group.pooling), flat, mine, block.splits, num_rows, out=out)
 
 
 def places(splits: SplitArray, length: int) -> SplitArray:

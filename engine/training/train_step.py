@@ -15,7 +15,7 @@ from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import Batch
 from engine.features.encoded import FloatArray
 from engine.models.architecture import Inputs, RankingArchitecture, RetrievalArchitecture
-from engine.models.handover import FloatBuffers
+from engine.models.handover import FloatBuffers, array_of
 from engine.models.inputs import InputLayout, SparseBatch
 from engine.models.pooling import pool_block_gradient
 from engine.models.signature import by_side, pair_inputs, side_inputs, side_signature, side_tensors
@@ -79,6 +79,7 @@ class TrainStep:
         self.num_traces = 0
         self._rows = FloatBuffers()
         self._pooled = FloatBuffers()
+        self._gradients = FloatBuffers()
         sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
         signature = [sides, self._extra_signature()]
         compiled = {
@@ -127,12 +128,16 @@ class TrainStep:
         for side in self._layout.sides:
             for group in self._layout.groups(side):
                 batch = sighted[group.table]
-                block, gradient = sparse.sides[side].blocks[group.name], pooled[side.value][group.name].numpy()
-                mine = pool_block_gradient(group, block, gradient, batch.members, batch.num_unique)
-                if group.table in found:
-                    found[group.table] += mine
-                else:
+                block, gradient = sparse.sides[side].blocks[group.name], array_of(pooled[side.value][group.name])
+                is_first = group.table not in found
+                # fresh memory each step costs more in page faults than the arithmetic does
+                name = group.table if is_first else f"{group.table}.more"
+                out = self._gradients.of(name, (batch.num_unique, self._layout.tables[group.table]))
+                mine = pool_block_gradient(group, block, gradient, batch.members, batch.num_unique, out)
+                if is_first:
                     found[group.table] = mine
+                else:
+                    found[group.table] += mine
         return found
 
     def _extra_signature(self) -> dict[str, Any]:
