@@ -1,6 +1,7 @@
 #include "freshet/checkpoint.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -124,13 +125,7 @@ Rows Checkpoint::next(std::size_t min_rows) {
   }
   if (rows.size() == 0 && !is_whole_) {
     is_whole_ = true;
-    for (Table::Shard& shard : table_.shards_) shard.mutex.lock();
-    table_.is_checkpointing_ = false;
-    table_.has_base_ = true;
-    for (Table::Shard& shard : table_.shards_) {
-      shard.pre_images = PreImages();
-      shard.mutex.unlock();
-    }
+    end(true);
   }
   return rows.take();
 }
@@ -190,9 +185,18 @@ Checkpoint::~Checkpoint() {
       place.bucket->set_marks(place.cell, (marks & ~RowMark::kSaved) | table_.saved_parity_);
     });
   }
+  end(false);
+}
+
+/// Copies are given back when nobody waits any more: of a large table they are hundreds of megabytes.
+void Checkpoint::end(bool is_base) noexcept {
+  std::array<PreImages, Table::kNumShards> copies;
   for (Table::Shard& shard : table_.shards_) shard.mutex.lock();
   table_.is_checkpointing_ = false;
-  for (Table::Shard& shard : table_.shards_) shard.pre_images = PreImages();
+  table_.has_base_ = is_base;
+  for (unsigned number = 0; number < Table::kNumShards; ++number) {
+    std::swap(copies[number], table_.shards_[number].pre_images);
+  }
   for (Table::Shard& shard : table_.shards_) shard.mutex.unlock();
 }
 

@@ -53,6 +53,7 @@ class Checkpoint {
   class Gathered;
 
   void begin();
+  void end(bool is_base) noexcept;
   void read_segment(Gathered& rows, std::uint32_t segment);
   void read_pre_images(Gathered& rows, unsigned shard);
 
