@@ -61,7 +61,7 @@ bench-engine: setup-dev ## the C++ table beside a plain gather and other tables
 bench-encoding: setup-dev ## encoding 26 ids and 13 numbers a row, from memory, Parquet and the log. ARGS=--quick
 	@$(TEST_ENV) $(RUN) -m tests.bench encoding $(ARGS)
 
-bench-training: setup-dev ## training steps beside Keras and TensorFlow
+bench-training: setup-dev ## a training step beside Keras, TensorFlow, TFRA, PyTorch and FBGEMM. ARGS=--quick
 	@$(TEST_ENV) $(RUN) -m tests.bench training $(ARGS)
 
 bench-ingest: setup-dev ## events a second, on a system started for it
