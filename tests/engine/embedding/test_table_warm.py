@@ -15,8 +15,8 @@ def test_warm_table_holds_what_another_holds() -> None:
     cold, warm = (EmbeddingTable(TableOptions(8)) for _ in range(2))
     warm.warm(20_000)
     assert len(warm) == 0
-    vectors = [table.lookup_or_create(fids, slots, 100) for table in (cold, warm)]
-    assert np.array_equal(*vectors)
+    first, second = (table.lookup_or_create(fids, slots, 100) for table in (cold, warm))
+    assert np.array_equal(first, second)
     assert (len(warm), warm.digest()) == (len(cold), cold.digest())
 
 
