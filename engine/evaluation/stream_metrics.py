@@ -10,22 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.evaluation.auc import Floats, auc
-from engine.evaluation.calibration import calibration, reliability
+from engine.evaluation.auc import Floats
+from engine.evaluation.calibration import reliability
 from engine.evaluation.coverage import Lists, coverage
-from engine.evaluation.grouped_auc import grouped_auc
 from engine.evaluation.hit_rate import LIST_LENGTH, NOT_ASKED, Ranks, hit_rate
-from engine.evaluation.log_loss import log_loss
 from engine.evaluation.ndcg import ndcg
-from engine.evaluation.normalised_entropy import normalised_entropy
 from engine.evaluation.slices import Codes, Slicer
 from engine.evaluation.sliding import Columns, SlidingColumns
+from engine.evaluation.task_metrics import Says, TaskMetrics, TaskScores, Values, says, values_of
+from engine.spec.task import Task
 
 HALF_LIFE_EXAMPLES: Final = 20_000.0
 WINDOW_SCORES: Final = 32_768
 WINDOW_LISTS: Final = 2_000
-
-Values = dict[str, float | None]
+_OF_SCORES: Final = ("auc", "grouped_auc", "log_loss", "normalised_entropy", "calibration")
 
 
 class DecayedMean:
@@ -49,7 +47,8 @@ class DecayedMean:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """n scores in [0, 1] with their labels, float[n]; whose each is, `users` uint64[n]; and its slices, `codes` uint8[n, s]."""
+    """n scores of the first task, in [0, 1] unless it predicts a number, with their labels, float[n]; whose each is, `users` uint64[n];
+    and its slices, `codes` uint8[n, s]."""
 
     scores: Floats
     labels: Floats
@@ -78,11 +77,19 @@ class StreamMetrics:
     """
 
     def __init__(
-        self, slices: Sequence[str] = (), *, are_probabilities: bool = True, window_scores: int = WINDOW_SCORES
+        self,
+        slices: Sequence[str] = (),
+        *,
+        are_probabilities: bool = True,
+        window_scores: int = WINDOW_SCORES,
+        tasks: Sequence[Task] = (),
     ) -> None:
         """`slices` are declared sources, as in `Training.slices`. Without probabilities (a retrieval model's cosines) there is no log
-        loss, normalised entropy or calibration."""
+        loss, normalised entropy or calibration. `tasks` are those whose metrics are told apart, the first being that of the scores."""
         self.are_probabilities = are_probabilities
+        self._tasks = tuple(tasks)
+        self.tasks = TaskMetrics(tasks, window_scores)
+        self._says = says(tasks[0]) if tasks else Says.PROBABILITY if are_probabilities else Says.ORDER
         self.slicer = Slicer(slices)
         self.loss = DecayedMean(HALF_LIFE_EXAMPLES)
         self.num_items = 0
@@ -95,12 +102,16 @@ class StreamMetrics:
     def emptied(self, window_scores: int = WINDOW_SCORES) -> StreamMetrics:
         """Metrics of the same slices that know of no example yet, over a window of so many scores."""
         slices = self.slicer.as_json()
-        metrics = StreamMetrics(list(slices), are_probabilities=self.are_probabilities, window_scores=window_scores)
+        metrics = StreamMetrics(
+            list(slices), are_probabilities=self.are_probabilities, window_scores=window_scores, tasks=self._tasks
+        )
         metrics.slicer.restore(slices)
         return metrics
 
-    def note(self, loss: float, scored: Scored) -> None:
-        """A step's loss and scores, from before it."""
+    def note(self, loss: float, scored: Scored, tasks: Mapping[str, TaskScores] | None = None) -> None:
+        """A step's loss and scores, from before it; `tasks` by name where there are several."""
+        if tasks:
+            self.tasks.note(tasks)
         if not scored.scores.size:
             return
         self.loss.note(loss, scored.scores.size)
@@ -114,9 +125,9 @@ class StreamMetrics:
         )
 
     def values(self) -> Values:
-        """`loss` and what `_of_scores` and `_of_lists` answer of all; None where nothing can be said (yet)."""
+        """`loss`, what `_of_scores` and `_of_lists` answer of all, and `TaskMetrics.values`; None where nothing can be said (yet)."""
         scores, lists = self._scores.columns(), self.rankings.columns()
-        return {"loss": self.loss.value, **self._of_scores(scores), **self._of_lists(lists)}
+        return {"loss": self.loss.value, **self._of_scores(scores), **self._of_lists(lists), **self.tasks.values()}
 
     def slices(self) -> dict[str, dict[str, dict[str, float | int | None]]]:
         """The same by slice and value, without the loss, with `num_scores` and `num_lists`; values that nothing is of are left out."""
@@ -137,15 +148,10 @@ class StreamMetrics:
         return reliability(columns["score"], columns["label"]) if self.are_probabilities else []
 
     def _of_scores(self, columns: Columns) -> Values:
-        scores, labels = columns["score"], columns["label"]
-        as_probability = self.are_probabilities
-        return {
-            "auc": auc(scores, labels),
-            "grouped_auc": grouped_auc(scores, labels, columns["user"]),
-            "log_loss": log_loss(scores, labels) if as_probability else None,
-            "normalised_entropy": normalised_entropy(scores, labels) if as_probability else None,
-            "calibration": calibration(scores, labels) if as_probability else None,
-        }
+        """Of the first task. One that predicts a number has none of these: its own are among those of the tasks."""
+        if self._says is Says.NUMBER:
+            return dict.fromkeys(_OF_SCORES)
+        return values_of(self._says, columns["score"], columns["label"], columns["user"])
 
     def _of_lists(self, columns: Columns) -> Values:
         compared = columns["frozen"] != NOT_ASKED
@@ -171,7 +177,7 @@ class StreamMetrics:
 
     def windows(self) -> dict[str, pa.Table]:
         """Copies of the windows, by name."""
-        return {"scores": self._scores.to_arrow(), "rankings": self.rankings.to_arrow()}
+        return {"scores": self._scores.to_arrow(), "rankings": self.rankings.to_arrow(), **self.tasks.windows()}
 
     def restore(self, document: Mapping[str, Any], windows: Mapping[str, pa.Table]) -> None:
         """Take over what another of the same slices said of itself; raises ValueError, KeyError or TypeError for what none did.
@@ -186,6 +192,7 @@ class StreamMetrics:
         for name, own in (("scores", self._scores), ("rankings", self.rankings)):
             if not own.take_over(windows[name]):
                 raise ValueError(f"window {name}: its columns are {windows[name].schema.names}")
+        self.tasks.restore(windows)
 
 
 def _code(place: int) -> str:

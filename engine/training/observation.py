@@ -13,7 +13,9 @@ import pyarrow as pa
 from engine.embedding.hashing import hash_ids
 from engine.evaluation.slices import NEW_ITEM_POSITIVES, Codes
 from engine.evaluation.stream_metrics import Scored
+from engine.evaluation.task_metrics import TaskScores
 from engine.features.encoded import SlotValues
+from engine.spec.definition import Task
 from engine.spec.example import Example
 from engine.training.train_step import StepResult
 from engine.training.training_batch import RankingBatch, RetrievalBatch
@@ -55,6 +57,20 @@ def scored(batch: RankingBatch | RetrievalBatch, result: StepResult, observed: O
     order = np.argsort(asked, kind="stable")
     places = batch.kept[asked[order]]
     return Scored(result.scores[order], result.labels[order], observed.users[places], observed.codes[places])
+
+
+def scored_tasks(
+    tasks: Sequence[Task], batch: RankingBatch | RetrievalBatch, result: StepResult, observed: Observed
+) -> dict[str, TaskScores]:
+    """By task name its predictions where the label is known; nothing of a retrieval step."""
+    if not isinstance(batch, RankingBatch) or result.by_task is None:
+        return {}
+    users = observed.users[batch.kept[batch.user_rows]]
+    found = {}
+    for place, task in enumerate(tasks):
+        rows = np.flatnonzero(batch.known[:, place])
+        found[task.name] = TaskScores(result.by_task[rows, place], batch.labels[rows, place], users[rows])
+    return found
 
 
 def slots_of(batch: RankingBatch | RetrievalBatch) -> Iterator[tuple[str, SlotValues]]:

@@ -22,6 +22,7 @@ from engine.features.encoder import FeatureEncoder
 from engine.features.statistics import RunningStatistics
 from engine.models.registry import build_architecture
 from engine.retrieval.item_to_item import ItemToItem
+from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import SnapshotMeta
 from engine.training import co_occurrence
@@ -32,7 +33,7 @@ from engine.training.hot_ids import HotIds
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
-from engine.training.observation import observe, scored, slots_of
+from engine.training.observation import observe, scored, scored_tasks, slots_of
 from engine.training.progress import Progress
 from engine.training.state_cut import (
     CATALOGUE_FILE,
@@ -85,7 +86,11 @@ class TrainingState:
         self.pool = ItemPool(definition.training.max_batch_size)
         self.frequency = FrequencyEstimates(self.catalogue.capacity)
         self.item_to_item = ItemToItem(co_occurrence.SETTINGS)
-        self.metrics = StreamMetrics(definition.training.slices, are_probabilities=definition.scores_are_probabilities)
+        self.metrics = StreamMetrics(
+            definition.training.slices,
+            are_probabilities=definition.scores_are_probabilities,
+            tasks=() if is_retrieval(definition.architecture) else definition.tasks,
+        )
         self.hot_ids = HotIds(definition)
         self.progress = Progress()
         self.step = TrainStep(definition, self.store, self.architecture, self.dense_optimizer)
@@ -125,7 +130,8 @@ class TrainingState:
         result = self.step.learn(batch)
         self.hot_ids.note([logged.examples[place] for place in batch.kept], slots_of(batch))
         if result.finite and is_new:
-            self.metrics.note(result.loss, scored(batch, result, observed))
+            tasks = scored_tasks(self.definition.tasks, batch, result, observed) if self.metrics.tasks else None
+            self.metrics.note(result.loss, scored(batch, result, observed), tasks)
         if isinstance(batch, RetrievalBatch):
             self.catalogue.mark_changed(batch.item_keys)
         return result

@@ -31,8 +31,8 @@ CATALOGUE_FILE: Final = "catalogue.arrow"
 _POOL_FILE: Final = "pool.arrow"
 _FREQUENCY_FILE: Final = "frequency.arrow"
 _PROGRESS_FILE: Final = "progress.json"
-_WINDOW_FILE: Final = "metrics_{}.arrow"
-_WINDOWS: Final = ("scores", "rankings")
+_WINDOW_PREFIX: Final = "metrics_"
+_WINDOW_FILE: Final = _WINDOW_PREFIX + "{}.arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,8 @@ class SmallState:
             if "count" in frequency.column_names
             else np.zeros(len(frequency), np.int64),
             windows={
-                name: load_table_file(folder / _WINDOW_FILE.format(name))
-                for name in _WINDOWS
-                if (folder / _WINDOW_FILE.format(name)).is_file()
+                path.stem.removeprefix(_WINDOW_PREFIX): load_table_file(path)
+                for path in sorted(folder.glob(_WINDOW_FILE.format("*")))
             },
             counters=orjson.loads((folder / _PROGRESS_FILE).read_bytes()),
             item_to_item=load_co_occurrence(folder),

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from engine.models.outputs import transformed
+from engine.models.outputs import predictions, transformed
 from engine.spec.definition import Task
 from engine.spec.task import BinaryLoss, RegressionTask
 from engine.training.losses import corrected_cross_entropy, listwise_loss, pairwise_loss, regression_loss
@@ -20,7 +20,7 @@ _ROWS = tf.TensorSpec([None], tf.int32)
 
 @dataclass(frozen=True, slots=True)
 class StepLoss:
-    """`total` is minimised, `mean` is told; scores and labels float32[s] are for the metrics."""
+    """`total` is minimised, `mean` is told; scores and labels, for the metrics, are float32[s], of a ranking step float32[p, num_tasks]."""
 
     total: Any
     mean: Any
@@ -51,7 +51,8 @@ def task_tensors(batch: RankingBatch) -> dict[str, Any]:
 def task_losses(tasks: Sequence[Task], logits: Any, extra: dict[str, Any]) -> StepLoss:
     """`total`: over tasks and rows the sum of task weight · row weight · loss where the label is known; `mean`: of each task's mean.
 
-    logits float32[p, num_tasks]; `extra` as `task_signature` says. Scores are the first task's probabilities among the rows as sampled.
+    logits float32[p, num_tasks]; `extra` as `task_signature` says. Scores are each task's predictions on the scale of its label, of which
+    probabilities are those among the rows as sampled.
     """
     corrected = logits - tf.math.log(extra["sampling_rates"])
     total = mean = tf.constant(0.0)
@@ -61,7 +62,13 @@ def task_losses(tasks: Sequence[Task], logits: Any, extra: dict[str, Any]) -> St
         weighted = tf.reduce_sum(losses * counts)
         total += task.weight * weighted
         mean += task.weight * tf.math.divide_no_nan(weighted, tf.reduce_sum(counts))
-    return StepLoss(total, mean, tf.sigmoid(corrected[:, 0]), extra["labels"][:, 0])
+    return StepLoss(total, mean, _predicted(tasks, logits, corrected), extra["labels"])
+
+
+def _predicted(tasks: Sequence[Task], logits: Any, corrected: Any) -> Any:
+    """As `predictions`, of logits corrected for sampling where that means something: a number is not of how many rows were kept."""
+    is_number = tf.constant([[isinstance(task, RegressionTask) for task in tasks]])
+    return predictions(tasks, tf.where(is_number, logits, corrected))
 
 
 def _of_task(task: Task, place: int, logits: Any, corrected: Any, extra: dict[str, Any]) -> tuple[Any, Any]:

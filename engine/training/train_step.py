@@ -33,16 +33,17 @@ _FLOAT_ROWS = tf.TensorSpec([None], tf.float32)
 class StepResult:
     """`loss` is the weighted mean before the update; scores and labels float32[s] are from before it too.
 
-    A ranking step's scores are the first task's probabilities among the rows as sampled, one for each pair whose label is known. A
-    retrieval step's are (1 + cosine) / 2 of each user with the item acted on (label 1) and with the next candidate of the batch
-    (label 0), accidental hits left out. `finite` is False when the batch gave an infinite or undefined loss: then nothing was learned
-    from it.
+    A ranking step's scores are the first task's predictions (probabilities among the rows as sampled), one for each pair whose label is
+    known; `by_task` float32[p, num_tasks] has those of all tasks for all p pairs. A retrieval step's are (1 + cosine) / 2 of each user
+    with the item acted on (label 1) and with the next candidate of the batch (label 0), accidental hits left out. `finite` is False when
+    the batch gave an infinite or undefined loss: then nothing was learned from it.
     """
 
     loss: float
     scores: FloatArray
     labels: FloatArray
     finite: bool
+    by_task: FloatArray | None = None
 
 
 class TrainStep:
@@ -112,8 +113,11 @@ class TrainStep:
             gradients = self._row_gradients(sparse, sighted, pooled_gradients)
             # the count includes this step, and travels with the checkpoint
             self._update_rows.apply(sighted, sparse.values, gradients, self._dense_optimizer.num_steps - 1)
-        known = batch.known[:, 0] if isinstance(batch, RankingBatch) else slice(None)
-        return StepResult(float(loss), scores.numpy()[known], labels.numpy()[known], finite)
+        by_row = scores.numpy()
+        if not isinstance(batch, RankingBatch):
+            return StepResult(float(loss), by_row, labels.numpy(), finite)
+        known = batch.known[:, 0]
+        return StepResult(float(loss), by_row[known, 0], batch.labels[known, 0], finite, by_row)
 
     def _gather(self, table: str, batch: Batch) -> FloatArray:
         """The batch's rows, zeros for FIDs that have not earned one, in memory that the next step uses again."""
@@ -164,7 +168,7 @@ class TrainStep:
         return StepLoss(weighted, mean, *_compared(cosines, extra["item_keys"]))
 
     def _learned(self, are_pairs: bool, sides: dict[str, Any], extra: dict[str, Any]) -> Any:
-        """The compiled step: loss, scores and labels of the first task, gradients of what was pooled; new dense weights."""
+        """The compiled step: loss, scores and labels, gradients of what was pooled; new dense weights."""
         self.num_traces += 1
         pooled = {name: tensors["pooled"] for name, tensors in sides.items()}
         with tf.GradientTape() as tape:

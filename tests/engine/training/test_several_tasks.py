@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,9 @@ def test_losses_add_up_by_row_and_task_weights_and_leave_out_what_is_unknown() -
     seconds = 0.0 + (3.0 - 0.5)  # ln(1 + label) is 1, as predicted; 0, far off: linear
     assert found.total.numpy() == pytest.approx(2.0 * clicks + 0.5 * seconds, rel=1e-6)
     assert found.mean.numpy() == pytest.approx(2.0 * clicks / 4 + 0.5 * seconds / 2, rel=1e-6)
-    np.testing.assert_allclose(found.scores.numpy(), [2 / 3, np.e / (1 + np.e), np.e**2 / (1 + np.e**2)], rtol=1e-6)
+    clicked, dwelled = found.scores.numpy().T
+    np.testing.assert_allclose(clicked, [2 / 3, np.e / (1 + np.e), np.e**2 / (1 + np.e**2)], rtol=1e-6)
+    np.testing.assert_allclose(dwelled, np.expm1([1.0, 0.0, 3.0]), rtol=1e-6)
     gradient = tape.gradient(found.total, logits).numpy()
     assert gradient[2, 0] == gradient[1, 1] == 0.0
     assert gradient[0, 0] < 0 < gradient[1, 0]
@@ -160,3 +163,27 @@ def test_a_retrieval_model_predicts_no_tasks() -> None:
     rows = np.zeros(1, np.int32)
     with pytest.raises(ValueError, match="a two_tower predicts no tasks"):
         predictor.pair_predictions(none, state.encoder.encode({}, 1, Side.ITEM), rows, rows)
+
+
+def test_metrics_are_of_every_task_on_what_it_had_not_learned() -> None:
+    definition = definition_of("deepfm", tasks=[CLICK, SECONDS, BUY])
+    state = TrainingState(definition)
+    examples = [
+        labelled(n, {"click": float(n % 2), "purchase": float(n % 4 == 0)} | ({"click.dwell_s": 30.0} if n % 2 else {}))
+        for n in range(32)
+    ]
+    state.learn(as_logged(examples))
+    values = state.metrics.values()
+    # before the first step every logit is about 0: even odds, and no seconds
+    assert values["tasks.buy.log_loss"] == pytest.approx(np.log(2), abs=0.05)
+    assert values["tasks.buy.calibration"] == pytest.approx(2.0, rel=0.4)  # about half promised, a quarter came
+    assert values["tasks.seconds.mae"] == pytest.approx(30.0, abs=1.0)
+    assert values["tasks.click.auc"] == values["auc"]
+
+
+def test_metrics_of_every_task_go_on_from_a_checkpoint(tmp_path: Path) -> None:
+    definition = definition_of("deepfm", tasks=[CLICK, BUY])
+    state = TrainingState(definition)
+    state.learn(as_logged([labelled(n, {"click": float(n % 2), "purchase": float(n % 3 == 0)}) for n in range(24)]))
+    state.save(tmp_path, 1)
+    assert TrainingState.restore(definition, tmp_path).metrics.values() == state.metrics.values()
