@@ -11,8 +11,8 @@ from engine.features.counters import CounterState, Occurrences, Questions
 class Counting:
     """Questions and occurrences in the order of the events.
 
-    `ask` answers an empty dict, which `settle` fills with what the counters were at that moment, so that whoever holds it already (an
-    example, a waiting impression) has the values then. A question sees what was counted before it, and nothing that was after.
+    `ask` answers an empty dict, `ask_row` an empty list, which `settle` fills with what the counters were at that moment, so that whoever
+    holds it already (an example, a waiting impression) has the values then. A question sees what was counted before it, and nothing that was after.
     """
 
     def __init__(self, state: CounterState) -> None:
@@ -22,12 +22,21 @@ class Counting:
     def ask(self, subject: Subject, time_ms: int) -> dict[str, float]:
         """The values for a user beside an item as of `time_ms`, once settled."""
         answer: dict[str, float] = {}
+        self._ask(subject, time_ms, answer)
+        return answer
+
+    def ask_row(self, subject: Subject, time_ms: int) -> list[float]:
+        """The same without the names, in the order in which `ask` gives them."""
+        answer: list[float] = []
+        self._ask(subject, time_ms, answer)
+        return answer
+
+    def _ask(self, subject: Subject, time_ms: int, answer: dict[str, float] | list[float]) -> None:
         if self._state.names:
             self._answers.append(answer)
             self._asked.add(subject)
             self._asked_ms.append(time_ms)
             self._after.append(len(self._types))
-        return answer
 
     def count(self, event_type: str, subject: Subject, time_ms: int) -> None:
         """An event happened."""
@@ -49,11 +58,14 @@ class Counting:
         values = self._state.replay(occurrences, questions)
         columns = [values[name].tolist() for name in self._state.names]
         for answer, row in zip(self._answers, zip(*columns, strict=True), strict=True):
-            answer.update(zip(self._state.names, row, strict=True))
+            if isinstance(answer, dict):
+                answer.update(zip(self._state.names, row, strict=True))
+            else:
+                answer.extend(row)
         self._clear()
 
     def _clear(self) -> None:
-        self._answers: list[dict[str, float]] = []
+        self._answers: list[dict[str, float] | list[float]] = []
         self._asked = SubjectColumns(self._state.sources)
         self._asked_ms: list[int] = []
         self._after: list[int] = []

@@ -17,7 +17,7 @@ from engine.joining.counting import Counting
 from engine.joining.pending import Impression, Shown
 from engine.joining.state import JoinerSettings, JoinerState
 from engine.spec.event import CatalogChange, Event
-from engine.spec.example import Cause, Example, Origin
+from engine.spec.example import Cause, DrawnItem, Draws, Example, Origin
 from engine.spec.schema import EventRole
 
 _NOTHING: Final[dict[str, Any]] = {}
@@ -37,6 +37,7 @@ class Joiner:
     - A positive's labels are its event type and, as `<type>.<property>`, the event's numbers: what a regression task predicts.
     - An example carries the counters that served its impression; where nobody logged them, those before the event that began it
       (the impression or, without one, the action) was counted. So no example has counted itself.
+    - Where there are counters, an action without an impression brings `num_drawn` negatives with theirs, drawn from the actions before.
     """
 
     def __init__(self, settings: JoinerSettings, state: JoinerState | None = None) -> None:
@@ -116,6 +117,8 @@ class Joiner:
         if example is not None:
             state.counters.num_examples += 1
             state.counters.num_positives += 1
+            if self.settings.num_drawn:
+                state.recent_items.push(event.item_id)
         return example
 
     def _orphan(self, event: Event, item_id: str, time_ms: int, cause: Cause) -> Example:
@@ -139,7 +142,25 @@ class Joiner:
             history_times_ms=history.times_ms,
             recommendation_id=event.recommendation_id,
             counters=self._counting.ask(Subject(event.user_id, item_id, user, item, event.properties), time_ms),
+            drawn=self._draws(event, item_id, user, time_ms) if self.settings.num_drawn else None,
         )
+
+    def _draws(self, event: Event, item_id: str, user: dict[str, Any], time_ms: int) -> Draws | None:
+        """Negatives beside the action's user, their counters as they are before it; None when there is nothing to draw from."""
+        recent, known = self.state.recent_items, self.state.items
+        chosen = recent.draw(event.event_id, self.settings.num_drawn)
+        items = tuple(
+            DrawnItem(
+                each,
+                recent.count(each),
+                self._counting.ask_row(
+                    Subject(event.user_id, each, user, known.get(each, _NOTHING), event.properties), time_ms
+                ),
+            )
+            for each in chosen
+            if each != item_id
+        )
+        return Draws(len(chosen), len(recent), recent.count(item_id), items) if items else None
 
     def _labels(self, event: Event) -> dict[str, float]:
         """That it happened, and its numbers where it has them."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from engine.features.counters import MAX_BYTES, CounterState
 from engine.features.histories import UserHistories
 from engine.joining.agreement import FeatureAgreement
+from engine.joining.drawing import RecentItems
 from engine.joining.pending import PendingImpressions
 from engine.joining.watermark import Watermark
 from engine.spec.counter import Counter
@@ -22,7 +23,8 @@ class JoinerSettings:
     """What a project's schema, and whoever runs the joiner, decide. Times in ms.
 
     `negative_sampling_rate` is the share of shown items without action that become examples. `label_properties` names, by action type,
-    the numbers that become labels `<type>.<property>`. `max_*` bound the state.
+    the numbers that become labels `<type>.<property>`. `num_drawn` negatives, with their counters, go with an action without an impression.
+    `max_*` bound the state.
     """
 
     action_types: tuple[str, ...]
@@ -36,6 +38,7 @@ class JoinerSettings:
     label_properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     counters: Mapping[str, Counter] = field(default_factory=dict)
     max_counter_bytes: int = MAX_BYTES
+    num_drawn: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.negative_sampling_rate <= 1:
@@ -55,6 +58,7 @@ class JoinerSettings:
             "window_ms": round(schema.join_window_s * 1000),
             "history_length": schema.history_length,
             "counters": schema.counters,
+            "num_drawn": schema.num_drawn_negatives if schema.counters else 0,
         }
         return cls(**(values | overrides))
 
@@ -85,7 +89,8 @@ class JoinerCounters:
 
 class JoinerState:
     """The catalogue as far as it was read, users' histories, pending impressions, recent event ids, event time; the joiner's own
-    counters, the state of the schema's counters (`counter_state`), and how far what serving logs agrees with all that.
+    counters, the state of the schema's counters (`counter_state`), the items that negatives are drawn from, and how far what serving
+    logs agrees with all that.
     """
 
     def __init__(self, settings: JoinerSettings) -> None:
@@ -98,6 +103,7 @@ class JoinerState:
         self.counters = JoinerCounters()
         self.agreement = FeatureAgreement()
         self.counter_state = CounterState(settings.counters, settings.max_counter_bytes)
+        self.recent_items = RecentItems()
 
     def note_event_id(self, event_id: str, max_recent: int) -> bool:
         """False when the id is among the `max_recent` last ones."""

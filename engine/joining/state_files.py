@@ -1,7 +1,8 @@
 """The joiner's state as Arrow files in a folder, openable with pyarrow alone. Properties travel as JSON text.
 
 Format 2 has the schema's counters: a file for each group of keys, and a column `counters` of what is shown. Format 1, which says no
-format, had neither, and is still read: its counters start empty.
+format, had neither, and is still read: its counters start empty. A folder without `recent_items.arrow` is of before negatives were
+drawn, or of a schema for which none are.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def _schema(*fields: pa.Field[Any]) -> pa.Schema:
 
 _CATALOGUE: Final = _schema(pa.field("id", pa.string()), pa.field("properties", pa.binary()))
 _EVENT_IDS: Final = _schema(pa.field("event_id", pa.string()))
+_RECENT_ITEMS: Final = _schema(pa.field("item_id", pa.string()))
+_RECENT_ITEMS_FILE: Final = "recent_items.arrow"
 _IMPRESSIONS: Final = _schema(
     pa.field("event_id", pa.string()),
     pa.field("user_id", pa.string()),
@@ -65,6 +68,9 @@ def save_state(state: JoinerState, folder: Path) -> dict[str, Any]:
     for name, table in state.counter_state.to_arrow().items():
         # Most buckets of most keys are 0.
         _write(folder / f"{COUNTERS_PREFIX}{name}.arrow", table, compression="lz4")
+    if len(state.recent_items):
+        items = pa.array(state.recent_items.oldest_first(), pa.string())
+        _write(folder / _RECENT_ITEMS_FILE, pa.table([items], schema=_RECENT_ITEMS), compression="lz4")
     return state_meta(state)
 
 
@@ -95,6 +101,9 @@ def load_state(folder: Path, meta: dict[str, Any], settings: JoinerSettings) -> 
         state.watermark.restore(meta["watermark"])
         state.counters = JoinerCounters(**meta["counters"])
         state.agreement.restore(meta.get("agreement", {}))
+        if (folder / _RECENT_ITEMS_FILE).is_file():
+            recent: list[Any] = read_table(folder / _RECENT_ITEMS_FILE).column("item_id").to_pylist()
+            state.recent_items.restore(recent)
         state.counter_state.restore(map(read_table, sorted(folder.glob(f"{COUNTERS_PREFIX}*.arrow"))))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, IndexError) as error:
         raise CorruptRecord(f"{folder} does not hold a joiner's state: {error}") from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -21,6 +21,8 @@ from engine.spec.values import (
     check_object,
     check_text,
 )
+
+_NOT_DRAWN: Final = b',"drawn":null}'
 
 
 class Origin(StrEnum):
@@ -40,6 +42,37 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnItem:
+    """A negative that the joiner drew. `count`: how many of the actions that it drew from were on this item. `counters`: the item's
+    values beside the example's user, before the event, in the order of the names in `Example.counters`.
+    """
+
+    item_id: str
+    count: int
+    counters: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Negatives drawn for an action that nobody logged a list for, while their counters could still be read.
+
+    `num_draws` items were drawn uniformly from the last `num_recent` actions before this one, so that each draw was an item with the
+    probability `count / num_recent`; `own_count` of those actions were on the example's own item. `items` are the draws that hit
+    another item than the example's, repeats included.
+    """
+
+    num_draws: int
+    num_recent: int
+    own_count: int
+    items: tuple[DrawnItem, ...]
+
+    @property
+    def own_probability(self) -> float:
+        """Of a draw to be the example's own item, this action counted in: an item drawn has been counted at least once as well."""
+        return (self.own_count + 1) / (self.num_recent + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One training row before encoding.
 
@@ -48,7 +81,8 @@ class Example:
     `history` holds the user's recent item ids, oldest first, as they were before this event. `counters` are the values of the schema's
     counters by `<counter>_<window>`, as serving computed them for an impression, or as they were before the event. `history_types` and
     `history_times_ms` say of each item of `history` by what type of event and when it was acted on; either may be empty, in examples
-    of before they were kept. `request_time_ms` is when an impression was asked for: as of then its features are.
+    of before they were kept. `request_time_ms` is when an impression was asked for: as of then its features are. `drawn` has negatives
+    with their counters; None where the joiner drew none.
     """
 
     example_id: str
@@ -69,9 +103,12 @@ class Example:
     history_types: tuple[str, ...] = ()
     history_times_ms: tuple[int, ...] = ()
     request_time_ms: int | None = None
+    drawn: Draws | None = None
 
     def to_bytes(self) -> bytes:
-        return orjson.dumps(self)
+        data = orjson.dumps(self)
+        # An example without draws is as it was before there were any, so that trainers of then read it.
+        return data if self.drawn is not None else data.removesuffix(_NOT_DRAWN) + b"}"
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Example:
@@ -81,6 +118,8 @@ class Example:
             raw["cause"] = Cause(**raw["cause"])
             for name in ("history", "history_types", "history_times_ms"):
                 raw[name] = tuple(raw.get(name, ()))
+            if raw.get("drawn") is not None:
+                raw["drawn"] = _draws(raw["drawn"])
             example = cls(**raw)
             example._check()
         except (ValueError, TypeError, KeyError, BrokenRule) as error:
@@ -108,3 +147,26 @@ class Example:
             raise BrokenRule("weight must be at least 0, sampling_rate above 0 and at most 1")
         for properties in (self.user, self.item, self.event):
             check_object(properties)
+        if self.drawn is not None:
+            _check_draws(self.drawn, len(self.counters))
+
+
+def _draws(raw: Any) -> Draws:
+    items = tuple(DrawnItem(**each) for each in raw["items"])
+    return Draws(**(raw | {"items": items}))
+
+
+def _check_draws(drawn: Draws, num_counters: int) -> None:
+    counts = [drawn.num_draws, drawn.num_recent, drawn.own_count, *(each.count for each in drawn.items)]
+    for count in counts:
+        check_integer(count)
+    if min(counts) < 0 or max(counts[2:]) > drawn.num_recent or len(drawn.items) > drawn.num_draws:
+        raise BrokenRule("drawn must have counts of 0 to num_recent, and at most num_draws items")
+    for each in drawn.items:
+        check_id(each.item_id)
+        if each.count < 1 or type(each.counters) is not list or len(each.counters) != num_counters:
+            raise BrokenRule(
+                "drawn.items must have a count of at least 1, and a value for each of the example's counters"
+            )
+        for value in each.counters:
+            check_float(value)

@@ -81,6 +81,14 @@ class Schema(Document):
         description="windowed counts of events, for definitions as counter.<counter>_<window>",
     )
 
+    num_drawn_negatives: int = Field(
+        default=4,
+        ge=0,
+        le=100,
+        description="where there are counters: items drawn by popularity for each action without an impression, whose counters are "
+        "noted for training; as many as the largest num_negatives of the models that read counters",
+    )
+
     @field_validator("counters", mode="after")
     @classmethod
     def _counters_of_what_is_declared(cls, counters: dict[str, Counter], info: ValidationInfo) -> dict[str, Counter]:
