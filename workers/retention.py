@@ -18,8 +18,8 @@ from django.db import connection
 
 from engine.checkpoint.manifest import read_manifest
 from engine.errors import CorruptRecord, UnknownTopic
-from engine.spec.event import Event
 from engine.spec.example import Example
+from engine.spec.intake import received_ms_of
 from engine.streams import topics
 from engine.streams.log import EventLog, StoredRecord
 from webapp import environment
@@ -132,7 +132,7 @@ def _offsets(stored: dict[str, int]) -> dict[int, int]:
 
 
 def _event_received_ms(record: StoredRecord) -> int:
-    return Event.from_bytes(record.value).received_ms
+    return received_ms_of(record.value, record.timestamp_ms)
 
 
 def _example_received_ms(record: StoredRecord) -> int:

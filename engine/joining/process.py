@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +19,15 @@ from engine.checkpoint.folder import newest_folder, write_folder
 from engine.checkpoint.manifest import read_manifest
 from engine.errors import CorruptRecord, OffsetOutOfRange
 from engine.features.counters import ALLOWED_SKEW_S
+from engine.joining.dead_letters import DeadLetters
 from engine.joining.joiner import Joiner
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.joining.state_files import load_state, save_state, state_meta
 from engine.spec.event import CatalogChange, Event
 from engine.spec.example import Example
+from engine.spec.intake import Intake, RefusedEvent
 from engine.spec.schema import Schema
+from engine.spec.validation import EventValidator
 from engine.streams import topics
 from engine.streams.log import EventLog, Record, StoredRecord
 
@@ -40,6 +43,7 @@ class JoinerProcess:
     """Joins one project. One process at a time: `fence` raises `LeaseLost` for one that must stop without emitting.
 
     `clock` gives seconds since the epoch. After any error the next `poll` starts again from the last checkpoint.
+    `on_arrivals` gets the events that others wrote to the topic themselves, before they are joined, perhaps more than once each.
     """
 
     def __init__(
@@ -53,10 +57,13 @@ class JoinerProcess:
         fence: Callable[[], None] = lambda: None,
         checkpoint_every_s: float = 5.0,
         settings: JoinerSettings | None = None,
+        on_arrivals: Callable[[Sequence[Event]], None] = lambda _: None,
     ) -> None:
         self._log = log
         self._events, self._catalog = topics.events(project), topics.catalog(project)
-        self._examples, self._dead = topics.examples(project), topics.events_dead(project)
+        self._examples = topics.examples(project)
+        self._intake, self._on_arrivals = Intake(EventValidator(schema), clock), on_arrivals
+        self.dead = DeadLetters(log, project, clock)
         self._settings = settings if settings is not None else JoinerSettings.from_schema(schema)
         self._directory = directory
         self._clock = clock
@@ -71,9 +78,7 @@ class JoinerProcess:
         self._checkpoint_took_s = 0.0
         self._is_dirty = False
         self.num_suppressed = 0
-        self.num_dead = 0
-        self.last_dead = ""
-        for topic in (self._events, self._catalog, self._examples, self._dead):
+        for topic in (self._events, self._catalog, self._examples):
             log.create_topic(topic)
 
     @property
@@ -122,6 +127,7 @@ class JoinerProcess:
             "events": _json_offsets(self._event_offsets),
             "catalog": _json_offsets(self._catalog_offsets),
             "examples_end": _json_offsets(self._log.end_offsets(self._examples)),
+            "dead": self.dead.meta(),
             "state": state_meta(joiner.state),
         }
         self._fence()
@@ -152,6 +158,7 @@ class JoinerProcess:
         if not records:
             examples = joiner.advance(int(self._clock() * 1000))
         self._emit(examples)
+        self.dead.flush(self._fence)
         for record in records:
             self._event_offsets[record.partition] = record.offset + 1
         self._is_dirty |= bool(records or num_changes or examples)
@@ -160,16 +167,23 @@ class JoinerProcess:
 
     def _join(self, joiner: Joiner, records: Iterable[StoredRecord]) -> list[Example]:
         joiner.latest_countable_ms = int((self._clock() + ALLOWED_SKEW_S) * 1000)
-        return joiner.process_batch(self._decoded(records))
+        return joiner.process_batch(self._taken_in(records))
 
-    def _decoded(self, records: Iterable[StoredRecord]) -> Iterator[tuple[int, int, Event]]:
+    def _taken_in(self, records: Iterable[StoredRecord]) -> list[tuple[int, int, Event]]:
+        events: list[tuple[int, int, Event]] = []
+        arrivals: list[Event] = []
         for record in records:
-            try:
-                event = Event.from_bytes(record.value)
-            except CorruptRecord as error:
-                self._bury(record, error)
+            if self.dead.has(record):
                 continue
-            yield record.partition, record.offset, event
+            try:
+                event = self._intake.read(record.value, record.timestamp_ms, arrivals)
+            except RefusedEvent as refused:
+                self.dead.note(record, refused)
+                continue
+            events.append((record.partition, record.offset, event))
+        if arrivals:
+            self._on_arrivals(arrivals)
+        return events
 
     def _emit(self, examples: list[Example]) -> None:
         if self._emitted:
@@ -186,18 +200,6 @@ class JoinerProcess:
             records = [Record(one.user_id, one.to_bytes(), one.event_time_ms) for one in examples]
             self._fence()
             self._log.append(self._examples, records)
-
-    def _bury(self, record: StoredRecord, error: CorruptRecord) -> None:
-        buried = {
-            "reason": error.message,
-            "partition": record.partition,
-            "offset": record.offset,
-            "value": record.value.decode(errors="backslashreplace"),
-        }
-        self._fence()
-        self._log.append(self._dead, [Record(record.key, orjson.dumps(buried), record.timestamp_ms)])
-        self.num_dead += 1
-        self.last_dead = f"{record.partition}/{record.offset}: {error.message}"
 
     def _follow_catalog(self, joiner: Joiner) -> int:
         num_changes = 0
@@ -232,6 +234,7 @@ class JoinerProcess:
         state, meta = self._load()
         self._event_offsets = self._offsets(self._events, meta.get("events"))
         self._catalog_offsets = self._offsets(self._catalog, meta.get("catalog"))
+        self.dead.restore(meta.get("dead"))
         self._emitted = set()
         for example_id in self._emitted_since(self._offsets(self._examples, meta.get("examples_end"))):
             self._emitted.add(_id_number(example_id))

@@ -17,6 +17,7 @@ from engine.serving.served_model import ServedModel
 from engine.serving.stages import RankingStage, RetrievalStage
 from engine.spec.architecture import is_retrieval
 from engine.spec.counter import Counter
+from engine.spec.schema import Schema
 from engine.streams.log import EventLog
 
 Stage = RetrievalStage | RankingStage
@@ -85,6 +86,11 @@ class HostedProject:
         with self._lock:
             self._retrieval = {key: stage for key, stage in self._retrieval.items() if key in keys}
             self._ranking = {key: stage for key, stage in self._ranking.items() if key in keys}
+
+    def judge_by(self, schema: Schema) -> None:
+        """Judge events that others write to the topic by this schema."""
+        with self._lock:
+            self.state.judge_by(schema)
 
     def keep_history(self, length: int) -> None:
         """Keep at least `length` items of each user."""

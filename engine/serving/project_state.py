@@ -16,11 +16,14 @@ from engine.serving.live_counters import LiveCounters
 from engine.serving.topic_tail import TopicTail
 from engine.spec.counter import Counter
 from engine.spec.event import CatalogChange, Event
-from engine.spec.schema import EventRole
+from engine.spec.intake import Intake
+from engine.spec.schema import EventRole, Schema
+from engine.spec.validation import EventValidator
 from engine.streams import topics
 from engine.streams.log import EventLog, StoredRecord
 
 EVENTS_READ_AT_START = 200_000
+MAX_RECENT_EVENT_IDS = 200_000
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +49,16 @@ class ProjectState:
         self._catalog_tail = TopicTail(log, topics.catalog(project))
         self._joiner_directory = joiner_directory
         self._clock = clock
+        self._schema: Schema | None = None
+        self._intake: Intake | None = None
+        self._recent_event_ids: dict[str, None] = {}
         self.counters = self._new_counters({})
         self._events_tail = self._tail_of_events()
+
+    def judge_by(self, schema: Schema) -> None:
+        """Judge events that others write to the topic by this schema; before the first call they are passed over."""
+        if schema != self._schema:
+            self._schema, self._intake = schema, Intake(EventValidator(schema), self._clock)
 
     def keep_history(self, length: int) -> None:
         """Keep at least `length` items of each user; when that is more than before, the events are read again."""
@@ -98,6 +109,7 @@ class ProjectState:
     def _read_events_again(self) -> None:
         """What takes an event twice for two is emptied before; counters know what they have counted."""
         self.live.clear()
+        self._recent_event_ids.clear()
         self._events_tail = self._tail_of_events()
 
     def _tail_of_events(self) -> TopicTail:
@@ -113,9 +125,11 @@ class ProjectState:
         events: list[tuple[int, int, Event]] = []
         for record in records:
             try:
-                event = Event.from_bytes(record.value)
+                event = self._event(record)
             except CorruptRecord as error:
                 self._note_corrupt(record, error)
+                continue
+            if self._is_repeat(event):
                 continue
             events.append((record.partition, record.offset, event))
             if event.role is not EventRole.ACTION or event.item_id is None:
@@ -127,6 +141,21 @@ class ProjectState:
             actions.append(Action(event.user_id, event.item_id, time_ms))
         self.live.observe(actions)
         self.counters.note(events, self.catalogue)
+
+    def _event(self, record: StoredRecord) -> Event:
+        if self._intake is None:
+            return Event.from_bytes(record.value)
+        return self._intake.read(record.value, record.timestamp_ms)
+
+    def _is_repeat(self, event: Event) -> bool:
+        """As the joiner drops what it saw lately: producers that write to the topic themselves send again after a doubt."""
+        recent = self._recent_event_ids
+        if event.event_id in recent:
+            return True
+        recent[event.event_id] = None
+        if len(recent) > MAX_RECENT_EVENT_IDS:
+            del recent[next(iter(recent))]
+        return False
 
     def _decoded_changes(self, records: list[StoredRecord]) -> list[CatalogChange]:
         changes: list[CatalogChange] = []

@@ -112,6 +112,7 @@ class Replica:
             directory = self._models_directory / spec.project
             joiner_directory = self._joiners_directory / spec.project
             project = HostedProject(self._log, spec.project, directory, self._clock, joiner_directory)
+        project.judge_by(spec.schema)
         project.keep_history(spec.schema.history_length)
         project.keep_counters(spec.schema.counters)
         project.catch_up()

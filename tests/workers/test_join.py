@@ -36,10 +36,10 @@ def follow(project: Project, settings: Any, tmp_path: Path) -> Callable[[], Join
 def test_record_that_is_no_event_is_put_aside_and_shown(
     follow: Callable[[], JoinerProgress], log: EventLog, project: Project
 ) -> None:
-    log.append(topics.events("shop"), [Record("u", b'{"type": "click"}', 0)])
+    log.append(topics.events("shop"), [Record("u", b'{"type": "click"}', 1_790_000_000_000)])
     events_ingest(project=project, rows=[{"type": "click", "user_id": "u", "item_id": "a"}], source="test")
     progress = follow()
     assert (progress.num_events, progress.num_examples, progress.lag_records) == (1, 1, 0)
     assert progress.error.startswith("1 records of shop.events are no events and were put into shop.events.dead")
-    assert "0/0: not an event of the log" in progress.error
+    assert "0/0: not an event: user_id: is required" in progress.error
     assert follow().error == ""

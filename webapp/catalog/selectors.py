@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from django.db.models import QuerySet
 from engine.errors import CorruptRecord, UnknownTopic
 from engine.spec.document import shorten
 from engine.spec.event import Event
+from engine.spec.intake import Intake
 from engine.streams import topics
 from engine.streams.log import StoredRecord
 from webapp.accounts.models import Project
@@ -17,6 +19,7 @@ from webapp.catalog.models import Entity, Item, RejectedRow, User
 from webapp.core.errors import Invalid, NotFound
 from webapp.core.log import event_log
 from webapp.core.paging import Page, clamp, cursor_of, key_of
+from webapp.registry.selectors import event_validator
 
 EntityModel = TypeVar("EntityModel", bound=Entity)
 
@@ -63,15 +66,16 @@ def recent_events(*, project: Project, limit: int = 100) -> list[Event]:
     for partition, end in ends.items():
         first = max(earliest[partition], end - limit)
         records += log.read(topic, partition, first, max_records=limit)
-    events = [event for record in records if (event := _event(record)) is not None]
+    intake = Intake(event_validator(project=project), time.time)
+    events = [event for record in records if (event := _event(intake, record)) is not None]
     # Places of two partitions do not compare; the time of receipt does.
     events.sort(key=lambda event: event.received_ms)
     return events[::-1][:limit]
 
 
-def _event(record: StoredRecord) -> Event | None:
+def _event(intake: Intake, record: StoredRecord) -> Event | None:
     try:
-        return Event.from_bytes(record.value)
+        return intake.read(record.value, record.timestamp_ms)
     except CorruptRecord:
         return None
 

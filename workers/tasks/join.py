@@ -109,9 +109,9 @@ def _progress(process: JoinerProcess, project: Project) -> dict[str, Any]:
 
 def _about_dead(process: JoinerProcess, project: Project) -> str:
     """Of records that others wrote to the topic and that are no events."""
-    if not process.num_dead:
+    if not process.dead.num_buried:
         return ""
     return (
-        f"{process.num_dead} records of {topics.events(project.slug)} are no events and were put into "
-        f"{topics.events_dead(project.slug)}; the last is {process.last_dead}"
+        f"{process.dead.num_buried} records of {topics.events(project.slug)} are no events and were put into "
+        f"{topics.events_dead(project.slug)}; the last is {process.dead.last}"
     )

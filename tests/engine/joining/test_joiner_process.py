@@ -91,10 +91,10 @@ def test_a_record_that_is_no_event_is_buried_with_its_reason_and_the_rest_joined
     process.poll()
     [dead] = log.read(topics.events_dead("shop"), 0, 0)
     buried = orjson.loads(dead.value)
-    assert (buried["partition"], buried["offset"], buried["value"]) == (0, 0, "\\xff{")
-    assert "not an event of the log" in buried["reason"]
+    assert (buried["id"], buried["partition"], buried["offset"], buried["value"]) == ("0:0", 0, 0, "\\xff{")
+    assert (buried["reason"], buried["field"]) == ("not_json", "(record)")
     assert emitted_ids(log) == ["c1"]
-    assert process.num_dead == 1
+    assert process.dead.num_buried == 1
 
 
 def test_checkpoints_are_written_at_their_interval_and_only_after_changes(
@@ -282,7 +282,7 @@ def test_an_event_of_the_wrong_shape_is_buried_and_the_rest_joined(
     send(log, make_event("c1", "click", 1, "a"))
     process.poll()
     process.checkpoint()
-    assert (emitted_ids(log), process.num_dead) == (["c1"], 1)
+    assert (emitted_ids(log), process.dead.num_buried) == (["c1"], 1)
 
 
 @pytest.mark.parametrize("calls_before", [0, 1])
