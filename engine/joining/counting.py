@@ -12,7 +12,8 @@ class Counting:
     """Questions and occurrences in the order of the events.
 
     `ask` answers an empty dict, `ask_row` an empty list, which `settle` fills with what the counters were at that moment, so that whoever
-    holds it already (an example, a waiting impression) has the values then. A question sees what was counted before it, and nothing that was after.
+    holds it already (an example, a waiting impression) has the values then. A question sees what was counted before it, and nothing
+    that was after.
     """
 
     def __init__(self, state: CounterState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +29,7 @@ from engine.training.frequency import FrequencyEstimates
 from engine.training.item_catalogue import ItemCatalogue, RowArray
 from engine.training.item_pool import ItemPool
 from engine.training.logged import LoggedExamples
+from engine.training.logged_draws import LoggedDraws, logged_draws
 from engine.training.ranking_labels import (
     Flags,
     RowPairs,
@@ -90,10 +92,15 @@ class RetrievalBatch:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """Negatives by catalogue row, and which logged example asked for each; int64[m] both."""
+    """Negatives by catalogue row, and which logged example asked for each, int64[m] both; how much likelier than a typical item each is
+    to be drawn, float32[m], and its counters, as far as they were logged. `logged`: those among them that the joiner drew, the last.
+    """
 
     askers: RowArray
     items: RowArray
+    rates: FloatArray
+    counters: list[Mapping[str, float]]
+    logged: LoggedDraws
 
 
 class BatchBuilder:
@@ -117,6 +124,7 @@ class BatchBuilder:
         self._is_ordered = any(is_ordered(task) for task in definition.tasks)
         self._user_sources = encoder.sources(Side.USER)
         self._item_sources = encoder.sources(Side.ITEM)
+        self._reads_counters = any(source.startswith("counter.") for source in encoder.sources(Side.PAIR))
 
     def is_positive(self, example: Example) -> bool:
         """Whether the event of the first task followed."""
@@ -140,24 +148,38 @@ class BatchBuilder:
             return self._retrieval_batch(logged, seen_at_s, positive, pushed_before, keys, rows)
         is_action = np.fromiter((example.origin is Origin.ACTION for example in examples), np.bool_, len(examples))
         asks = asking(self._tasks, by_task, is_action)
-        drawn = self._draw(rows, positive, np.any(asks, axis=1), pushed_before, keys)
+        drawn = self._draw(examples, rows, positive, np.any(asks, axis=1), pushed_before, keys)
         return self._ranking_batch(logged, seen_at_s, labels, known, asks, rows, drawn)
 
-    def _draw(
+    def _draw(  # noqa: PLR0917 - what `build` found out
         self,
+        examples: list[Example],
         rows: RowArray,
         positive: Flags,
         asks: Flags,
         pushed_before: RowArray,
         keys: npt.NDArray[np.uint64],
     ) -> _Drawn:
-        """Negatives of the examples that ask for them, from the items that were in the pool before each."""
+        """Negatives of the examples that ask for them: the joiner's where the definition reads counters and they were logged, else from the
+        items that were in the pool before each. Both for one example would not do: who has counters would tell who drew.
+        """
         architecture = self._definition.architecture
         assert isinstance(architecture, Ranking)
-        askers = np.flatnonzero(asks)
-        drawn, possible = self._pool.draw(pushed_before[asks[positive]], keys[askers], architecture.num_negatives)
+        num_negatives = architecture.num_negatives
+        logged = logged_draws(examples, asks, num_negatives, self._catalogue, wanted=self._reads_counters)
+        draws = asks & ~logged.has
+        askers = np.flatnonzero(draws)
+        drawn, possible = self._pool.draw(pushed_before[draws[positive]], keys[askers], num_negatives)
         usable = possible[:, np.newaxis] & (drawn != rows[askers, np.newaxis])
-        return _Drawn(np.broadcast_to(askers[:, np.newaxis], drawn.shape)[usable], drawn[usable])
+        items = drawn[usable]
+        unknown: list[Mapping[str, float]] = [{}] * items.size
+        return _Drawn(
+            np.concatenate([np.broadcast_to(askers[:, np.newaxis], drawn.shape)[usable], logged.askers]),
+            np.concatenate([items, logged.items]),
+            np.concatenate([self._draw_rates(items), logged.rates * np.float32(self._pool.effective_items())]),
+            unknown + logged.counters,
+            logged,
+        )
 
     def _ranking_batch(  # noqa: PLR0917 - what `build` found out
         self,
@@ -189,25 +211,42 @@ class BatchBuilder:
             labels=labels,
             known=known,
             weights=np.array([example.weight for example in examples], np.float32)[user_rows],
-            sampling_rates=np.concatenate([self._own_rates(examples, rows[kept], asks[kept]), self._rates_of(drawn)]),
+            sampling_rates=np.concatenate([self._own_rates(examples, rows, asks, kept, drawn), self._rates_of(drawn)]),
             is_sampled=np.arange(num + num_drawn) >= num,
             seen_at_s=_stamped(seen_at_s[kept], distinct.size)
             | {Side.PAIR: _followed_by_unseen(seen_at_s[kept], num_drawn)},
             kept=kept,
-            pairs=self._encode_pairs(examples, distinct, user_rows, item_rows),
+            pairs=self._encode_pairs(examples, distinct, user_rows, item_rows, self._counters(examples, kept, drawn)),
             ordered=ordered_pairs(self._tasks, labels, known, user_numbers(examples)[user_rows])
             if self._is_ordered
             else {},
         )
 
-    def _own_rates(self, examples: list[Example], rows: RowArray, asks: Flags) -> FloatArray:
+    def _own_rates(
+        self, examples: list[Example], rows: RowArray, asks: Flags, kept: RowArray, drawn: _Drawn
+    ) -> FloatArray:
         """float32[n, num_tasks]: what was kept of such examples, times what was drawn of such items for the tasks that asked."""
-        kept = np.array([example.sampling_rate for example in examples], np.float32)
-        rates: FloatArray = np.where(asks, self._draw_rates(rows)[:, np.newaxis], np.float32(1)) * kept[:, np.newaxis]
-        return rates
+        sampled = np.array([example.sampling_rate for example in examples], np.float32)
+        logged = drawn.logged.own_rates[kept] * np.float32(self._pool.effective_items())
+        rates = np.where(drawn.logged.has[kept], logged, self._draw_rates(rows[kept]))
+        own: FloatArray = np.where(asks[kept], rates[:, np.newaxis], np.float32(1)) * sampled[:, np.newaxis]
+        return own
 
     def _rates_of(self, drawn: _Drawn) -> FloatArray:
-        return np.repeat(self._draw_rates(drawn.items)[:, np.newaxis], len(self._tasks), axis=1)
+        return np.repeat(drawn.rates[:, np.newaxis], len(self._tasks), axis=1)
+
+    @staticmethod
+    def _counters(examples: list[Example], kept: RowArray, drawn: _Drawn) -> list[Mapping[str, float]]:
+        """Those of each pair, the drawn ones last: as they were logged with an impression, or with an action and its negatives.
+
+        Where nobody knows what they were for a drawn item, their presence would tell the label: the action goes without them too.
+        """
+        brings = drawn.logged.has[kept].tolist()
+        own: list[Mapping[str, float]] = [
+            example.counters if has or example.origin is Origin.IMPRESSION else {}
+            for example, has in zip(examples, brings, strict=True)
+        ]
+        return own + drawn.counters
 
     def _encode_pairs(
         self,
@@ -215,22 +254,16 @@ class BatchBuilder:
         drawn: RowArray,
         user_rows: npt.NDArray[np.int32],
         item_rows: npt.NDArray[np.int32],
+        counters: list[Mapping[str, float]],
     ) -> EncodedBatch | None:
-        """The pairs' own inputs. Counters are those that were logged with an impression.
-
-        Nobody knows what they were for a drawn item. Were they given for the action that it is drawn for, their presence would tell
-        the label: so both go without.
-        """
+        """The pairs' own inputs; `counters` has those of each."""
         if not self._encoder.has_pairs:
             return None
         sources = self._encoder.sources(Side.PAIR)
         user = columns_from_examples(examples, [source for source in sources if side_of(source) is Side.USER])
         items = self._item_columns(examples, drawn, sources)
-        logged = [example.counters if example.origin is Origin.IMPRESSION else {} for example in examples]
-        counters = columns_of_counters(logged + [{}] * (user_rows.size - len(examples)), sources)
-        return self._encoder.encode(
-            pair_columns(user, items, user_rows, item_rows) | counters, user_rows.size, Side.PAIR
-        )
+        columns = pair_columns(user, items, user_rows, item_rows) | columns_of_counters(counters, sources)
+        return self._encoder.encode(columns, user_rows.size, Side.PAIR)
 
     def _draw_rates(self, rows: RowArray) -> FloatArray:
         """How much likelier than a typical item each row is to be drawn as a negative, float32[n].
