@@ -23,7 +23,7 @@ EARLIEST_EVENT_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 MAX_SHOWN_ITEMS = 1000
 MAX_LISTED = 20
 
-_EVENT_FIELDS = frozenset(
+EVENT_FIELDS = frozenset(
     ("event_id", "type", "user_id", "item_id", "items", "timestamp", "recommendation_id", "properties")
 )
 _SHOWN_FIELDS = frozenset(("item_id", "position", "score"))
@@ -129,8 +129,8 @@ class EventValidator:
         if not isinstance(row, dict):
             problems.append(Problem("(row)", "must be an object", shorten(row)))
             return None
-        if not row.keys() <= _EVENT_FIELDS:
-            _refuse_unknown(row, _EVENT_FIELDS, "", problems)
+        if not row.keys() <= EVENT_FIELDS:
+            _refuse_unknown(row, EVENT_FIELDS, "", problems)
         user_id = _required(row, "user_id", check_id, problems)
         event_id = _optional(row, "event_id", check_id, problems)
         recommendation_id = _optional(row, "recommendation_id", check_id, problems)
@@ -148,8 +148,15 @@ class EventValidator:
             return None
         if event_id is None:
             # Without a time of its own a row repeated tomorrow is another event, so the receipt tells them apart.
-            subject = item_id if not items else [[shown.item_id, shown.position, shown.score] for shown in items]
-            event_id = _derived_id([event_type, user_id, subject, timestamp_ms, recommendation_id, checked])
+            event_id = derived_event_id(
+                event_type=event_type,
+                user_id=user_id,
+                item_id=item_id,
+                items=items,
+                timestamp_ms=timestamp_ms,
+                recommendation_id=recommendation_id,
+                properties=checked,
+            )
         return Event(
             event_id,
             event_type,
@@ -188,11 +195,12 @@ def _subject(row: dict[str, Any], role: EventRole, problems: list[Problem]) -> t
     elif row.get("item_id") is not None:
         problems.append(Problem("items", "item_id and items exclude each other", shorten(row["items"])))
     else:
-        return None, _shown_items(row["items"], problems)
+        return None, shown_items(row["items"], problems)
     return None, ()
 
 
-def _shown_items(items: object, problems: list[Problem]) -> tuple[ShownItem, ...]:
+def shown_items(items: object, problems: list[Problem]) -> tuple[ShownItem, ...]:
+    """The items of an impression's list, with what is wrong appended to `problems`."""
     if not isinstance(items, list | tuple) or not 0 < len(items) <= MAX_SHOWN_ITEMS:
         problems.append(Problem("items", f"must be a list of 1 to {MAX_SHOWN_ITEMS} items", shorten(items)))
         return ()
@@ -243,8 +251,19 @@ def _refuse_unknown(row: dict[str, Any], known: frozenset[str], prefix: str, pro
         problems.append(Problem(prefix + _printable(name), rule, shorten(row[name])))
 
 
-def _derived_id(canonical: list[Any]) -> str:
+def derived_event_id(
+    *,
+    event_type: str,
+    user_id: str,
+    item_id: str | None,
+    items: tuple[ShownItem, ...],
+    timestamp_ms: int,
+    recommendation_id: str | None,
+    properties: dict[str, Any],
+) -> str:
     """A name for a row without one: 128 bits of its canonical content, so that a repeat gets the same name."""
+    subject = [[shown.item_id, shown.position, shown.score] for shown in items] or item_id
+    canonical = [event_type, user_id, subject, timestamp_ms, recommendation_id, properties]
     return "row-" + xxhash.xxh3_128_hexdigest(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS))
 
 

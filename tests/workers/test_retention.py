@@ -183,8 +183,8 @@ def test_old_event_ids_are_forgotten_in_bites_and_young_ones_stay(
     monkeypatch.setattr(retention, "IDS_PER_DELETE", 10)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO catalog_acceptedevent (project_id, event_id, accepted_at) "
-            "SELECT %s, n::text, now() - make_interval(days => CASE WHEN n < 35 THEN 8 ELSE 6 END) "
+            "INSERT INTO catalog_acceptedevent (project_id, digest, accepted_at) "
+            "SELECT %s, md5(n::text)::uuid, now() - make_interval(days => CASE WHEN n < 35 THEN 8 ELSE 6 END) "
             "FROM generate_series(0, 99) AS n",
             [project.pk],
         )

@@ -19,7 +19,7 @@ from engine.spec.values import BrokenRule, check_id
 from engine.streams import topics
 from engine.streams.log import Record
 from webapp.accounts.models import Project
-from webapp.catalog import storage
+from webapp.catalog import known_items, storage
 from webapp.catalog.models import Entity, Item, User
 from webapp.catalog.storage import Kind
 from webapp.core.clock import wall_ms
@@ -119,6 +119,7 @@ def _delete(project: Project, kind: Kind, entity_id: str) -> None:
     with transaction.atomic():
         _find(project, kind, entity_id, lock=True).delete()
         append_changes(project, [CatalogChange(kind, entity_id, deleted=True, updated_ms=wall_ms())])
+    known_items.forget()
 
 
 def _put_batch(project: Project, kind: Kind, rows: Sequence[object]) -> PutReport:

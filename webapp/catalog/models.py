@@ -35,14 +35,20 @@ class Item(Entity):
 
 
 class AcceptedEvent(models.Model):
-    """An `event_id` already appended to the log; a repeat is answered and not appended again."""
+    """An `event_id` already appended to the log; a repeat is answered and not appended again.
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
-    event_id = models.CharField(max_length=256)
+    The table takes a row for every event, so it keeps 128 bits of the id (`storage.event_digest`) and leaves out the foreign
+    key's check, which PostgreSQL makes row by row; ids rise with acceptance, by which the oldest are found.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    digest = models.UUIDField()
     accepted_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "event_id"], name="accepted_event_once")]
+        constraints = [models.UniqueConstraint(fields=["project", "digest"], name="accepted_event_once")]
 
 
 class RejectedRow(models.Model):

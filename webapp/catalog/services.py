@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection, Sequence
 
 import orjson
 from django.db import transaction
 
-from engine.errors import Problem
+from engine.spec.block_validation import EncodedEvents
 from engine.spec.document import shorten
 from engine.spec.event import CatalogChange, Event
-from engine.spec.validation import RejectedRow, ValidationResult
+from engine.spec.validation import RejectedRow
 from engine.streams import topics
 from engine.streams.log import Position, Record
 from webapp.accounts.models import Project
-from webapp.catalog import storage
+from webapp.catalog import known_items, storage
 from webapp.catalog.entities import (
     PutReport,
     PutResult,
@@ -30,9 +28,10 @@ from webapp.catalog.entities import (
     user_put,
     users_put,
 )
+from webapp.catalog.ingest_report import IngestReport, RowResult
 from webapp.core.clock import wall_ms
 from webapp.core.log import append
-from webapp.registry.selectors import event_validator, schema_document
+from webapp.registry.selectors import schema_compiled
 
 __all__ = [
     "IngestReport",
@@ -54,27 +53,7 @@ __all__ = [
 MAX_REJECTED_KEPT = 10_000
 MAX_ROW_KEPT_CHARACTERS = 8_000
 
-
-@dataclass(frozen=True, slots=True)
-class RowResult:
-    """What became of one row. `partition` and `offset` are its place in the log, for an accepted row only."""
-
-    index: int
-    event_id: str | None
-    status: Literal["accepted", "repeated", "rejected"]
-    partition: int | None = None
-    offset: int | None = None
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """One result for each row, in the rows' order."""
-
-    results: list[RowResult]
-    num_accepted: int
-    num_repeated: int
-    num_rejected: int
+Accept = Callable[[Project, Collection[str]], set[str]]
 
 
 def events_ingest(
@@ -85,22 +64,30 @@ def events_ingest(
     first_row_number: int = 0,
     clock_ms: Callable[[], int] = wall_ms,
 ) -> IngestReport:
-    """Validate, drop repeats, append to the log; each row is judged by itself.
+    """Validate, drop repeats, append to the log; each row is judged by itself, all of them by one version of the schema.
 
     When it returns, accepted events are durable. When it raises (`LogError`), no event of the batch was accepted and the
     same batch may be sent again. `first_row_number` is where the batch starts in its file, for the rows that are refused.
     """
-    validated = event_validator(project=project).validate(rows, received_ms=clock_ms())
-    with transaction.atomic():
-        fresh = _fresh(project, validated)
-        events = [validated.events[number] for number in fresh]
-        if schema_document(project=project).create_items_from_events:
-            _create_items(project, events, clock_ms())
-        if validated.rejected:
-            _keep_rejected(project, source, first_row_number, validated.rejected)
-        # Last, so that nothing of ours can fail after the log has the events; a failing append rolls back all above.
-        positions = append(project.slug, topics.events(project.slug), [_record(event) for event in events])
-    return _report(len(rows), validated, dict(zip(fresh, positions, strict=True)))
+    compiled = schema_compiled(project=project)
+    encoded = compiled.blocks.encode(rows, received_ms=clock_ms())
+
+    def write(accept: Accept) -> dict[int, Position]:
+        with transaction.atomic():
+            fresh = _fresh(project, encoded, accept)
+            if compiled.schema.create_items_from_events:
+                _create_items(project, encoded, fresh, clock_ms())
+            if encoded.rejected:
+                _keep_rejected(project, source, first_row_number, encoded.rejected)
+            # Last, so that nothing of ours can fail after the log has the events; a failing append rolls back all above.
+            positions = append(project.slug, topics.events(project.slug), _records(encoded, fresh))
+        return dict(zip(fresh, positions, strict=True))
+
+    try:
+        positions = write(storage.accept_new_event_ids)
+    except storage.RepeatedEventIds:
+        positions = write(storage.accept_event_ids)
+    return IngestReport(len(rows), encoded, positions)
 
 
 def impression_log(*, project: Project, event: Event) -> Position:
@@ -108,24 +95,31 @@ def impression_log(*, project: Project, event: Event) -> Position:
     return append(project.slug, topics.events(project.slug), [_record(event)])[0]
 
 
-def _fresh(project: Project, validated: ValidationResult) -> list[int]:
-    """Numbers in `validated.events` of those whose id is new, each id once: its first row."""
-    first_of: dict[str, int] = {}
-    for number, event in enumerate(validated.events):
-        first_of.setdefault(event.event_id, number)
-    if not first_of:
-        return []
-    accepted = storage.accept_event_ids(project, first_of)
-    return [number for event_id, number in first_of.items() if event_id in accepted]
+def _fresh(project: Project, encoded: EncodedEvents, accept: Accept) -> Sequence[int]:
+    """Numbers of the good rows whose id is new, each id once: its first row."""
+    num_rows = len(encoded.event_ids)
+    if not num_rows:
+        return ()
+    first_of = dict(zip(reversed(encoded.event_ids), range(num_rows - 1, -1, -1), strict=True))
+    accepted = accept(project, first_of)
+    if len(accepted) == num_rows:
+        return range(num_rows)
+    return sorted(first_of[event_id] for event_id in accepted)
 
 
-def _create_items(project: Project, events: Iterable[Event], now_ms: int) -> None:
-    item_ids = {event.item_id for event in events if event.item_id is not None}
-    item_ids.update(shown.item_id for event in events for shown in event.items)
-    if not item_ids:
-        return
-    created = storage.create_absent_items(project, item_ids)
+def _create_items(project: Project, encoded: EncodedEvents, fresh: Sequence[int], now_ms: int) -> None:
+    item_ids: set[str | None] = {encoded.item_ids[number] for number in fresh}
+    item_ids.discard(None)
+    for number in encoded.listed.keys() & set(fresh) if encoded.listed else ():
+        item_ids.update(encoded.listed[number])
+    created = known_items.create_unknown(project, item_ids)  # type: ignore[arg-type]  # None was discarded
     append_changes(project, [CatalogChange("item", item_id, updated_ms=now_ms) for item_id in created])
+
+
+def _records(encoded: EncodedEvents, fresh: Sequence[int]) -> list[Record]:
+    if len(fresh) == len(encoded.values):
+        return list(map(Record, encoded.user_ids, encoded.values, encoded.timestamps_ms))
+    return [Record(encoded.user_ids[one], encoded.values[one], encoded.timestamps_ms[one]) for one in fresh]
 
 
 def _record(event: Event) -> Record:
@@ -149,21 +143,3 @@ def _storable(value: object) -> str:
     if text and len(text) <= MAX_ROW_KEPT_CHARACTERS and "\\u0000" not in text:
         return text
     return orjson.dumps(ascii(shorten(value))).decode()
-
-
-def _report(num_rows: int, validated: ValidationResult, position_of: dict[int, Position]) -> IngestReport:
-    results: list[RowResult | None] = [None] * num_rows
-    for number, (index, event) in enumerate(zip(validated.indexes, validated.events, strict=True)):
-        position = position_of.get(number)
-        if position is None:
-            results[index] = RowResult(index, event.event_id, "repeated")
-        else:
-            results[index] = RowResult(index, event.event_id, "accepted", position.partition, position.offset)
-    for row in validated.rejected:
-        results[row.index] = RowResult(row.index, None, "rejected", problems=row.problems)
-    return IngestReport(
-        results=[result for result in results if result is not None],
-        num_accepted=len(position_of),
-        num_repeated=len(validated.events) - len(position_of),
-        num_rejected=len(validated.rejected),
-    )

@@ -6,22 +6,30 @@ wait for each other in a circle.
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import orjson
-from django.db import connection
+import psycopg
+from django.db import IntegrityError, connection
 
 from webapp.accounts.models import Project
 
 Kind = Literal["user", "item"]
 
 _ACCEPT = """
-INSERT INTO catalog_acceptedevent (project_id, event_id)
-SELECT %s, event_id FROM unnest(%s::text[]) AS event_id
-ON CONFLICT (project_id, event_id) DO NOTHING
-RETURNING event_id
+INSERT INTO catalog_acceptedevent (project_id, digest)
+SELECT %s, digest FROM unnest(%s::uuid[]) AS digest
+ON CONFLICT (project_id, digest) DO NOTHING
+RETURNING digest
 """
+
+_ACCEPT_NEW = "COPY catalog_acceptedevent (project_id, digest) FROM STDIN (FORMAT BINARY)"
+_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+_COPY_END = struct.pack(">h", -1)
+_DIGEST_BYTES = 16
 
 _CREATE_ITEMS = """
 INSERT INTO catalog_item (project_id, external_id, properties, created_at, updated_at)
@@ -54,11 +62,38 @@ DELETE FROM catalog_rejectedrow WHERE project_id = %(project)s AND (received_at,
 """
 
 
+class RepeatedEventIds(Exception):
+    """At least one of the ids was accepted before; the transaction is broken, and nothing of it may be kept."""
+
+
+def event_digest(event_id: str) -> bytes:
+    """What is remembered of an event id: the first 128 bits of its SHA-256, which PostgreSQL can make as well."""
+    return hashlib.sha256(event_id.encode()).digest()[:_DIGEST_BYTES]
+
+
+def accept_new_event_ids(project: Project, event_ids: Collection[str]) -> set[str]:
+    """All of `event_ids`, each given once, when none was ever accepted. Raises `RepeatedEventIds`, which breaks the transaction.
+
+    The usual case at less than half the price of `accept_event_ids`: a COPY has no second look at the index for each row,
+    and writes a page of rows at a time. Waits for another transaction that accepts the same.
+    """
+    # One row: two fields, a bigint of 8 bytes and a uuid of 16. Only the digest differs from row to row.
+    row = struct.pack(">hiqi", 2, 8, project.pk, _DIGEST_BYTES)
+    rows = row + row.join(sorted(map(event_digest, event_ids)))
+    try:
+        with connection.cursor() as cursor, cursor.copy(_ACCEPT_NEW) as copy:
+            copy.write(_COPY_HEADER + rows + _COPY_END)
+    except (psycopg.errors.UniqueViolation, IntegrityError) as error:
+        raise RepeatedEventIds from error
+    return set(event_ids)
+
+
 def accept_event_ids(project: Project, event_ids: Collection[str]) -> set[str]:
     """Those of `event_ids` never accepted before; they are now. Waits for another transaction that accepts the same."""
+    id_of = {event_digest(event_id).hex(): event_id for event_id in event_ids}
     with connection.cursor() as cursor:
-        cursor.execute(_ACCEPT, [project.pk, sorted(event_ids)])
-        return {row[0] for row in cursor.fetchall()}
+        cursor.execute(_ACCEPT, [project.pk, sorted(id_of)])
+        return {id_of[row[0].hex] for row in cursor.fetchall()}
 
 
 def create_absent_items(project: Project, item_ids: Collection[str]) -> list[str]:

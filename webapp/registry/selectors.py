@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Max, QuerySet
 
+from engine.spec.block_validation import BlockValidator
 from engine.spec.schema import Schema
 from engine.spec.source_types import SourceType, source_types
 from engine.spec.validation import EventValidator
@@ -17,9 +19,20 @@ from webapp.registry.models import Model, ModelVersion, SchemaVersion
 
 SCHEMA_KEPT_S = 1.5
 
-_current: Remembered[int, tuple[int, Schema, EventValidator]] = Remembered(SCHEMA_KEPT_S)
+
+@dataclass(frozen=True, slots=True)
+class CompiledSchema:
+    """One version of a project's schema, and what judges events by it: row by row, and in blocks straight into the log's bytes."""
+
+    version: int
+    schema: Schema
+    validator: EventValidator
+    blocks: BlockValidator
+
+
+_current: Remembered[int, CompiledSchema] = Remembered(SCHEMA_KEPT_S)
 # A version never changes, so what was compiled from it is good for ever; the bound is for memory alone.
-_compiled: Remembered[tuple[int, int], tuple[Schema, EventValidator]] = Remembered(float("inf"), max_entries=256)
+_compiled: Remembered[tuple[int, int], CompiledSchema] = Remembered(float("inf"), max_entries=256)
 
 
 def schema_current(*, project: Project) -> SchemaVersion:
@@ -53,12 +66,17 @@ def source_types_of(*, version: ModelVersion) -> dict[str, SourceType]:
 
 def schema_document(*, project: Project) -> Schema:
     """The current schema; one published by another process is seen within `SCHEMA_KEPT_S`."""
-    return _remembered(project)[1]
+    return schema_compiled(project=project).schema
 
 
 def event_validator(*, project: Project) -> EventValidator:
     """The current schema, compiled once for each version; as fresh as `schema_document`."""
-    return _remembered(project)[2]
+    return schema_compiled(project=project).validator
+
+
+def schema_compiled(*, project: Project) -> CompiledSchema:
+    """The current schema and its validators, all of one version; as fresh as `schema_document`."""
+    return _current.get(project.pk, lambda: _read_current(project))
 
 
 def schema_forget() -> None:
@@ -66,18 +84,14 @@ def schema_forget() -> None:
     _current.forget()
 
 
-def _remembered(project: Project) -> tuple[int, Schema, EventValidator]:
-    return _current.get(project.pk, lambda: _read_current(project))
-
-
-def _read_current(project: Project) -> tuple[int, Schema, EventValidator]:
+def _read_current(project: Project) -> CompiledSchema:
     current = schema_current(project=project)
 
-    def compiled() -> tuple[Schema, EventValidator]:
+    def compiled() -> CompiledSchema:
         schema = Schema.parse(current.document, "schema")
-        return schema, EventValidator(schema)
+        return CompiledSchema(current.version, schema, EventValidator(schema), BlockValidator(schema))
 
-    return current.version, *_compiled.get((project.pk, current.version), compiled)
+    return _compiled.get((project.pk, current.version), compiled)
 
 
 def models_of(*, project: Project) -> QuerySet[Model]:
