@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -52,6 +53,8 @@ class Architecture:
         self.definition = definition
         self._variables: dict[str, Any] = {}
         self.scaling = Scaling(definition)
+        self._moments: dict[str, Any] = {}
+        self._noted: list[tuple[Any, Any]] | None = None
         self._policy = _POLICIES[definition.training.precision]
 
     def add_dense(
@@ -86,15 +89,49 @@ class Architecture:
         self._variables[f"{name}/kernel"] = variable
         return variable
 
+    def add_filled(self, name: str, shape: tuple[int, ...], value: float) -> Any:
+        """A float32 `keras.Variable` of its own, `<name>/kernel`, whose every entry begins with `value`."""
+        variable = keras.Variable(np.full(shape, value, np.float32), dtype="float32", name="kernel")
+        self._variables[f"{name}/kernel"] = variable
+        return variable
+
+    def add_moments(self, name: str, units: int) -> Any:
+        """`<name>/moments` float32[3, units], which nobody trains and learning observes: rows, at first 0, mean 0 and variance 1."""
+        first = np.stack([np.zeros(units), np.zeros(units), np.ones(units)])
+        variable = keras.Variable(first, trainable=False, dtype="float32", name="moments")
+        self._moments[f"{name}/moments"] = variable
+        return variable
+
+    @property
+    def is_learning(self) -> bool:
+        """Whether what is being computed is a step of learning, which observes moments."""
+        return self._noted is not None
+
+    def note_moments(self, variable: Any, moments: Any) -> None:
+        """What `variable` is to hold after this step of learning."""
+        assert self._noted is not None
+        self._noted.append((variable, moments))
+
+    @contextmanager
+    def learning(self) -> Iterator[list[tuple[Any, Any]]]:
+        """While a step is traced: answers the list that its new moments come into, each beside its variable."""
+        self._noted = []
+        try:
+            yield self._noted
+        finally:
+            self._noted = None
+
     def _initializer(self, name: str) -> Any:
         seed = zlib.crc32(name.encode()) ^ (self.definition.training.seed & 0xFFFFFFFF)
         return keras.initializers.GlorotUniform(seed=seed)
 
-    def add_network(self, name: str, num_inputs: int, hidden: list[int]) -> tuple[list[Any], int]:
-        """ReLU layers `<name>_0`, `<name>_1`, …; answers them and the width of the last."""
+    def add_network(
+        self, name: str, num_inputs: int, hidden: list[int], activation: str | None = "relu"
+    ) -> tuple[list[Any], int]:
+        """Layers `<name>_0`, `<name>_1`, …, of ReLU unless told; answers them and the width of the last."""
         layers = []
         for index, units in enumerate(hidden):
-            layers.append(self.add_dense(f"{name}_{index}", num_inputs, units, "relu"))
+            layers.append(self.add_dense(f"{name}_{index}", num_inputs, units, activation))
             num_inputs = units
         return layers, num_inputs
 
@@ -105,8 +142,8 @@ class Architecture:
 
     @property
     def weights(self) -> dict[str, Any]:
-        """Every `keras.Variable` that travels: the trainable ones, then the statistics that dense inputs are scaled by."""
-        return self._variables | self.scaling.variables
+        """Every `keras.Variable` that travels: the trainable ones, then moments, then the statistics that dense inputs are scaled by."""
+        return self._variables | self._moments | self.scaling.variables
 
     def dense_weights(self) -> Weights:
         """A copy of every weight, the statistics among them."""

@@ -11,6 +11,7 @@ from engine.models.architecture import Architecture, Inputs
 from engine.models.gated import GatedArchitecture
 from engine.models.network import Network
 from engine.spec.definition import ModelDefinition
+from engine.spec.layer_settings import Activation
 from engine.spec.ranking import DIN
 
 
@@ -19,7 +20,8 @@ class DINModel(GatedArchitecture):
 
     h_j are the embeddings of the history, the newest last, t that of the item in question, a the `ActivationUnit`. Sequences that run
     parallel to the history (types of events, ages) are weighed by the same a, and it looks at them too. Places without an item weigh
-    nothing. Hidden layers are ReLU where the paper proposes Dice, which needs statistics of batches.
+    nothing. Hidden layers, those of a too, have the definition's `activation`: ReLU, PReLU or the paper's Dice
+    (`engine.models.activations`, which says where it differs from the paper's).
     """
 
     def __init__(self, definition: ModelDefinition) -> None:
@@ -30,8 +32,10 @@ class DINModel(GatedArchitecture):
         self._target = settings.target_slot
         self._sequences = [settings.sequence_slot, *settings.context_slots]
         context_width = sum(dims[name] for name in settings.context_slots)
-        self._attention = ActivationUnit(self, dims[self._target], context_width, settings.attention_hidden)
-        self._network = self.add_gated_network("hidden", self.width, settings.hidden)
+        self._attention = ActivationUnit(
+            self, dims[self._target], context_width, settings.attention_hidden, settings.activation
+        )
+        self._network = self.add_gated_network("hidden", self.width, settings.hidden, settings.activation)
         self._output = self.add_output("output", self._network.width)
 
     def logits(self, inputs: Inputs) -> Any:
@@ -50,8 +54,10 @@ class DINModel(GatedArchitecture):
 class ActivationUnit:
     """a(h, t) = ⟨w, network(t, h, t - h, t ⊙ h, c)⟩ + b, c what runs parallel to h. Not normalised, so that interest keeps its strength."""
 
-    def __init__(self, architecture: Architecture, dim: int, context_width: int, hidden: list[int]) -> None:
-        self._network = Network(architecture, "attention", 4 * dim + context_width, hidden)
+    def __init__(
+        self, architecture: Architecture, dim: int, context_width: int, hidden: list[int], activation: Activation
+    ) -> None:
+        self._network = Network(architecture, "attention", 4 * dim + context_width, hidden, activation=activation)
         self._output = architecture.add_dense("attention_output", self._network.width, 1, full_precision=True)
 
     def __call__(self, target: Any, history: Any, mask: Any, context: list[Any]) -> Any:
@@ -61,5 +67,5 @@ class ActivationUnit:
         """
         wanted = tf.broadcast_to(target[:, tf.newaxis, :], tf.shape(history))
         seen = tf.concat([wanted, history, wanted - history, wanted * history, *context], axis=2)
-        weights = tf.squeeze(self._output(self._network(seen)), axis=2)
+        weights = tf.squeeze(self._output(self._network(seen, mask=mask)), axis=2)
         return tf.where(mask, weights, tf.zeros_like(weights))

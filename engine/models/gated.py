@@ -10,6 +10,7 @@ import tensorflow as tf
 from engine.models.architecture import Inputs, RankingArchitecture
 from engine.models.network import Network
 from engine.spec.definition import ModelDefinition, Slot
+from engine.spec.layer_settings import Activation
 from engine.spec.ranking import GatedRanking
 
 
@@ -89,8 +90,10 @@ class GatedArchitecture(RankingArchitecture):
             inputs.stacked if self._senet is None and self._slots == self.definition.slots else None,
         )
 
-    def add_gated_network(self, name: str, num_inputs: int, hidden: list[int]) -> Network:
-        return Network(self, name, num_inputs, hidden, self._num_gate_inputs)
+    def add_gated_network(
+        self, name: str, num_inputs: int, hidden: list[int], activation: Activation = Activation.RELU
+    ) -> Network:
+        return Network(self, name, num_inputs, hidden, self._num_gate_inputs, activation)
 
     def add_gate(self, name: str, num_inputs: int, units: int) -> Any:
         """Weights of a mixture, in float32: a linear layer and softmax."""

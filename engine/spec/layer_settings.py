@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from engine.spec.document import Name
+
+
+class Activation(StrEnum):
+    """Of hidden layers. `prelu` learns the slope below 0, `dice` bends where the layer's inputs are (`engine.models.activations`)."""
+
+    RELU = "relu"
+    PRELU = "prelu"
+    DICE = "dice"
+
 
 Units = Annotated[int, Field(ge=1, le=8192)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from engine.spec.document import Document, Name
-from engine.spec.layer_settings import Hidden, SlotNames
+from engine.spec.layer_settings import Activation, Hidden, SlotNames
 from engine.spec.slot import Pooling, Side, Slot
 
 if TYPE_CHECKING:
@@ -179,6 +179,9 @@ class DIN(GatedRanking):
     )
     attention_hidden: Hidden = Field(
         default_factory=lambda: [32], description="units of each hidden layer of the attention"
+    )
+    activation: Activation = Field(
+        default=Activation.RELU, description="of hidden layers, those of the attention too; the paper's is dice"
     )
 
     def check(self, definition: ModelDefinition) -> None:

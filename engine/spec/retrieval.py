@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from engine.spec.definition import ModelDefinition
 
 
+class RetrievalLoss(StrEnum):
+    """`softmax`: over all candidates of the batch (Yi et al., RecSys 2019). `bce`: is it the item, or one of `num_negatives` others (Kang
+    and McAuley, ICDM 2018)? `bpr`: the item above each of them (Rendle et al., UAI 2009).
+    """
+
+    SOFTMAX = "softmax"
+    BCE = "bce"
+    BPR = "bpr"
+
+
 class Retrieval(Document):
     """What every retrieval architecture has: vectors of users and items whose dot product ranks the catalogue."""
 
@@ -21,6 +32,13 @@ class Retrieval(Document):
     output_dim: int = Field(default=32, ge=1, le=512)
     temperature: float = Field(default=0.1, gt=0, le=10)
     log_q_correction: bool = True
+    loss: RetrievalLoss = Field(
+        default=RetrievalLoss.SOFTMAX,
+        description="softmax over the batch's candidates; bce or bpr against a few of them",
+    )
+    num_negatives: int = Field(
+        default=16, ge=1, le=256, description="bce, bpr: with how many of the batch's candidates each item is compared"
+    )
 
     def check(self, definition: ModelDefinition) -> None:
         """Raise ValueError, naming what is missing, when the definition has not what the architecture needs."""

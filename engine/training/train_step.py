@@ -19,9 +19,10 @@ from engine.models.handover import FloatBuffers, array_of
 from engine.models.inputs import InputLayout, SparseBatch
 from engine.models.pooling import pool_block_gradient
 from engine.models.signature import by_side, pair_inputs, side_inputs, side_signature, side_tensors
-from engine.models.two_tower import sampled_softmax
+from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.dense_optimizer import DenseOptimizer
+from engine.training.retrieval_losses import retrieval_loss
 from engine.training.sparse_update import SparseUpdate
 from engine.training.task_losses import StepLoss, task_losses, task_signature, task_tensors
 from engine.training.training_batch import RankingBatch, RetrievalBatch
@@ -162,7 +163,9 @@ class TrainStep:
         assert isinstance(model, RetrievalArchitecture)
         user_vectors, item_vectors = model.user_vectors(inputs[Side.USER]), model.item_vectors(inputs[Side.ITEM])
         cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
-        loss = sampled_softmax(cosines, extra["item_keys"], extra["log_q"], model.temperature)
+        settings = self._definition.architecture
+        assert is_retrieval(settings)
+        loss = retrieval_loss(settings, cosines, extra["item_keys"], extra["log_q"])
         weighted = tf.reduce_sum(loss * extra["weights"])
         mean = tf.math.divide_no_nan(weighted, tf.reduce_sum(extra["weights"]))
         return StepLoss(weighted, mean, *_compared(cosines, extra["item_keys"]))
@@ -171,7 +174,7 @@ class TrainStep:
         """The compiled step: loss, scores and labels, gradients of what was pooled; new dense weights."""
         self.num_traces += 1
         pooled = {name: tensors["pooled"] for name, tensors in sides.items()}
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, self._architecture.learning() as observed:
             tape.watch(pooled)
             scaled = self._architecture.scaling.scaled
             inputs = {
@@ -187,6 +190,8 @@ class TrainStep:
         )
         finite = tf.math.is_finite(found.total)
         self._dense_optimizer.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
+        for variable, moments in observed:
+            variable.value.assign(tf.where(finite, moments, variable.value))
         return (
             found.mean,
             found.scores,

@@ -10,6 +10,17 @@ from engine.spec.definition import ModelDefinition
 
 DIM = 8
 KINDS = tuple(ARCHITECTURES)
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "din with prelu": ("din", {"activation": "prelu"}),
+    "din with dice": ("din", {"activation": "dice"}),
+    "two_tower by bce": ("two_tower", {"loss": "bce"}),
+    "two_tower by bpr": ("two_tower", {"loss": "bpr"}),
+    "matrix_factorisation by bce": ("matrix_factorisation", {"loss": "bce"}),
+    "matrix_factorisation by bpr": ("matrix_factorisation", {"loss": "bpr"}),
+    "sasrec by bce": ("sasrec", {"loss": "bce"}),
+    "sasrec by bpr": ("sasrec", {"loss": "bpr"}),
+}
+"""Other choices that pass the battery as the kinds with their defaults do: the kind and its settings, by a name that stands for a kind."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "two_tower": {"hidden": [8], "output_dim": 8},
     "matrix_factorisation": {"output_dim": DIM},
@@ -35,7 +46,8 @@ def definition_of(
     **architecture: Any,
 ) -> ModelDefinition:
     """Ids, a history over the items' rows, a topic of the item, a device of the event; a number of the item and one of the user."""
-    settings = {"kind": kind, **SETTINGS.get(kind, {}), **architecture}
+    kind, variant = VARIANTS.get(kind, (kind, {}))
+    settings = {"kind": kind, **variant, **SETTINGS.get(kind, {}), **architecture}
     slots = [
         {"name": "user_id", "number": 1, "source": "user.id", "dim": DIM},
         {"name": "item_id", "number": 2, "source": "item.id", "dim": DIM},
@@ -65,7 +77,7 @@ def definition_of(
 
 
 def is_retrieval_kind(kind: str) -> bool:
-    return kind in kinds_of_retrieval()
+    return VARIANTS.get(kind, (kind, {}))[0] in kinds_of_retrieval()
 
 
 def reference_of(kind: str) -> ModelDefinition:
