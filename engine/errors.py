@@ -47,6 +47,12 @@ class LogError(EngineError):
     code = "log_error"
 
 
+class LogUnavailable(LogError):
+    """The event log's server does not answer now; the same call may succeed in a moment."""
+
+    code = "log_unavailable"
+
+
 class UnknownTopic(LogError):
     """A read or append named a topic or partition that does not exist."""
 

@@ -1,8 +1,11 @@
-"""One PostgreSQL and one Redis for the whole test session, made in a temporary folder and gone at its end.
+"""One PostgreSQL, one Redis and one Kafka for the whole test session, made in a temporary folder and gone at its end.
 
 Their addresses are fixed and Django is set up when this file is imported, before any other conftest or test imports a
 model. (Were DJANGO_SETTINGS_MODULE in pyproject.toml, pytest-django would read the settings before the addresses are
 known.) The servers start when a collected test can need them.
+
+Tests marked `kafka` need a broker. Where it cannot be had (no Java, no Maven, no jars) they are left out, and the last lines
+say so; with CI=true that is a failure.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import django
 import psycopg
 import pytest
 
-from tests.session_servers import SessionServers
+from tests.session_servers import SessionServers, why_no_kafka
 
 ROOMS_WITHOUT_SERVERS = {"bench", "engine", "engine_cc", "house"}
 
@@ -42,6 +45,32 @@ django.setup()
 atexit.register(SERVERS.stop)
 
 
+LEFT_OUT = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kafka: needs a Kafka broker, which is started when Java and its jars are there")
+
+
+# last, when -k and -m have chosen
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    needing = [item for item in items if item.get_closest_marker("kafka")]
+    if not needing or config.option.collectonly or not (reason := why_no_kafka()):
+        return
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.exit(f"{len(needing)} tests need Kafka, which cannot be had: {reason}", returncode=1)
+    items[:] = [item for item in items if not item.get_closest_marker("kafka")]
+    config.hook.pytest_deselected(items=needing)
+    config.stash[LEFT_OUT] = f"{len(needing)} tests that need Kafka were left out: {reason}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if LEFT_OUT in config.stash:
+        terminalreporter.write_line(config.stash[LEFT_OUT], yellow=True)
+
+
 def pytest_unconfigure() -> None:
     SERVERS.stop()
 
@@ -58,6 +87,12 @@ def servers() -> SessionServers:
     """The session's running servers."""
     SERVERS.start()
     return SERVERS
+
+
+@pytest.fixture(scope="session")
+def kafka_servers(servers: SessionServers) -> str:
+    """The address of the session's broker. A test that uses it is marked `kafka`."""
+    return servers.start_kafka()
 
 
 @pytest.fixture(scope="session")

@@ -34,16 +34,27 @@ class Position:
 
 
 class EventLog(Protocol):
-    """Topics of numbered partitions of records numbered from 0 without gaps. Safe to call from several threads."""
+    """Topics of numbered partitions of records numbered from 0. Safe to call from several threads.
+
+    What this class appends is numbered without gaps; other producers of a Kafka topic may leave some (transactions).
+    """
 
     def create_topic(self, topic: str, num_partitions: int = 1) -> None:
-        """Make the topic if it is absent; an existing topic keeps its partitions."""
+        """Make the topic if it is absent; an existing topic keeps its partitions.
+
+        A backend may be configured to give a project's long topics more partitions than asked for.
+        """
 
     def partitions(self, topic: str) -> list[int]:
         """Partition numbers, ascending. Raises `UnknownTopic`."""
 
     def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
-        """Append all or none, durably; answers the place of each, in order. Raises `UnknownTopic`, `LogError`."""
+        """Append all or none, durably; answers the place of each, in order.
+
+        Records of one partition lie next to each other. Raises `UnknownTopic`, `LogError`, `LogUnavailable` (try again);
+        `extra["outcome"]` is then "not appended", "unknown", or "partial": where partitions are on different machines
+        (Kafka), all-or-none holds for each partition, and a failed append may be in some of them.
+        """
 
     def read(
         self, topic: str, partition: int, offset: int, max_records: int = 1000, timeout_s: float = 0.0

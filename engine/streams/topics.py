@@ -26,3 +26,13 @@ def examples(project: str) -> str:
 def params(project: str, model: str, version: int) -> str:
     """Numbered deltas of one model version; a single partition, whose order is the order of application."""
     return f"{project}.params.{model}.v{version}"
+
+
+def is_partitioned(topic: str) -> bool:
+    """Whether a log that was told to make several partitions makes them for this topic: one that is keyed by user and long."""
+    return topic.endswith((".events", ".examples"))
+
+
+def is_of_retention(topic: str) -> bool:
+    """Whether what is old in it may be deleted because it is old; the others are trimmed by what is still needed."""
+    return is_partitioned(topic)

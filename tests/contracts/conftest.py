@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from engine.streams.kafka import KafkaLog
+from engine.streams.kafka_settings import KafkaSettings
 from engine.streams.log import EventLog
 from engine.streams.memory import MemoryLog
 from engine.streams.postgres import SCHEMA_SQL, PostgresLog
@@ -20,8 +22,24 @@ def log_dsn(postgres_dsn: str) -> str:
     return postgres_dsn
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
 def log(request: pytest.FixtureRequest) -> Iterator[EventLog]:
-    opened: EventLog = MemoryLog() if request.param == "memory" else PostgresLog(request.getfixturevalue("log_dsn"))
+    opened = _open(request.param, request)
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def one_machine_log(request: pytest.FixtureRequest) -> Iterator[EventLog]:
+    """A log whose partitions are all in one place, so that an append over several is whole."""
+    opened = _open(request.param, request)
+    yield opened
+    opened.close()
+
+
+def _open(backend: str, request: pytest.FixtureRequest) -> EventLog:
+    if backend == "memory":
+        return MemoryLog()
+    if backend == "postgres":
+        return PostgresLog(request.getfixturevalue("log_dsn"))
+    return KafkaLog(KafkaSettings((request.getfixturevalue("kafka_servers"),)))

@@ -261,7 +261,9 @@ def test_a_reader_beside_many_writers_sees_no_gap_and_no_reordering(log: EventLo
     assert failures == []
 
 
-def test_an_append_across_partitions_is_seen_whole_or_not_at_all(log: EventLog, wide_topic: str) -> None:
+def test_an_append_across_partitions_is_seen_whole_or_not_at_all(one_machine_log: EventLog) -> None:
+    log, wide_topic = one_machine_log, f"shop.wide.{uuid.uuid4().hex}"
+    log.create_topic(wide_topic, 4)
     keys = list(itertools.islice((str(n) for n in itertools.count() if partition_of(str(n), 4) == 3), 1))
     keys += list(itertools.islice((str(n) for n in itertools.count() if partition_of(str(n), 4) == 0), 1))
     done = threading.Event()
@@ -278,6 +280,28 @@ def test_an_append_across_partitions_is_seen_whole_or_not_at_all(log: EventLog, 
             assert ends[0] == ends[3]
         writing.result()
     assert log.end_offsets(wide_topic) == {0: 40, 1: 0, 2: 0, 3: 40}
+
+
+def test_an_append_to_one_partition_is_seen_whole_and_lies_together(log: EventLog, topic: str) -> None:
+    num_writers, num_appends, per_append = 3, 12, 7
+    done = threading.Event()
+
+    def write(writer: int) -> None:
+        for n in range(num_appends):
+            positions = log.append(topic, [record("a", f"{writer} {n}".encode()) for _ in range(per_append)])
+            assert [p.offset for p in positions] == list(range(positions[0].offset, positions[0].offset + per_append))
+
+    with ThreadPoolExecutor(num_writers) as pool:
+        writing = [pool.submit(write, writer) for writer in range(num_writers)]
+        while not done.is_set():
+            assert log.end_offsets(topic)[0] % per_append == 0
+            if all(one.done() for one in writing):
+                done.set()
+        for one in writing:
+            one.result()
+    values = [stored.value for stored in log.read(topic, 0, 0)]
+    assert len(values) == num_writers * num_appends * per_append
+    assert all(len(set(values[n : n + per_append])) == 1 for n in range(0, len(values), per_append))
 
 
 def test_appends_that_share_partitions_in_opposite_order_do_not_block_each_other(
@@ -300,5 +324,5 @@ def test_close_twice_is_harmless(log: EventLog) -> None:
 
 def test_open_log_refuses_a_scheme_it_does_not_know() -> None:
     assert isinstance(open_log("memory://"), MemoryLog)
-    with pytest.raises(LogError, match="memory:// or postgresql://, not with ftp"):
+    with pytest.raises(LogError, match="postgresql:// or kafka://, not with ftp"):
         open_log("ftp://somewhere")
