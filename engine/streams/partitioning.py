@@ -25,9 +25,18 @@ def partition_of(key: str, num_partitions: int) -> int:
 
 def by_partition(records: Sequence[Record], num_partitions: int) -> dict[int, list[int]]:
     """Row numbers of `records` per partition, partitions ascending, rows in order. Raises `LogError`."""
-    rows: dict[int, list[int]] = {}
-    for row, record in enumerate(records):
+    for record in records:
         if not -(2**63) <= record.timestamp_ms < 2**63:
             raise LogError("a record's timestamp must fit in a 64-bit integer", received=record.timestamp_ms)
+    if num_partitions == 1 and records and _are_storable([record.key for record in records]):
+        return {0: list(range(len(records)))}
+    rows: dict[int, list[int]] = {}
+    for row, record in enumerate(records):
         rows.setdefault(partition_of(record.key, num_partitions), []).append(row)
     return dict(sorted(rows.items()))
+
+
+def _are_storable(keys: Sequence[str]) -> bool:
+    """Whether no key is one that `partition_of` refuses, by one look at all of them."""
+    together = "".join(keys)
+    return together.isascii() and "\x00" not in together

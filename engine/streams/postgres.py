@@ -14,9 +14,11 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 
 from engine.errors import LogError, OffsetOutOfRange, UnknownTopic
+from engine.streams.fencing import outdated
 from engine.streams.log import Position, Record, StoredRecord
 from engine.streams.partitioning import by_partition
 from engine.streams.postgres_connections import ConnectionPool
+from engine.streams.postgres_copy import copied_rows
 from engine.streams.postgres_schema import SCHEMA_SQL
 
 __all__ = ["SCHEMA_SQL", "PostgresLog"]
@@ -53,7 +55,14 @@ FROM freshet_log.topic t JOIN freshet_log.partition p ON p.topic_id = t.id WHERE
 
 _ADVANCE = """
 UPDATE freshet_log.partition SET next_offset = next_offset + %s
-WHERE topic_id = %s AND number = %s RETURNING next_offset
+WHERE topic_id = %s AND number = %s RETURNING next_offset, epoch
+"""
+
+# In the order in which appends take these locks. An append under way is waited for: it was there before the epoch changed.
+_LOCK_PARTITIONS = """
+SELECT p.topic_id, p.epoch
+FROM freshet_log.topic t JOIN freshet_log.partition p ON p.topic_id = t.id WHERE t.name = %s ORDER BY p.number
+FOR UPDATE OF p
 """
 
 _INSERT = """
@@ -62,7 +71,7 @@ COPY freshet_log.record (topic_id, partition, "offset", key, value, timestamp_ms
 
 
 class PostgresLog:
-    """Implements `engine.streams.log.EventLog` over the tables of `SCHEMA_SQL`, which must exist.
+    """Implements `engine.streams.log.EventLog` and `FencingLog` over the tables of `SCHEMA_SQL`, which must exist.
 
     `sleep` and `monotonic` serve `read(timeout_s=...)`, which looks again each `POLL_INTERVAL_S`.
     """
@@ -102,12 +111,33 @@ class PostgresLog:
         return [number for number, _, _ in self._partition_rows(topic)]
 
     def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
+        return self._append(topic, records, None)
+
+    def append_in_epoch(self, topic: str, records: Sequence[Record], epoch: int) -> list[Position]:
+        return self._append(topic, records, epoch)
+
+    def raise_epoch(self, topic: str, epoch: int) -> None:
+        def work(connection: psycopg.Connection) -> None:
+            with connection.transaction():
+                rows = connection.execute(_LOCK_PARTITIONS, (topic,)).fetchall()
+                if not rows:
+                    raise UnknownTopic(f"topic {topic!r} does not exist", topic=topic)
+                newer = max(kept for _, kept in rows)
+                if newer > epoch:
+                    raise outdated(topic, epoch, newer)
+                connection.execute(
+                    "UPDATE freshet_log.partition SET epoch = %s WHERE topic_id = %s", (epoch, rows[0][0])
+                )
+
+        self._repeatable(work)
+
+    def _append(self, topic: str, records: Sequence[Record], epoch: int | None) -> list[Position]:
         try:
-            return self._append_once(topic, records, fresh=False)
+            return self._append_once(topic, records, epoch, fresh=False)
         except _NotCommittedError:
             # Nothing reached the log (a stale connection, a restarted server), so a second try cannot repeat anything.
             try:
-                return self._append_once(topic, records, fresh=True)
+                return self._append_once(topic, records, epoch, fresh=True)
             except _NotCommittedError as error:
                 raise LogError(f"the event log could not be reached: {error}", outcome="not appended") from error
 
@@ -214,13 +244,13 @@ class PostgresLog:
         except psycopg.Error as error:
             raise LogError(f"the event log's database answered: {error}") from error
 
-    def _append_once(self, topic: str, records: Sequence[Record], *, fresh: bool) -> list[Position]:
+    def _append_once(self, topic: str, records: Sequence[Record], epoch: int | None, *, fresh: bool) -> list[Position]:
         committing = False
         try:
             with self._pool.connection(fresh=fresh) as connection:
                 connection.execute("BEGIN")
                 try:
-                    positions = _insert(connection, topic, records)
+                    positions = _insert(connection, topic, records, epoch)
                     committing = True
                     connection.execute("COMMIT")
                 except BaseException:
@@ -244,7 +274,7 @@ class _NotCommittedError(Exception):
     """The connection broke before the append's COMMIT was sent."""
 
 
-def _insert(connection: psycopg.Connection, topic: str, records: Sequence[Record]) -> list[Position]:
+def _insert(connection: psycopg.Connection, topic: str, records: Sequence[Record], epoch: int | None) -> list[Position]:
     row = connection.execute(
         "SELECT t.id, count(*) FROM freshet_log.topic t JOIN freshet_log.partition p ON p.topic_id = t.id "
         "WHERE t.name = %s GROUP BY t.id",
@@ -258,11 +288,13 @@ def _insert(connection: psycopg.Connection, topic: str, records: Sequence[Record
         advanced = connection.execute(_ADVANCE, (len(rows), topic_id, partition)).fetchone()
         if advanced is None:
             raise UnknownTopic(f"topic {topic!r} was removed while appending to it", topic=topic)
-        first = advanced[0] - len(rows)
+        next_offset, newer = advanced
+        if epoch is not None and newer > epoch:
+            raise outdated(topic, epoch, newer)
+        first = next_offset - len(rows)
         with connection.cursor().copy(_INSERT) as copy:
-            copy.set_types(["int4", "int4", "int8", "text", "bytea", "int8"])
-            for offset, number in enumerate(rows, first):
-                record = records[number]
-                copy.write_row((topic_id, partition, offset, record.key, record.value, record.timestamp_ms))
-                positions[number] = Position(partition, offset)
+            for piece in copied_rows(topic_id, partition, first, [records[number] for number in rows]):
+                copy.write(piece)
+        for offset, number in enumerate(rows, first):
+            positions[number] = Position(partition, offset)
     return positions
