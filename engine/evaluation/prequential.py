@@ -20,7 +20,7 @@ from engine.spec.definition import Side
 from engine.spec.example import Example
 from engine.training.draws import example_keys, unit_draws
 from engine.training.item_catalogue import RowArray
-from engine.training.logged import LoggedExamples
+from engine.training.logged import Logged
 from engine.training.observation import slice_codes
 from engine.training.state import TrainingState
 
@@ -60,7 +60,7 @@ class PrequentialEvaluator:
             else CandidateRanking(state, live, frozen)
         )
 
-    def evaluate(self, logged: LoggedExamples) -> int:
+    def evaluate(self, logged: Logged) -> int:
         """Rank the sampled clicks and note the hits in the state's metrics; answers how many. Call before they are learned."""
         examples = self._sample(logged)
         if not examples:
@@ -91,13 +91,14 @@ class PrequentialEvaluator:
         lists[: len(columns)] = np.where(columns == NO_ITEM, NO_ITEM, self._ranking.rows_of(columns))
         return lists
 
-    def _sample(self, logged: LoggedExamples) -> list[Example]:
+    def _sample(self, logged: Logged) -> list[Example]:
         training = self._state.definition.training
         keys = example_keys(training.seed, logged.partitions, logged.offsets)
         chosen = np.flatnonzero(unit_draws(keys, _SAMPLE_STREAM) < training.evaluate_fraction)
-        examples = (logged.examples[index] for index in chosen)
         is_positive = self._state.builder.is_positive
-        return [example for example in examples if is_positive(example) and example.item_id not in example.history]
+        return [
+            example for example in logged.at(chosen) if is_positive(example) and example.item_id not in example.history
+        ]
 
 
 class _CatalogueRanking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -45,18 +45,41 @@ class Slicer:
 
     def codes(self, examples: Sequence[Example], is_new_item: npt.NDArray[np.bool_]) -> Codes:
         """`is_new_item` bool[n] says of which examples the item is new."""
-        codes = np.zeros((len(examples), 2 + len(self._sources)), np.uint8)
-        codes[:, 0] = [len(example.history) < NEW_USER_HISTORY for example in examples]
+        lengths = np.fromiter((len(example.history) for example in examples), np.int64, len(examples))
+        return self._codes(lengths, is_new_item, lambda source: _distinct_words(examples, source))
+
+    def codes_of_columns(
+        self,
+        history_lengths: npt.NDArray[np.int64],
+        is_new_item: npt.NDArray[np.bool_],
+        values_of: Callable[[str], tuple[list[Any], npt.NDArray[np.int64]]],
+    ) -> Codes:
+        """The same of examples in columns: `values_of` tells a source's distinct values, in the order in which they come, and which of
+        them each example has."""
+
+        def words_of(source: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+            values, places = values_of(source)
+            return [_word(value) for value in values], places
+
+        return self._codes(history_lengths, is_new_item, words_of)
+
+    def _codes(
+        self,
+        history_lengths: npt.NDArray[np.int64],
+        is_new_item: npt.NDArray[np.bool_],
+        words_of: Callable[[str], tuple[list[str], npt.NDArray[np.int64]]],
+    ) -> Codes:
+        codes = np.zeros((history_lengths.size, 2 + len(self._sources)), np.uint8)
+        codes[:, 0] = history_lengths < NEW_USER_HISTORY
         codes[:, 1] = is_new_item
         for index, source in enumerate(self._sources):
-            entity, _, name = source.partition(".")
             numbers = self._numbers[index]
-            words = [_word(properties.get(name)) for properties in _properties(examples, entity)]
-            for word in dict.fromkeys(words):
+            words, places = words_of(source)
+            for word in words:
                 if word not in numbers and len(numbers) < MAX_VALUES + 2:
                     numbers[word] = len(numbers)
             other = numbers[OTHER]
-            codes[:, 2 + index] = [numbers.get(word, other) for word in words]
+            codes[:, 2 + index] = np.array([numbers.get(word, other) for word in words], np.uint8)[places]
         return codes
 
     def as_json(self) -> dict[str, list[str]]:
@@ -67,6 +90,14 @@ class Slicer:
         if tuple(document) != self._sources:
             raise ValueError(f"slices: must be {list(self._sources)}, received {list(document)}")
         self._numbers = [{str(word): number for number, word in enumerate(words)} for words in document.values()]
+
+
+def _distinct_words(examples: Sequence[Example], source: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+    entity, _, name = source.partition(".")
+    words: dict[str, int] = {}
+    found = (_word(properties.get(name)) for properties in _properties(examples, entity))
+    places = np.fromiter((words.setdefault(word, len(words)) for word in found), np.int64, len(examples))
+    return list(words), places
 
 
 def _properties(examples: Sequence[Example], entity: str) -> list[dict[str, Any]]:

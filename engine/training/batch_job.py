@@ -12,7 +12,6 @@ from engine.spec.definition import ModelDefinition
 from engine.streams.log import EventLog
 from engine.training.epoch_plan import EpochPlan
 from engine.training.example_reader import ExampleReader
-from engine.training.logged import parse_records
 from engine.training.publication import Publication
 from engine.training.report import REPORT_EVERY_S, Report, Reporter
 from engine.training.state import TrainingState
@@ -112,11 +111,10 @@ class BatchJob:
         evaluator = self._evaluator(state) if is_new else None
         report_due_s = self.clock() + REPORT_EVERY_S
         while not self.listeners.should_stop():
-            records = reader.read(self.definition.training.batch_size, self.clock, until=ends)
-            if not records:
+            logged = reader.read_logged(self.definition.training.batch_size, self.clock, until=ends)
+            if logged is None:
                 self.listeners.on_report(reporter.report())
                 return True
-            logged = parse_records(records)
             if evaluator is not None and state.progress.num_batches % RANKED_EVERY == 0:
                 evaluator.evaluate(logged)
             state.learn(logged, is_new=is_new)

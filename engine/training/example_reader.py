@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from engine.errors import OffsetOutOfRange
 from engine.streams.log import EventLog, StoredRecord
+from engine.training.logged import Logged, parse_records
+from engine.training.parquet_examples import ExampleFile
 
 
 class ExampleReader:
@@ -63,6 +65,25 @@ class ExampleReader:
                 break
             records += more
         return records
+
+    def read_logged(
+        self, max_records: int, clock: Callable[[], float], *, until: Mapping[int, int] | None = None
+    ) -> Logged | None:
+        """As `read`, without waiting, and decoded; columns of a file that has them. None at the end."""
+        if isinstance(self._log, ExampleFile):
+            return self._read_columns(self._log, max_records, until)
+        records = self.read(max_records, clock, until=until)
+        return parse_records(records) if records else None
+
+    def _read_columns(self, file: ExampleFile, max_records: int, until: Mapping[int, int] | None) -> Logged | None:
+        offset = self.next_offsets[0]
+        end = file.num_rows if until is None else min(file.num_rows, until.get(0, 0))
+        if offset >= end:
+            self._at_end.add(0)
+            return None
+        logged = file.columns(offset, min(max_records, end - offset))
+        self.next_offsets.update(logged.next_offsets)
+        return logged
 
     def num_behind(self) -> int:
         """Records between here and the end of the topic."""

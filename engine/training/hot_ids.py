@@ -48,7 +48,7 @@ class HotIds:
         self._names: dict[tuple[int, int], str] = {}
 
     def note(self, examples: Sequence[Example], slots: Iterable[tuple[str, SlotValues]]) -> None:
-        """A batch of n examples and its slots' values, of which the first n rows are the examples' own."""
+        """A batch of examples, of which the first `SAMPLED_EXAMPLES` will do, and its slots' values, whose first rows are theirs."""
         num = min(SAMPLED_EXAMPLES, len(examples))
         for name, values in slots:
             fids = values.fids[: values.offsets[num]]

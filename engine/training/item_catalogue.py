@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class ItemCatalogue:
         self._rows: OrderedDict[str, int] = OrderedDict()
         self._ids: list[str] = []
         self._properties: list[Mapping[str, Any]] = []
+        self._hashes: dict[int, int] = {}
         self._changed: set[int] = set()
         self._reused: list[int] = []
 
@@ -62,6 +63,45 @@ class ItemCatalogue:
     def note(self, items: Iterable[tuple[str, Mapping[str, Any]]]) -> RowArray:
         """Remember items as just seen, with these properties; answers their rows, int64[n]."""
         return np.fromiter((self._note_one(item_id, properties) for item_id, properties in items), np.int64)
+
+    def note_columns(
+        self,
+        items: Sequence[str],
+        last: RowArray,
+        hashes: npt.NDArray[np.uint64],
+        properties_of: Callable[[Sequence[int]], Sequence[Mapping[str, Any]]],
+    ) -> RowArray:
+        """As `note` of examples in columns: k distinct items in the order in which they come; answers their rows, int64[k].
+
+        `last` int64[k] is where each item comes last, `hashes` uint64[k] of its properties there; `properties_of` tells the properties
+        themselves at such places, and is asked only for items whose hash is another than when it was told last.
+        """
+        rows = np.fromiter((self._row_for(item_id) for item_id in items), np.int64, len(items))
+        for place in np.argsort(last).tolist():
+            self._rows.move_to_end(items[place])
+        known = self._hashes
+        told = [
+            place
+            for place, (row, one) in enumerate(zip(rows.tolist(), hashes.tolist(), strict=True))
+            if known.get(row) != one
+        ]
+        for place, properties in zip(told, properties_of([int(last[place]) for place in told]), strict=True):
+            row = int(rows[place])
+            if self._properties[row] != properties:
+                self._changed.add(row)
+                self._properties[row] = properties
+            known[row] = int(hashes[place])
+        return rows
+
+    def _row_for(self, item_id: str) -> int:
+        row = self._rows.get(item_id)
+        if row is None:
+            row = self._new_row(item_id)
+            self._changed.add(row)
+            self._properties[row] = {}
+        else:
+            self._rows.move_to_end(item_id)
+        return row
 
     def _note_one(self, item_id: str, properties: Mapping[str, Any]) -> int:
         row = self._rows.get(item_id)
@@ -73,6 +113,8 @@ class ItemCatalogue:
             if self._properties[row] != properties:
                 self._changed.add(row)
         self._properties[row] = properties
+        if self._hashes:
+            self._hashes.pop(row, None)
         return row
 
     def _new_row(self, item_id: str) -> int:
@@ -83,6 +125,7 @@ class ItemCatalogue:
         else:
             _, row = self._rows.popitem(last=False)
             self._ids[row] = item_id
+            self._hashes.pop(row, None)
             self._reused.append(row)
         self._rows[item_id] = row
         return row
@@ -90,6 +133,10 @@ class ItemCatalogue:
     def row_of(self, item_id: str) -> int | None:
         """The item's row, or None when it is not known."""
         return self._rows.get(item_id)
+
+    def rows_or_none(self, item_ids: Iterable[str]) -> RowArray:
+        """The row of each item, -1 where it is not known."""
+        return np.fromiter((self._rows.get(item_id, -1) for item_id in item_ids), np.int64)
 
     def known_rows(self, item_ids: Iterable[str]) -> RowArray:
         """Rows of those items that are known."""

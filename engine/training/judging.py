@@ -12,7 +12,6 @@ from engine.streams.log import EventLog
 from engine.training.epoch_plan import EpochPlan
 from engine.training.epochs import MAX_HELD_OUT_SCORES
 from engine.training.example_reader import ExampleReader
-from engine.training.logged import parse_records
 from engine.training.state import TrainingState
 
 NUM_RUNGS: Final = 8
@@ -66,7 +65,8 @@ class Judge:
         """Learn one batch; answers how many records it had, 0 at the ends."""
         if self._should_stop():
             raise Interrupted("asked to stop")
-        records = self._reader.read(self._state.definition.training.batch_size, self._clock, until=ends)
-        if records:
-            self._state.learn(parse_records(records))
-        return len(records)
+        logged = self._reader.read_logged(self._state.definition.training.batch_size, self._clock, until=ends)
+        if logged is None:
+            return 0
+        self._state.learn(logged)
+        return len(logged) + len(logged.skipped)

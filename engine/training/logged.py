@@ -12,8 +12,13 @@ import numpy.typing as npt
 from engine.errors import CorruptRecord
 from engine.spec.example import Example
 from engine.streams.log import StoredRecord
+from engine.training.example_table import ExampleTable
 
 logger = logging.getLogger(__name__)
+
+
+Places = npt.NDArray[np.int64]
+Skipped = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +26,9 @@ class LoggedExamples:
     """Examples in the order they are learned: `partitions` and `offsets` int64[n] say where each stands in the topic."""
 
     examples: list[Example]
-    partitions: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
-    skipped: tuple[tuple[int, int], ...] = ()
+    partitions: Places
+    offsets: Places
+    skipped: Skipped = ()
     """(partition, offset) of the records among them that cannot be read."""
 
     def __len__(self) -> int:
@@ -32,11 +37,45 @@ class LoggedExamples:
     @property
     def next_offsets(self) -> dict[int, int]:
         """For each partition present the offset after its last record."""
-        places = [*zip(self.partitions.tolist(), self.offsets.tolist(), strict=True), *self.skipped]
-        ends: dict[int, int] = {}
-        for partition, offset in places:
-            ends[partition] = max(ends.get(partition, 0), offset + 1)
-        return ends
+        return _next_offsets(self.partitions, self.offsets, self.skipped)
+
+    def at(self, places: Places) -> list[Example]:
+        """The examples at these places among them."""
+        return [self.examples[place] for place in places]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedColumns:
+    """The same of examples that stay columns."""
+
+    table: ExampleTable
+    partitions: Places
+    offsets: Places
+    skipped: Skipped = ()
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def next_offsets(self) -> dict[int, int]:
+        return _next_offsets(self.partitions, self.offsets, self.skipped)
+
+    def at(self, places: Places) -> list[Example]:
+        return self.table.take(places).listed()
+
+    def listed(self) -> LoggedExamples:
+        """An object for each."""
+        return LoggedExamples(self.table.listed(), self.partitions, self.offsets, self.skipped)
+
+
+Logged = LoggedExamples | LoggedColumns
+
+
+def _next_offsets(partitions: Places, offsets: Places, skipped: Skipped) -> dict[int, int]:
+    ends = {int(one): int(offsets[partitions == one].max()) + 1 for one in np.unique(partitions)}
+    for partition, offset in skipped:
+        ends[partition] = max(ends.get(partition, 0), offset + 1)
+    return ends
 
 
 def parse_records(records: Sequence[StoredRecord]) -> LoggedExamples:

@@ -17,6 +17,7 @@ from engine.evaluation.task_metrics import TaskScores
 from engine.features.encoded import SlotValues
 from engine.spec.definition import Task
 from engine.spec.example import Example
+from engine.training.example_table import ExampleTable
 from engine.training.train_step import StepResult
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
@@ -36,16 +37,27 @@ class Observed:
 
 def observe(state: TrainingState, examples: Sequence[Example]) -> Observed:
     """To be called before the examples are noted anywhere: they are what makes an item known."""
+    if isinstance(examples, ExampleTable):
+        return Observed(examples.user_hashes(), slice_codes(state, examples))
     users = hash_ids(pa.array([example.user_id for example in examples], pa.string()), 0)
     return Observed(users, slice_codes(state, examples))
 
 
 def slice_codes(state: TrainingState, examples: Sequence[Example]) -> Codes:
     """uint8[n, s], by what the state knows of the items now."""
-    rows = (state.catalogue.row_of(example.item_id) for example in examples)
-    known = np.array([-1 if row is None else row for row in rows], np.int64)
+    slicer = state.metrics.slicer
+    if isinstance(examples, ExampleTable):
+        items, places = examples.items
+        is_new = _are_new(state, items)[places]
+        return slicer.codes_of_columns(examples.history_lengths, is_new, examples.values_of)
+    return slicer.codes(examples, _are_new(state, [example.item_id for example in examples]))
+
+
+def _are_new(state: TrainingState, items: Sequence[str]) -> npt.NDArray[np.bool_]:
+    known = state.catalogue.rows_or_none(items)
     positives = np.where(known < 0, 0, state.frequency.count[known])
-    return state.metrics.slicer.codes(examples, positives < NEW_ITEM_POSITIVES)
+    flags: npt.NDArray[np.bool_] = positives < NEW_ITEM_POSITIVES
+    return flags
 
 
 def scored(batch: RankingBatch | RetrievalBatch, result: StepResult, observed: Observed) -> Scored:

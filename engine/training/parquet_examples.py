@@ -3,51 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from engine.errors import InvalidDocument, LogError, Problem
-from engine.spec.example import Cause, Example, Origin
+from engine.features.parquet import ColumnFile, joined
 from engine.streams.log import Position, Record, StoredRecord
+from engine.training.example_schema import conversions
+from engine.training.example_table import ExampleTable
+from engine.training.logged import LoggedColumns
+from engine.training.readable_rows import readable
 
-NEEDED: Final = ("user_id", "item_id", "event_time")
-OPTIONAL: Final = ("example_id", "origin", "weight", "sampling_rate", "history")
-PREFIXES: Final = ("user.", "item.", "event.", "label.", "counter.")
-_READ_ROWS: Final = 65_536
+_READABLE: Final = "(readable)"
+_LOOK_ROWS: Final = 32_768
+_UNREADABLE: Final = b"{}"
 
 
 class ExampleFile:
     """Implements what a batch run asks of `engine.streams.log.EventLog`: one partition, which never grows.
 
     Columns: `user_id`, `item_id`, `event_time` (a timestamp, or integer milliseconds since 1970), one `label.<event type>` or more (a
-    number or boolean; null where nothing is known), and if there are any `user.<property>`, `item.<property>`, `event.<property>`,
-    `counter.<name>`, `history` (list of item ids), `origin` (`impression`, which is what a row is unless told, or `action`), `weight`,
-    `sampling_rate` and `example_id`. Rows are learned in the file's order, which should be that of time. A row whose values are of
-    wrong types is stepped over and counted, as a bad record of the topic is. Not thread-safe.
+    number or boolean; null or NaN where nothing is known), and if there are any `user.<property>`, `item.<property>`,
+    `event.<property>`, `counter.<name>`, `history` (list of item ids), `origin` (`impression`, which is what a row is unless told, or
+    `action`), `weight`, `sampling_rate` and `example_id`. Rows are learned in the file's order, which should be that of time. A row
+    whose ids, time or numbers are none is stepped over and counted, as a bad record of the topic is. A Parquet file is decoded in
+    pieces, a CSV file whole. Not thread-safe.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises `InvalidDocument` for a file that cannot be read or has not the columns."""
+        """Raises `InvalidDocument` for a file that cannot be read or has not the columns, naming each and its rule."""
         self._path = path
         try:
-            self._file = pq.ParquetFile(path, memory_map=True) if path.suffix == ".parquet" else None
-            self._table = None if self._file else pa_csv.read_csv(path)
+            self._file = _opened(path, self._prepared)
         except (pa.ArrowException, OSError) as error:
             problem = Problem("file", "must be a Parquet or CSV file of examples", str(error).splitlines()[0][:200])
             raise InvalidDocument(path.name, [problem]) from error
-        names = self._file.schema_arrow.names if self._file else self._table.column_names if self._table else []
-        self._names = _checked(path.name, names)
-        self._starts = self._row_group_starts()
-        self._piece: tuple[int, pa.Table] | None = None
+        self._conversions = conversions(path.name, self._file.schema)
+        self._file.select(list(self._conversions))
 
     @property
     def num_rows(self) -> int:
-        return self._starts[-1]
+        return self._file.num_rows
 
     def create_topic(self, topic: str, num_partitions: int = 1) -> None:
         """Nothing is to be made."""
@@ -63,13 +64,24 @@ class ExampleFile:
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:  # noqa: ARG002
         """The first row whose event time is at or after `timestamp_ms`, or the number of rows."""
-        row = 0
-        while row < self.num_rows:
-            for value in self._rows(row, _READ_ROWS).column("event_time").to_pylist():
-                if (_milliseconds(value) or 0) >= timestamp_ms:
-                    return row
-                row += 1
-        return row
+        for start in range(0, self.num_rows, _LOOK_ROWS):
+            times = self._rows(start, _LOOK_ROWS).column("event_time").fill_null(np.iinfo(np.int64).min)
+            late = np.flatnonzero(times.to_numpy(zero_copy_only=False) >= timestamp_ms)
+            if late.size:
+                return start + int(late[0])
+        return self.num_rows
+
+    def columns(self, offset: int, max_records: int) -> LoggedColumns:
+        """Rows from `offset` on, at most `max_records`, in columns; those that cannot be learned from are among `skipped`."""
+        rows = self._rows(offset, max_records)
+        good = rows.column(_READABLE).to_numpy(zero_copy_only=False)
+        offsets = offset + np.arange(rows.num_rows, dtype=np.int64)
+        rows = rows.select(list(self._conversions))
+        if good.all():
+            return _logged(ExampleTable(rows, offsets, self._path.name), offsets, ())
+        kept = np.flatnonzero(good)
+        table = ExampleTable(rows.take(pa.array(kept)), offsets[kept], self._path.name)
+        return _logged(table, offsets[kept], tuple((0, place) for place in offsets[~good].tolist()))
 
     def read(
         self,
@@ -79,13 +91,16 @@ class ExampleFile:
         max_records: int = 1000,
         timeout_s: float = 0.0,  # noqa: ARG002
     ) -> list[StoredRecord]:
-        """Rows from `offset` on, at most `max_records`, as records of the topic of examples."""
-        records: list[StoredRecord] = []
-        while len(records) < max_records and offset + len(records) < self.num_rows:
-            first = offset + len(records)
-            rows = self._rows(first, max_records - len(records)).select(self._names).to_pylist()
-            records += [self._record(first + number, row) for number, row in enumerate(rows)]
-        return records
+        """The same rows as records of the topic of examples."""
+        logged = self.columns(offset, max_records) if offset < self.num_rows else None
+        if logged is None:
+            return []
+        records = [
+            StoredRecord(0, place, each.user_id, each.to_bytes(), each.event_time_ms)
+            for place, each in zip(logged.offsets.tolist(), logged.table.listed(), strict=True)
+        ]
+        records += [StoredRecord(0, place, "", _UNREADABLE, 0) for _, place in logged.skipped]
+        return sorted(records, key=lambda record: record.offset)
 
     def append(self, topic: str, records: Sequence[Record]) -> list[Position]:  # noqa: ARG002
         raise LogError(f"{self._path.name} is only read")
@@ -100,73 +115,47 @@ class ExampleFile:
         raise LogError(f"{self._path.name} is only read")
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
-    def _row_group_starts(self) -> list[int]:
-        if self._file is None:
-            return [0, self._table.num_rows if self._table is not None else 0]
-        starts = [0]
-        for group in range(self._file.num_row_groups):
-            starts.append(starts[-1] + self._file.metadata.row_group(group).num_rows)
-        return starts
+    def _rows(self, first: int, num_rows: int) -> Any:
+        parts = self._file.rows(first, num_rows)
+        return joined(parts) if parts else self._prepared(pa.RecordBatch.from_pylist([], schema=self._file.schema))
 
-    def _rows(self, first: int, num_rows: int) -> pa.Table:
-        """Rows of the one row group that holds `first`, which stays in memory until another is asked for."""
-        group = next(place for place in range(len(self._starts) - 1) if first < self._starts[place + 1])
-        if self._piece is None or self._piece[0] != group:
-            table = self._file.read_row_group(group) if self._file is not None else self._table
-            assert table is not None
-            self._piece = (group, table)
-        return self._piece[1].slice(first - self._starts[group], num_rows)
-
-    def _record(self, offset: int, row: Mapping[str, Any]) -> StoredRecord:
-        time_ms = _milliseconds(row["event_time"])
-        parts: dict[str, dict[str, Any]] = {prefix[:-1]: {} for prefix in PREFIXES}
-        for name, value in row.items():
-            prefix, _, rest = name.partition(".")
-            if rest and value is not None:
-                parts[prefix][rest] = _plain(value)
-        example = Example(
-            example_id=str(row.get("example_id") or f"{self._path.name}:{offset}"),
-            user_id=_id(row["user_id"]),
-            item_id=_id(row["item_id"]),
-            event_time_ms=0 if time_ms is None else time_ms,
-            origin=Origin.ACTION if row.get("origin") == Origin.ACTION.value else Origin.IMPRESSION,
-            labels={name: float(value) for name, value in parts["label"].items() if isinstance(value, int | float)},
-            cause=Cause(0, 0, 0),
-            weight=1.0 if row.get("weight") is None else float(row["weight"]),
-            sampling_rate=1.0 if row.get("sampling_rate") is None else float(row["sampling_rate"]),
-            user=parts["user"],
-            item=parts["item"],
-            event=parts["event"],
-            history=tuple(str(item) for item in row.get("history") or ()),
-            counters={name: float(value) for name, value in parts["counter"].items() if isinstance(value, int | float)},
-        )
-        return StoredRecord(0, offset, example.user_id, example.to_bytes(), example.event_time_ms)
+    def _prepared(self, piece: pa.RecordBatch) -> pa.RecordBatch:
+        """Only what is read, as the types that training reads, and whether each row can be."""
+        columns = {name: convert(piece.column(name)) for name, convert in self._conversions.items()}
+        rows = pa.RecordBatch.from_pydict(columns)
+        return rows.append_column(_READABLE, pa.array(readable(rows)))
 
 
-def _checked(name: str, names: Sequence[str]) -> list[str]:
-    """The columns that are read. Raises `InvalidDocument` when one is missing, or there is no label."""
-    problems = [Problem(needed, "must be a column of the file", "none") for needed in NEEDED if needed not in names]
-    if not any(column.startswith("label.") for column in names):
-        problems.append(Problem("label.<event type>", "must be a column of the file", "none"))
-    if problems:
-        raise InvalidDocument(name, problems)
-    return [column for column in names if column in NEEDED + OPTIONAL or column.startswith(PREFIXES)]
+class _WholeFile:
+    """What `ColumnFile` is of a Parquet file, of a table in memory."""
+
+    def __init__(self, table: pa.Table, prepared: Any) -> None:
+        self.schema = table.schema
+        self.num_rows = table.num_rows
+        self._table: pa.Table | None = table
+        self._prepared = prepared
+        self._batch: pa.RecordBatch | None = None
+
+    def select(self, columns: Sequence[str]) -> None:
+        self._table = None if self._table is None else self._table.select(list(columns))
+
+    def rows(self, first: int, num_rows: int) -> list[pa.RecordBatch]:
+        if self._batch is None and self._table is not None and self.num_rows:
+            self._batch, self._table = self._prepared(self._table.combine_chunks().to_batches()[0]), None
+        part = None if self._batch is None else self._batch.slice(first, num_rows)
+        return [part] if part is not None and part.num_rows else []
+
+    def close(self) -> None:
+        self._table = self._batch = None
 
 
-def _id(value: Any) -> str:
-    """Ids are strings; a null becomes the empty one, which no example may have, so that the row is stepped over."""
-    return "" if value is None else str(value)
+def _opened(path: Path, prepared: Any) -> ColumnFile | _WholeFile:
+    if path.suffix == ".parquet":
+        return ColumnFile(path, prepared=prepared)
+    return _WholeFile(pa_csv.read_csv(path), prepared)
 
 
-def _milliseconds(value: Any) -> int | None:
-    if isinstance(value, datetime):
-        return round((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: times are integer milliseconds."""
-    return _milliseconds(value) if isinstance(value, datetime) else value
+def _logged(table: ExampleTable, offsets: npt.NDArray[np.int64], skipped: tuple[tuple[int, int], ...]) -> LoggedColumns:
+    return LoggedColumns(table, np.zeros(offsets.size, np.int64), offsets, skipped)

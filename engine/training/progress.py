@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.spec.example import Example
 from engine.sync.delta import TrainedThrough
-from engine.training.logged import LoggedExamples
+from engine.training.logged import Logged, LoggedColumns
 
 
 @dataclass(slots=True)
@@ -28,17 +29,24 @@ class Progress:
     num_corrupt: int = 0
     epoch: int = 0
 
-    def note(self, logged: LoggedExamples) -> None:
+    def note(self, logged: Logged) -> None:
         """Count examples as learned."""
         self.examples.update(logged.next_offsets)
-        for example in logged.examples:
+        if isinstance(logged, LoggedColumns):
+            # no event of the log is behind a row of a file
+            self.event_time_ms = max(self.event_time_ms, logged.table.latest_ms)
+        else:
+            self._note_causes(logged.examples)
+        self.num_corrupt += len(logged.skipped)
+        self.num_examples += len(logged)
+        self.num_batches += bool(len(logged))
+
+    def _note_causes(self, examples: Sequence[Example]) -> None:
+        for example in examples:
             cause = example.cause
             self.events[cause.partition] = max(self.events.get(cause.partition, 0), cause.offset + 1)
             self.event_time_ms = max(self.event_time_ms, example.event_time_ms)
             self.received_ms = max(self.received_ms, cause.received_ms)
-        self.num_corrupt += len(logged.skipped)
-        self.num_examples += len(logged)
-        self.num_batches += bool(logged.examples)
 
     def trained_through(self) -> TrainedThrough:
         return TrainedThrough(

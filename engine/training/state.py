@@ -24,15 +24,17 @@ from engine.models.registry import build_architecture
 from engine.retrieval.item_to_item import ItemToItem
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
+from engine.spec.example import Example
 from engine.sync.snapshot import SnapshotMeta
 from engine.training import co_occurrence
+from engine.training.columnar_batch import ColumnarBuilder
 from engine.training.dense_optimizers import build_dense_optimizer
 from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
-from engine.training.hot_ids import HotIds
+from engine.training.hot_ids import SAMPLED_EXAMPLES, HotIds
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
-from engine.training.logged import LoggedExamples
+from engine.training.logged import Logged, LoggedColumns
 from engine.training.observation import observe, scored, scored_tasks, slots_of
 from engine.training.progress import Progress
 from engine.training.state_cut import (
@@ -45,7 +47,7 @@ from engine.training.state_cut import (
     StateCut,
 )
 from engine.training.train_step import StepResult, TrainStep
-from engine.training.training_batch import BatchBuilder, RetrievalBatch, note_dense
+from engine.training.training_batch import BatchBuilder, RankingBatch, RetrievalBatch, note_dense
 
 __all__ = ["CHECKPOINTS", "SNAPSHOTS", "TrainingState"]
 
@@ -98,14 +100,17 @@ class TrainingState:
         self._make_builder()
 
     def _make_builder(self) -> None:
-        self.builder = BatchBuilder(self.definition, self.encoder, self.catalogue, self.pool, self.frequency)
+        parts = (self.definition, self.encoder, self.catalogue, self.pool, self.frequency)
+        self.builder, self._columnar = BatchBuilder(*parts), ColumnarBuilder(*parts)
 
-    def learn(self, logged: LoggedExamples, *, is_new: bool = True) -> StepResult | None:
+    def learn(self, logged: Logged, *, is_new: bool = True) -> StepResult | None:
         """Score, then learn from at most `max_batch_size` examples, count them, and expire. None when they hold nothing for a task.
 
-        The metrics hear of examples that are new only.
+        The metrics hear of examples that are new only. Columns stay columns where the definition allows (`ColumnarBuilder.takes`).
         """
-        result = self._learn(logged, is_new) if logged.examples else None
+        if isinstance(logged, LoggedColumns) and not self._columnar.takes(logged.table):
+            logged = logged.listed()
+        result = self._learn(logged, is_new) if len(logged) else None
         if result is not None and not result.finite:
             self.progress.num_refused_batches += 1
         num_before = self.progress.num_examples
@@ -113,14 +118,12 @@ class TrainingState:
         expire_due(self.store, self.event_clock.now_s, num_before, self.progress.num_examples)
         return result
 
-    def _learn(self, logged: LoggedExamples, is_new: bool) -> StepResult | None:
+    def _learn(self, logged: Logged, is_new: bool) -> StepResult | None:
         self.event_clock.register(int(logged.partitions.max()) + 1)
-        times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
-        observed = observe(self, logged.examples)
-        batch = self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
+        observed = observe(self, logged.table if isinstance(logged, LoggedColumns) else logged.examples)
+        batch = self._built(logged)
         if co_occurrence.are_wanted(self.definition):
-            positives = [example for example in logged.examples if self.builder.is_positive(example)]
-            co_occurrence.note_actions(self.item_to_item, positives)
+            co_occurrence.note_actions(self.item_to_item, self._positives(logged))
         if batch is None:
             return None
         if self.statistics:
@@ -128,13 +131,28 @@ class TrainingState:
             note_dense(self.statistics, batch)
             self.architecture.load_statistics(self.statistics.weights())
         result = self.step.learn(batch)
-        self.hot_ids.note([logged.examples[place] for place in batch.kept], slots_of(batch))
+        sampled = batch.kept[:SAMPLED_EXAMPLES]
+        own = logged.table.take(sampled) if isinstance(logged, LoggedColumns) else logged.at(sampled)
+        self.hot_ids.note(own, slots_of(batch))
         if result.finite and is_new:
             tasks = scored_tasks(self.definition.tasks, batch, result, observed) if self.metrics.tasks else None
             self.metrics.note(result.loss, scored(batch, result, observed), tasks)
         if isinstance(batch, RetrievalBatch):
             self.catalogue.mark_changed(batch.item_keys)
         return result
+
+    def _built(self, logged: Logged) -> RankingBatch | RetrievalBatch | None:
+        if isinstance(logged, LoggedColumns):
+            return self._columnar.build(logged.table, self.event_clock.stamps(logged.partitions, logged.table.times_ms))
+        times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
+        return self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
+
+    def _positives(self, logged: Logged) -> list[Example]:
+        """The examples of which the event of the first task followed."""
+        if isinstance(logged, LoggedColumns):
+            labels = logged.table.numbers(f"label.{self.definition.tasks[0].event_type}", 0.0)
+            return logged.at(np.flatnonzero(labels > 0.5))
+        return [example for example in logged.examples if self.builder.is_positive(example)]
 
     def table_metrics(self) -> dict[str, int]:
         """What the tables hold, and what has become of rows and candidates since training began; sums over the tables."""

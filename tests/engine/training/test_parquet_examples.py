@@ -96,6 +96,28 @@ def test_rows_of_no_use_are_stepped_over_and_counted(tmp_path: Path) -> None:
     assert logged.examples[1].labels == {}
 
 
+def test_every_wrong_column_is_named_with_its_rule(tmp_path: Path) -> None:
+    row = {
+        "user_id": 1.5,
+        "item_id": "a",
+        "event_time": "noon",
+        "label.click": "yes",
+        "history": "a b",
+        "item.box": {"w": 1},
+    }
+    with pytest.raises(InvalidDocument) as refused:
+        written(tmp_path / "examples.parquet", [row])
+    assert [(problem.field, problem.received) for problem in refused.value.problems] == [
+        ("user_id", "double"),
+        ("event_time", "string"),
+        ("label.click", "string"),
+        ("history", "string"),
+        ("item.box", "struct<w: int64>"),
+    ]
+    assert refused.value.problems[1].rule == "must be times, or integer milliseconds since 1970"
+    assert refused.value.message.startswith("examples.parquet")
+
+
 @pytest.mark.parametrize("missing", ["user_id", "event_time", "label.click"])
 def test_file_without_the_columns_is_refused(tmp_path: Path, missing: str) -> None:
     rows = [{name: value for name, value in row.items() if name != missing} for row in rows_of(make_examples(2))]
