@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 import webapp.accounts.api_scheme
 import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.catalog import api as catalog
+from webapp.catalog import inbox_api as inbox
 from webapp.core import api as core
 from webapp.core.api_reference import ApiReferenceView
 from webapp.experiments import api as experiments
@@ -18,6 +19,11 @@ from webapp.training import search_api as searches
 
 urlpatterns = [
     path("events", catalog.EventsView.as_view()),
+    path("dead-events", inbox.DeadEventsView.as_view()),
+    path("dead-events/reasons", inbox.DeadReasonsView.as_view()),
+    path("dead-events/replay", inbox.DeadEventsReplayView.as_view()),
+    path("dead-events/discard", inbox.DeadEventsDiscardView.as_view()),
+    path("dead-events/<int:dead_event_id>", inbox.DeadEventView.as_view()),
     path("items", catalog.ItemsView.as_view()),
     path("items/<path:item_id>", catalog.ItemView.as_view()),
     path("users", catalog.UsersView.as_view()),

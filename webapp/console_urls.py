@@ -6,6 +6,7 @@ from django.urls import include, path
 
 import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.accounts import views as accounts
+from webapp.catalog import inbox_views as inbox
 from webapp.catalog import views as catalog
 from webapp.experiments import views as experiments
 from webapp.registry import model_views as models
@@ -27,6 +28,10 @@ project_pages = [
     path("data/", catalog.events, name="events"),
     path("data/upload", catalog.upload, name="events_upload"),
     path("data/rejected", catalog.rejected, name="rejected_rows"),
+    path("data/inbox", inbox.inbox, name="inbox"),
+    path("data/inbox/events", inbox.dead_events, name="dead_events"),
+    path("data/inbox/events/<int:dead_event_id>", inbox.dead_event, name="dead_event"),
+    path("data/inbox/act", inbox.inbox_act, name="inbox_act"),
     path("data/items", catalog.items, name="items"),
     path("data/users", catalog.users, name="users"),
     path("models/", models.models, name="models"),

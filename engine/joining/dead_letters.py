@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.errors import CorruptRecord, OffsetOutOfRange
-from engine.spec.dead_letter import DeadLetter, bury
+from engine.spec.dead_letter import INBOX_GROUP, DeadLetter, bury
 from engine.spec.intake import RefusedEvent
 from engine.streams import topics
 from engine.streams.log import EventLog, Record, StoredRecord
-
-INBOX_GROUP: Final = "inbox"
-"""The consumer group whose committed offsets in `events.dead` say what the inbox has taken."""
 
 MAX_WAITING: Final = 10_000
 MAX_SAMPLES: Final = 1_000

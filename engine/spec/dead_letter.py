@@ -10,6 +10,9 @@ import orjson
 from engine.errors import CorruptRecord
 from engine.spec.intake import NOT_AN_EVENT, RefusedEvent
 
+INBOX_GROUP: Final = "inbox"
+"""The consumer group whose committed offsets in `events.dead` say what the inbox has taken."""
+
 MAX_VALUE_BYTES: Final = 8192
 MAX_PROBLEMS: Final = 20
 

@@ -56,11 +56,13 @@ class Event:
     def from_bytes(cls, data: bytes) -> Event:
         try:
             raw = orjson.loads(data)
+            # Where a replayed event came from: for people who read the topic by hand.
+            raw.pop("origin", None)
             raw["role"] = EventRole(raw["role"])
             raw["items"] = tuple(ShownItem(**shown) for shown in raw["items"])
             event = cls(**raw)
             event._check()
-        except (ValueError, TypeError, KeyError, BrokenRule) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, BrokenRule) as error:
             raise CorruptRecord(f"not an event of the log: {error}") from error
         return event
 

@@ -11,6 +11,7 @@ from django.urls import get_resolver
 from engine.streams import topics
 from engine.streams.log import EventLog
 from tests.webapp.client import DEFINITION, Api
+from tests.webapp.dead_letters import dead_event
 from webapp.accounts.models import Project
 from webapp.catalog.models import Item, User
 from webapp.catalog.services import item_put, user_put
@@ -34,6 +35,7 @@ def run(project: Project) -> Run:
     experiment_start(project=project, name="first", arms=[(main, 5000), (other, 5000)])
     search_start(model_version=version, settings=SEARCH)
     started = run_start(model_version=version, mode="online")
+    dead_event(project)
     run_report(run=started, values={"loss": 1.0}, num_examples=1, event_time=None)
     return started
 
@@ -54,6 +56,11 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("get", "/users/u1"): (None, 404),
     ("patch", "/users/u1"): ({"properties": {}}, 404),
     ("delete", "/users/u1"): (None, 404),
+    ("get", "/dead-events"): (None, {"dead_events": [], "next_cursor": None}),
+    ("get", "/dead-events/reasons"): (None, {"reasons": [], "limit": 10_000, "flooded_at": None}),
+    ("get", "/dead-events/{dead_event}"): (None, 404),
+    ("post", "/dead-events/replay"): ({"all": True}, {"replayed": 0, "repeated": 0, "refused": 0}),
+    ("post", "/dead-events/discard"): ({"all": True}, {"discarded": 0}),
     ("post", "/recommend"): ({"user_id": "u1", "deployment": "main"}, 404),
     ("get", "/models"): (None, {"models": []}),
     ("get", "/models/retrieval"): (None, 404),
@@ -92,12 +99,16 @@ OWN_WRITES: dict[tuple[str, str], Any] = {
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_it_shows_a_key_nothing_of_another_project(rival: Api, run: Run, method: str, path: str) -> None:
     body, expected = CALLS[method, path]
-    path = path.format(run=run.pk, search=run.project.searches.get().pk)
+    dead = run.project.dead_events.get()
+    path = path.format(run=run.pk, search=run.project.searches.get().pk, dead_event=dead.pk)
     answer = rival.get(path) if method == "get" else rival.send(method, path, body)
     if isinstance(expected, int):
         assert answer.status_code == expected, answer.content
     else:
         assert answer.json() == expected
+    assert list(run.project.dead_events.values()) == [
+        {name: getattr(dead, name) for name in vars(dead) if name != "_state"}
+    ]
 
 
 def test_it_keeps_what_a_key_writes_in_its_own_project(

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from engine.streams import topics
 from engine.streams.log import EventLog, Record
 from webapp.accounts.models import Project
+from webapp.catalog.models import DeadEvent, Item
 from webapp.catalog.services import events_ingest
 from webapp.training.models import JoinerProgress
 from workers.leases import DatabaseLeases, HeldLease
@@ -31,6 +33,20 @@ def follow(project: Project, settings: Any, tmp_path: Path) -> Callable[[], Join
         return JoinerProgress.objects.get(project=project)
 
     return once
+
+
+def test_events_of_others_are_joined_make_their_items_and_leave_the_bad_ones_in_the_inbox(
+    follow: Callable[[], JoinerProgress], log: EventLog, project: Project
+) -> None:
+    good = {"event_id": "c1", "type": "click", "user_id": "u", "item_id": "jam"}
+    values = [orjson.dumps(one) for one in (good, good | {"event_id": "c2", "type": "share"})]
+    log.append(topics.events("shop"), [Record("u", value, 1_790_000_000_000) for value in values])
+    assert follow().num_examples == 1
+    assert Item.objects.get(project=project).external_id == "jam"
+    dead = DeadEvent.objects.get(project=project)
+    assert (dead.partition, dead.offset, dead.reason, dead.received) == (0, 1, "unknown_type", "'share'")
+    follow()
+    assert DeadEvent.objects.count() == 1
 
 
 def test_record_that_is_no_event_is_put_aside_and_shown(

@@ -6,6 +6,9 @@ from django.db import models
 from django.db.models.functions import Now
 
 from webapp.accounts.models import Project
+from webapp.catalog.inbox_models import DeadEvent, DeadEventCount, Inbox
+
+__all__ = ["AcceptedEvent", "DeadEvent", "DeadEventCount", "Import", "Inbox", "Item", "RejectedRow", "User"]
 
 
 class Entity(models.Model):

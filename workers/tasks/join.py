@@ -12,6 +12,8 @@ from engine.joining.process import JoinerProcess
 from engine.spec.schema import Schema
 from engine.streams import topics
 from webapp.accounts.models import Project
+from webapp.catalog.arrivals import events_arrived
+from webapp.catalog.inbox_taking import inbox_note_unwritten, inbox_take
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.registry.selectors import schema_current
@@ -71,6 +73,7 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
             joiner_folder(project),
             time.time,
             fence=lease.fence,
+            on_arrivals=lambda events: events_arrived(project=project, events=events),
         )
         logger.info("joiner of %s started with schema version %d", project.slug, current.version)
         while not ends():
@@ -80,12 +83,18 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
             drop_broken_connection()
             if not Project.objects.filter(pk=project.pk).exists():
                 return
-            services.joiner_report(project=project, **_progress(process, project))
+            _report(process, project)
             if schema_current(project=project).version != current.version:
                 break
         lease.fence()
         process.checkpoint()
-        services.joiner_report(project=project, **_progress(process, project))
+        _report(process, project)
+
+
+def _report(process: JoinerProcess, project: Project) -> None:
+    services.joiner_report(project=project, **_progress(process, project))
+    inbox_take(project=project)
+    inbox_note_unwritten(project=project, counted=process.dead.counted)
 
 
 def _progress(process: JoinerProcess, project: Project) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import pytest
 
 from engine.errors import CorruptRecord
 from engine.joining import dead_letters
-from engine.joining.dead_letters import INBOX_GROUP
 from engine.joining.process import JoinerProcess
-from engine.spec.dead_letter import MAX_VALUE_BYTES, DeadLetter
+from engine.spec.dead_letter import INBOX_GROUP, MAX_VALUE_BYTES, DeadLetter
 from engine.spec.event import Event
 from engine.spec.example import Example
 from engine.spec.schema import Schema

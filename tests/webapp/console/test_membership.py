@@ -10,8 +10,10 @@ from django.test import AsyncClient, Client
 from django.urls import reverse
 
 from tests.webapp.client import DEFINITION
+from tests.webapp.dead_letters import dead_event
 from webapp.accounts.models import Account, ApiKey, Project
 from webapp.accounts.services import api_key_create
+from webapp.catalog.models import DeadEvent
 from webapp.console_urls import project_pages
 from webapp.experiments.models import Experiment
 from webapp.experiments.services import experiment_start
@@ -25,7 +27,7 @@ from webapp.training.services import run_start
 
 STREAMS = {"run_live", "search_live", "sync_live"}
 NAMES = {"model": "retrieval", "deployment": "main", "experiment": "first"}
-KEPT = (ApiKey, Experiment, Model, SchemaVersion, Deployment, Run, Search)
+KEPT = (ApiKey, DeadEvent, Experiment, Model, SchemaVersion, Deployment, Run, Search)
 
 
 @pytest.fixture
@@ -44,7 +46,8 @@ def theirs(other_project: Project) -> dict[str, int]:
         trial=trial_begin(search=search, number=1, params={"training.batch_size": 64}), state="complete", value=0.5
     )
     run = run_start(model_version=version, mode="online")
-    return {"key_id": key.pk, "run_id": run.pk, "search_id": search.pk, "number": 1}
+    dead = dead_event(other_project)
+    return {"key_id": key.pk, "run_id": run.pk, "search_id": search.pk, "number": 1, "dead_event_id": dead.pk}
 
 
 def addresses(project: Project, ids: dict[str, int]) -> dict[str, str]:
