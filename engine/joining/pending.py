@@ -1,104 +1,170 @@
-"""Shown items that still wait for an action, found by recommendation or by user, and let go when their window ends."""
+"""Impressions that still wait for actions: the younger ones in memory, the others on the disk, all let go when their windows end."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
-from engine.features.histories import History
-from engine.spec.example import Cause
+from engine.joining.impression import Impression, Shown
+from engine.joining.spilled import Place, SpilledImpressions
+from engine.joining.stages import Stages
 
-
-@dataclass(slots=True, eq=False)
-class Impression:
-    """What all items of one impression share, with the features as they were when it was shown. Times in ms."""
-
-    event_id: str
-    user_id: str
-    recommendation_id: str | None
-    time_ms: int
-    cause: Cause
-    user: dict[str, Any]
-    history: History
-    properties: dict[str, Any]
-    request_time_ms: int | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Shown:
-    """One shown item. `number` orders by arrival; `acted` are the types of the actions that came so far.
-
-    `counters` are the values that served the item or, where nobody logged them, those at the time it was shown.
-    """
-
-    number: int
-    impression: Impression
-    item_id: str
-    item: dict[str, Any]
-    acted: set[str] = field(default_factory=set)
-    counters: dict[str, float] = field(default_factory=dict)
+# Spilling makes room for a while, so that it writes many impressions at once.
+_KEPT_SHARE: Final = 7 / 8
 
 
 class PendingImpressions:
-    """Shown items within their join window of `window_ms`, in event time."""
+    """Impressions within their windows, in event time. Not thread-safe.
 
-    def __init__(self, window_ms: int) -> None:
-        self._window_ms = window_ms
-        self._next_number = 0
-        self._deadlines: list[tuple[int, int, Shown]] = []
-        self._by_recommendation: dict[tuple[str, str], Shown] = {}
-        self._by_user: dict[tuple[str, str], dict[int, Shown]] = {}
+    Those in memory take about `max_bytes` after each `spill`, which moves the ones that came first to `spilled`; one that is acted on
+    comes back. Where there is no `spilled`, all stay in memory.
+    """
+
+    def __init__(self, stages: Stages, max_bytes: int, spilled: SpilledImpressions | None = None) -> None:
+        self.stages = stages
+        self.spilled = spilled
+        self.num_bytes = 0
+        self.next_number = 0
+        self._max_bytes = max_bytes
+        self._num_shown = 0
+        self._waiting: dict[int, Impression] = {}
+        self._ends: list[Place] = []
+        self._by_recommendation: dict[tuple[str, str], int] = {}
+        self._by_user: dict[tuple[str, str], list[int]] = {}
 
     def __len__(self) -> int:
-        return len(self._deadlines)
+        """Shown items that wait."""
+        return self._num_shown + (self.spilled.num_shown if self.spilled is not None else 0)
 
-    def __iter__(self) -> Iterator[Shown]:
+    def in_memory(self) -> list[Impression]:
         """In order of arrival."""
-        return iter(sorted((shown for _, _, shown in self._deadlines), key=lambda shown: shown.number))
+        return sorted(self._waiting.values(), key=lambda one: one.number)
 
-    def add(self, impression: Impression, item_id: str, item: dict[str, Any]) -> Shown | None:
-        """Let the item wait; None when the same item of the same recommendation waits already."""
-        if impression.recommendation_id is not None:
-            place = (impression.recommendation_id, item_id)
-            if place in self._by_recommendation:
-                return None
-        shown = Shown(self._next_number, impression, item_id, item)
-        self._next_number += 1
-        if impression.recommendation_id is not None:
-            self._by_recommendation[place] = shown
-        self._by_user.setdefault((impression.user_id, item_id), {})[shown.number] = shown
-        heapq.heappush(self._deadlines, (impression.time_ms + self._window_ms, shown.number, shown))
-        return shown
+    def add(self, impression: Impression) -> None:
+        """Let a new impression wait, with at least one item, none of which `waits_in` its recommendation already."""
+        impression.number = self.next_number
+        self.next_number += 1
+        self.put(impression)
 
-    def find(self, recommendation_id: str | None, user_id: str, item_id: str, time_ms: int) -> Shown | None:
-        """The shown item an action at `time_ms` belongs to: of its recommendation or, without one, the user's newest."""
-        if recommendation_id is not None:
-            shown = self._by_recommendation.get((recommendation_id, item_id))
-        else:
-            candidates = self._by_user.get((user_id, item_id))
-            if not candidates:
-                return None
-            shown = max(candidates.values(), key=lambda one: (one.impression.time_ms, one.number))
-        if shown is None or time_ms > shown.impression.time_ms + self._window_ms:
+    def put(self, impression: Impression) -> None:
+        """Let an impression wait that has its number."""
+        number = impression.number
+        self._waiting[number] = impression
+        self.num_bytes += impression.num_bytes
+        self._num_shown += len(impression.shown)
+        for item_id in impression.shown:
+            if impression.recommendation_id is not None:
+                self._by_recommendation[impression.recommendation_id, item_id] = number
+            self._by_user.setdefault((impression.user_id, item_id), []).append(number)
+        end_ms = self._end_of(impression)
+        if end_ms is None:
+            raise ValueError(f"impression {number} waits for nothing any more")
+        heapq.heappush(self._ends, (end_ms, number))
+
+    def waits_in(self, recommendation_id: str, item_id: str) -> bool:
+        """Whether the recommendation's item waits already."""
+        return self._number_of(recommendation_id, item_id) is not None
+
+    def find(self, recommendation_id: str | None, user_id: str, item_id: str) -> Shown | None:
+        """The shown item an action is about: of its recommendation or, without one, the user's newest."""
+        number = (
+            self._newest_of(user_id, item_id)
+            if recommendation_id is None
+            else self._number_of(recommendation_id, item_id)
+        )
+        if number is None:
             return None
-        return shown
+        impression = self._waiting.get(number)
+        if impression is None:
+            impression = self._spilled().take(number)
+            self.put(impression)
+        return impression.shown[item_id]
 
-    def pop_ended(self, watermark_ms: int) -> Iterator[Shown]:
-        """Those whose window ended before `watermark_ms`, earliest first."""
-        while self._deadlines and self._deadlines[0][0] < watermark_ms:
-            yield self.pop_oldest()
+    def pop_ended(self, watermark_ms: int) -> Impression | None:
+        """The impression the end of whose next window is the earliest, if that is before `watermark_ms`."""
+        first = self.first_end()
+        return self._pop(first) if first is not None and first[0] < watermark_ms else None
 
-    def pop_oldest(self) -> Shown:
+    def pop_oldest(self) -> Impression:
         """The one whose window ends first. Raises IndexError when there is none."""
-        shown = heapq.heappop(self._deadlines)[2]
-        impression = shown.impression
-        if impression.recommendation_id is not None:
-            del self._by_recommendation[impression.recommendation_id, shown.item_id]
-        place = (impression.user_id, shown.item_id)
-        waiting = self._by_user[place]
-        del waiting[shown.number]
-        if not waiting:
-            del self._by_user[place]
-        return shown
+        first = self.first_end()
+        if first is None:
+            raise IndexError("no impression waits")
+        return self._pop(first)
+
+    def first_end(self) -> Place | None:
+        """When the first of all next windows ends, and its impression's number."""
+        ends = self._ends
+        while ends and not self._is_valid(ends[0]):
+            heapq.heappop(ends)
+        spilled = self.spilled.first_end() if self.spilled is not None else None
+        if not ends or (spilled is not None and spilled < ends[0]):
+            return spilled
+        return ends[0]
+
+    def spill(self) -> None:
+        """Move impressions to the disk when they are too many for the memory; their counters must be settled. Raises OSError."""
+        if self.spilled is None or self.num_bytes <= self._max_bytes:
+            return
+        leaving, num_bytes = [], self.num_bytes
+        for impression in self._waiting.values():
+            leaving.append(impression)
+            num_bytes -= impression.num_bytes
+            if num_bytes <= self._max_bytes * _KEPT_SHARE:
+                break
+        for impression in leaving:
+            self._forget(impression)
+        self.spilled.put(leaving)
+        self._ends = [place for place in self._ends if self._is_valid(place)]
+        heapq.heapify(self._ends)
+
+    def _pop(self, place: Place) -> Impression:
+        impression = self._waiting.get(place[1])
+        if impression is None:
+            return self._spilled().take(place[1])
+        self._forget(impression)
+        return impression
+
+    def _forget(self, impression: Impression) -> None:
+        number = impression.number
+        del self._waiting[number]
+        self.num_bytes -= impression.num_bytes
+        self._num_shown -= len(impression.shown)
+        for item_id in impression.shown:
+            if impression.recommendation_id is not None:
+                del self._by_recommendation[impression.recommendation_id, item_id]
+            place = (impression.user_id, item_id)
+            numbers = self._by_user[place]
+            numbers.remove(number)
+            if not numbers:
+                del self._by_user[place]
+
+    def _is_valid(self, place: Place) -> bool:
+        """An impression that left, and came back or went to its next window, has left its old place in the heap."""
+        impression = self._waiting.get(place[1])
+        return impression is not None and self._end_of(impression) == place[0]
+
+    def _end_of(self, impression: Impression) -> int | None:
+        end_ms = self.stages.next_end(impression.waits, impression.ended_ms)
+        return None if end_ms is None else impression.time_ms + end_ms
+
+    def _number_of(self, recommendation_id: str, item_id: str) -> int | None:
+        number = self._by_recommendation.get((recommendation_id, item_id))
+        if number is None and self.spilled is not None:
+            number = self.spilled.number_of(recommendation_id, item_id)
+        return number
+
+    def _newest_of(self, user_id: str, item_id: str) -> int | None:
+        places: list[Place] = [
+            (self._waiting[number].time_ms, number) for number in self._by_user.get((user_id, item_id), ())
+        ]
+        if self.spilled is not None:
+            spilled = self.spilled.newest_of(user_id, item_id)
+            if spilled is not None:
+                places.append(spilled)
+        return max(places)[1] if places else None
+
+    def _spilled(self) -> SpilledImpressions:
+        if self.spilled is None:
+            raise KeyError("nothing was spilled")
+        return self.spilled

@@ -2,7 +2,8 @@
 
 Format 2 has the schema's counters: a file for each group of keys, and a column `counters` of what is shown. Format 1, which says no
 format, had neither, and is still read: its counters start empty. A folder without `recent_items.arrow` is of before negatives were
-drawn, or of a schema for which none are.
+drawn, or of a schema for which none are. Format 3 has the labels of what is shown, the windows that ended, and early actions; its
+impressions are those in memory, and the others a RocksDB database in the folder `spilled`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import pyarrow as pa
 
 from engine.errors import CorruptRecord
 from engine.features.histories import History, UserHistories
-from engine.joining.pending import Impression, PendingImpressions
+from engine.joining.impression import Impression, Shown
+from engine.joining.pending import PendingImpressions
+from engine.joining.spilled import SpilledImpressions
+from engine.joining.stages import NOT_ENDED
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
-from engine.spec.example import Cause
+from engine.spec.example import Cause, Example
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 COUNTERS_PREFIX: Final = "counters-"
 
 
@@ -31,6 +35,8 @@ def _schema(*fields: pa.Field[Any]) -> pa.Schema:
 _CATALOGUE: Final = _schema(pa.field("id", pa.string()), pa.field("properties", pa.binary()))
 _EVENT_IDS: Final = _schema(pa.field("event_id", pa.string()))
 _RECENT_ITEMS: Final = _schema(pa.field("item_id", pa.string()))
+_EARLY: Final = _schema(pa.field("event_type", pa.string()), pa.field("example", pa.binary()))
+_SPILLED: Final = "spilled"
 _RECENT_ITEMS_FILE: Final = "recent_items.arrow"
 _IMPRESSIONS: Final = _schema(
     pa.field("event_id", pa.string()),
@@ -46,6 +52,9 @@ _IMPRESSIONS: Final = _schema(
     pa.field("history_times_ms", pa.list_(pa.int64())),
     pa.field("properties", pa.binary()),
     pa.field("request_time_ms", pa.int64()),
+    pa.field("number", pa.int64()),
+    pa.field("waits", pa.bool_()),
+    pa.field("ended_ms", pa.int64()),
 )
 _SHOWN: Final = _schema(
     pa.field("impression", pa.int64()),
@@ -53,6 +62,8 @@ _SHOWN: Final = _schema(
     pa.field("item", pa.binary()),
     pa.field("acted", pa.list_(pa.string())),
     pa.field("counters", pa.binary()),
+    pa.field("labels", pa.binary()),
+    pa.field("negatives", pa.binary()),
 )
 
 
@@ -61,10 +72,17 @@ def save_state(state: JoinerState, folder: Path) -> dict[str, Any]:
     _write(folder / "users.arrow", _catalogue_table(state.users))
     _write(folder / "items.arrow", _catalogue_table(state.items))
     _write(folder / "histories.arrow", state.histories.to_arrow())
-    _write(folder / "event_ids.arrow", pa.table([pa.array(state.recent_event_ids, pa.string())], schema=_EVENT_IDS))
-    impressions, shown = _pending_tables(state.pending)
+    _write(
+        folder / "event_ids.arrow", pa.table([pa.array(list(state.recent_event_ids), pa.string())], schema=_EVENT_IDS)
+    )
+    impressions, shown = _pending_tables(state.pending.in_memory())
     _write(folder / "impressions.arrow", impressions)
     _write(folder / "shown.arrow", shown)
+    early = [(action.event_type, action.example.to_bytes()) for action in state.early]
+    _write(folder / "early.arrow", _table(early, _EARLY))
+    spilled = state.pending.spilled
+    if spilled is not None and spilled.num_impressions:
+        spilled.save(folder / _SPILLED)
     for name, table in state.counter_state.to_arrow().items():
         # Most buckets of most keys are 0.
         _write(folder / f"{COUNTERS_PREFIX}{name}.arrow", table, compression="lz4")
@@ -76,28 +94,37 @@ def save_state(state: JoinerState, folder: Path) -> dict[str, Any]:
 
 def state_meta(state: JoinerState) -> dict[str, Any]:
     """What of the state is not in a table."""
-    return {
+    meta: dict[str, Any] = {
         "format": FORMAT,
         "watermark": state.watermark.to_json(),
         "counters": state.counters.to_json(),
         "agreement": state.agreement.to_json(),
+        "next_number": state.pending.next_number,
     }
+    spilled = state.pending.spilled
+    if spilled is not None and spilled.num_impressions:
+        meta["spilled"] = spilled.to_json()
+    return meta
 
 
-def load_state(folder: Path, meta: dict[str, Any], settings: JoinerSettings) -> JoinerState:
-    """The inverse of `save_state`. Raises `CorruptRecord`."""
+def load_state(
+    folder: Path, meta: dict[str, Any], settings: JoinerSettings, spilled: SpilledImpressions | None = None
+) -> JoinerState:
+    """The inverse of `save_state`. `spilled` takes what memory has no room for. Raises `CorruptRecord`, OSError when it cannot."""
     try:
-        if meta.get("format", 1) not in (1, FORMAT):
-            raise ValueError(f"format must be 1 or {FORMAT}, received {meta['format']!r:.40}")
-        state = JoinerState(settings)
+        if meta.get("format", 1) not in range(1, FORMAT + 1):
+            raise ValueError(f"format must be 1 to {FORMAT}, received {meta['format']!r:.40}")
+        state = JoinerState(settings, spilled)
         state.users = _catalogue(folder / "users.arrow")
         state.items = _catalogue(folder / "items.arrow")
         state.histories = UserHistories.from_arrow(
             read_table(folder / "histories.arrow"), settings.history_length, settings.max_users
         )
-        event_ids = read_table(folder / "event_ids.arrow").column("event_id").to_pylist()
-        state.recent_event_ids = {str(event_id): None for event_id in event_ids}
-        _load_pending(state.pending, read_table(folder / "impressions.arrow"), read_table(folder / "shown.arrow"))
+        state.recent_event_ids.restore(map(str, read_table(folder / "event_ids.arrow").column("event_id").to_pylist()))
+        _load_pending(state.pending, folder, meta)
+        if (folder / "early.arrow").is_file():
+            for row in read_table(folder / "early.arrow").to_pylist():
+                state.early.add(row["event_type"], Example.from_bytes(row["example"]))
         state.watermark.restore(meta["watermark"])
         state.counters = JoinerCounters(**meta["counters"])
         state.agreement.restore(meta.get("agreement", {}))
@@ -110,17 +137,7 @@ def load_state(folder: Path, meta: dict[str, Any], settings: JoinerSettings) -> 
     return state
 
 
-def _pending_tables(pending: PendingImpressions) -> tuple[pa.Table, pa.Table]:
-    numbers: dict[int, int] = {}
-    impressions: list[Impression] = []
-    shown_rows = []
-    for shown in pending:
-        impression = shown.impression
-        number = numbers.setdefault(id(impression), len(impressions))
-        if number == len(impressions):
-            impressions.append(impression)
-        counters = orjson.dumps(shown.counters)
-        shown_rows.append((number, shown.item_id, orjson.dumps(shown.item), sorted(shown.acted), counters))
+def _pending_tables(impressions: list[Impression]) -> tuple[pa.Table, pa.Table]:
     impression_rows = [
         (
             one.event_id,
@@ -136,37 +153,95 @@ def _pending_tables(pending: PendingImpressions) -> tuple[pa.Table, pa.Table]:
             one.history.times_ms,
             orjson.dumps(one.properties),
             one.request_time_ms,
+            one.number,
+            one.waits,
+            one.ended_ms,
         )
         for one in impressions
+    ]
+    shown_rows = [
+        (
+            row,
+            shown.item_id,
+            orjson.dumps(shown.item),
+            sorted(shown.acted),
+            orjson.dumps(shown.counters),
+            orjson.dumps(shown.acted),
+            orjson.dumps(shown.negatives),
+        )
+        for row, one in enumerate(impressions)
+        for shown in one.shown.values()
     ]
     return _table(impression_rows, _IMPRESSIONS), _table(shown_rows, _SHOWN)
 
 
-def _load_pending(pending: PendingImpressions, impressions: pa.Table, shown: pa.Table) -> None:
-    loaded = []
+def _load_pending(pending: PendingImpressions, folder: Path, meta: dict[str, Any]) -> None:
+    if "spilled" in meta:
+        _load_spilled(pending, folder / _SPILLED, meta["spilled"])
+    impressions = _impressions(read_table(folder / "impressions.arrow"), read_table(folder / "shown.arrow"))
+    for number, impression in enumerate(impressions):
+        if impression.number < 0:
+            impression.number = number
+        _let_wait(pending, impression)
+    pending.next_number = meta.get("next_number", len(impressions))
+
+
+def _load_spilled(pending: PendingImpressions, folder: Path, meta: dict[str, Any]) -> None:
+    """What was spilled stays so, but where the windows are others than they were: then every deadline is another."""
+    spilled = pending.spilled
+    if spilled is None:
+        raise ValueError("impressions were spilled, and there is nowhere to put them")
+    if meta["stages"] == pending.stages.to_json():
+        spilled.restore(folder, meta)
+        return
+    old = spilled.beside("old")
+    old.restore(folder, meta)
+    for impression in old:
+        _let_wait(pending, impression)
+    old.close()
+
+
+def _let_wait(pending: PendingImpressions, impression: Impression) -> None:
+    if impression.shown and pending.stages.next_end(impression.waits, impression.ended_ms) is not None:
+        pending.put(impression)
+        pending.spill()
+
+
+def _impressions(impressions: pa.Table, shown: pa.Table) -> list[Impression]:
+    """Of any format: what an older one does not say is as it was then."""
+    loaded: list[Impression] = []
+    num_bytes: list[int] = []
     for row in impressions.to_pylist():
-        cause = Cause(row["partition"], row["offset"], row["received_ms"])
-        loaded.append(
-            Impression(
-                event_id=row["event_id"],
-                user_id=row["user_id"],
-                recommendation_id=row["recommendation_id"],
-                time_ms=row["time_ms"],
-                cause=cause,
-                user=orjson.loads(row["user"]),
-                history=History(
-                    *(tuple(row.get(name) or ()) for name in ("history", "history_types", "history_times_ms"))
-                ),
-                properties=orjson.loads(row["properties"]),
-                request_time_ms=row.get("request_time_ms"),
-            )
+        impression = Impression(
+            event_id=row["event_id"],
+            user_id=row["user_id"],
+            recommendation_id=row["recommendation_id"],
+            time_ms=row["time_ms"],
+            cause=Cause(row["partition"], row["offset"], row["received_ms"]),
+            user=orjson.loads(row["user"]),
+            history=History(*(tuple(row.get(name) or ()) for name in ("history", "history_types", "history_times_ms"))),
+            properties=orjson.loads(row["properties"]),
+            request_time_ms=row.get("request_time_ms"),
+            number=row.get("number", -1),
+            waits=row.get("waits", False),
+            ended_ms=row.get("ended_ms", NOT_ENDED),
         )
+        loaded.append(impression)
+        num_bytes.append(len(row["user"]) + len(row["properties"]))
     for row in shown.to_pylist():
-        added = pending.add(loaded[row["impression"]], row["item_id"], orjson.loads(row["item"]))
-        if added is None:
-            raise ValueError(f"item {row['item_id']!r} waits twice in one recommendation")
-        added.acted.update(row["acted"])
-        added.counters = orjson.loads(row.get("counters", b"{}"))
+        impression = loaded[row["impression"]]
+        impression.shown[row["item_id"]] = Shown(
+            impression,
+            row["item_id"],
+            orjson.loads(row["item"]),
+            orjson.loads(row["labels"]) if "labels" in row else {action: {action: 1.0} for action in row["acted"]},
+            orjson.loads(row.get("counters", b"{}")),
+            orjson.loads(row.get("negatives", b"{}")),
+        )
+        num_bytes[row["impression"]] += len(row["item"]) + len(row.get("counters", b""))
+    for impression, num_json_bytes in zip(loaded, num_bytes, strict=True):
+        impression.estimate_bytes(num_json_bytes)
+    return loaded
 
 
 def _catalogue_table(entities: dict[str, dict[str, Any]]) -> pa.Table:

@@ -43,12 +43,17 @@ class Watermark:
         self.time_ms = max(self.time_ms, slowest)
         return self.time_ms
 
-    def advance(self, now_ms: int) -> int:
-        """With every partition read to its end: after `idle_after_ms` without an event, event time follows the wall clock."""
+    def at(self, now_ms: int) -> int:
+        """What `advance` would answer."""
         if self._received:
             idle_for_ms = now_ms - max(self._received.values())
             if idle_for_ms > self._idle_after_ms:
-                self.time_ms = max(self.time_ms, max(self._times.values()) + idle_for_ms)
+                return max(self.time_ms, max(self._times.values()) + idle_for_ms)
+        return self.time_ms
+
+    def advance(self, now_ms: int) -> int:
+        """With every partition read to its end: after `idle_after_ms` without an event, event time follows the wall clock."""
+        self.time_ms = self.at(now_ms)
         return self.time_ms
 
     def to_json(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from engine.spec.values import (
 )
 
 _NOT_DRAWN: Final = b',"drawn":null}'
+_NO_CORRECTION: Final = b',"corrects":null'
 
 
 class Origin(StrEnum):
@@ -82,7 +83,8 @@ class Example:
     counters by `<counter>_<window>`, as serving computed them for an impression, or as they were before the event. `history_types` and
     `history_times_ms` say of each item of `history` by what type of event and when it was acted on; either may be empty, in examples
     of before they were kept. `request_time_ms` is when an impression was asked for: as of then its features are. `drawn` has negatives
-    with their counters; None where the joiner drew none.
+    with their counters; None where the joiner drew none. `corrects` is the id of an example that was learned as a negative of what then
+    came after all, later than its window: this is the positive that takes its place.
     """
 
     example_id: str
@@ -103,12 +105,15 @@ class Example:
     history_types: tuple[str, ...] = ()
     history_times_ms: tuple[int, ...] = ()
     request_time_ms: int | None = None
+    corrects: str | None = None
     drawn: Draws | None = None
 
     def to_bytes(self) -> bytes:
         data = orjson.dumps(self)
-        # An example without draws is as it was before there were any, so that trainers of then read it.
-        return data if self.drawn is not None else data.removesuffix(_NOT_DRAWN) + b"}"
+        if self.drawn is not None:
+            return data
+        # What an example has not is left out, as before there was such a thing, so that trainers of then read it.
+        return data.removesuffix(_NOT_DRAWN).removesuffix(_NO_CORRECTION) + b"}"
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Example:
@@ -130,6 +135,8 @@ class Example:
         """What training computes with is of the right type, so that no record can stop it. Raises BrokenRule."""
         if type(self.example_id) is not str:
             raise BrokenRule("example_id must be a string")
+        if self.corrects is not None:
+            check_text(self.corrects)
         for one in (self.user_id, self.item_id, *self.history):
             check_id(one)
         for milliseconds in (self.event_time_ms, self.cause.received_ms, *self.history_times_ms):

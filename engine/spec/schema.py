@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from engine.spec.counter import Counter, CounterValue, check_counters, values_of
 from engine.spec.document import Document, Name
+from engine.spec.joining import MAX_JOIN_WINDOW_S, Joining
 
 
 class PropertyType(StrEnum):
@@ -59,6 +60,18 @@ class EventRole(StrEnum):
 class EventType(Document):
     role: EventRole = EventRole.ACTION
     properties: dict[Name, Property] = Field(default_factory=dict)
+    join_window_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_JOIN_WINDOW_S,
+        description="how long an impression waits for an action of this type; the schema's own join_window_s by default",
+    )
+
+    @model_validator(mode="after")
+    def _window_of_an_action(self) -> EventType:
+        if self.join_window_s is not None and self.role is not EventRole.ACTION:
+            raise ValueError("join_window_s is for actions: only they are waited for")
+        return self
 
 
 class Schema(Document):
@@ -71,8 +84,12 @@ class Schema(Document):
         default=True, description="an event on an unknown item creates it, with no properties"
     )
     join_window_s: float = Field(
-        default=300.0, gt=0, le=7 * 86_400, description="how long an impression waits for an action, in event time"
+        default=300.0,
+        gt=0,
+        le=MAX_JOIN_WINDOW_S,
+        description="how long an impression waits for an action, in event time",
     )
+    joining: Joining = Field(default_factory=Joining)
     history_length: int = Field(default=20, ge=1, le=200, description="how many items a user's recent history keeps")
 
     counters: dict[Name, Counter] = Field(

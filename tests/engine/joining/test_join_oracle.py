@@ -29,6 +29,7 @@ SCHEMA = Schema.parse(
     {
         "events": {"impression": {"role": "impression"}, "click": {}, "buy": {}},
         "join_window_s": WINDOW_MS / 1000,
+        "joining": {"early_wait_s": 0},
         "counters": {
             "acts": {"keys": ["item.id"], "event_types": ["click", "buy"], "windows_s": [COUNTER_WINDOW_MS // 1000]},
             "seen": {

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.joining.joiner import Joiner, is_sampled
+from engine.joining.joiner import Joiner
+from engine.joining.outcomes import is_sampled
 from engine.joining.state import JoinerSettings
 from engine.spec.event import CatalogChange, Event
 from engine.spec.example import Cause, Example, Origin
@@ -154,12 +155,17 @@ def test_an_action_without_recommendation_joins_the_users_newest_impression(
     assert summary(examples) == [("i2:a:click", {"click": 1.0})]
 
 
-def test_an_action_of_another_recommendation_is_an_orphan(joiner: Joiner, make_event: MakeEvent) -> None:
+def test_an_action_of_another_recommendation_is_an_orphan_once_that_had_time_to_come(
+    joiner: Joiner, make_event: MakeEvent
+) -> None:
     examples = feed(
         joiner,
         make_event("i1", "impression", 0, "a", recommendation_id="r1"),
         make_event("c1", "click", 7, "a", recommendation_id="r9"),
+        make_event("l1", "login", 7 + 5_000),
     )
+    assert examples == []
+    examples = feed(joiner, make_event("l2", "login", 8 + 5_000), start=3)
     assert summary(examples) == [("c1", {"click": 1.0})]
 
 
@@ -230,9 +236,9 @@ def test_a_client_whose_clock_runs_ahead_ends_nobodys_window(joiner: Joiner, mak
 def test_a_full_state_lets_the_oldest_go_early_and_counts_it(settings: JoinerSettings, make_event: MakeEvent) -> None:
     joiner = Joiner(replace(settings, max_pending=2))
     examples = feed(joiner, make_event("i1", "impression", 5, "a"), make_event("i2", "impression", 0, shown=("b", "c")))
-    assert [one.example_id for one in examples] == ["i2:b:none"]
-    assert joiner.state.counters.num_expired_early == 1
-    assert len(joiner.state.pending) == 2
+    assert [one.example_id for one in examples] == ["i2:b:none", "i2:c:none"]
+    assert joiner.state.counters.num_expired_early == 2
+    assert len(joiner.state.pending) == 1
 
 
 def test_sampled_negatives_carry_the_rate_and_are_the_same_in_every_run(
@@ -275,6 +281,10 @@ def test_counters_add_up(joiner: Joiner, make_event: MakeEvent) -> None:
         "num_sampled_out": 0,
         "num_expired_early": 0,
         "num_dated_ahead": 0,
+        "num_late": 0,
+        "num_corrections": 0,
+        "num_early": 0,
+        "num_early_joined": 0,
     }
 
 

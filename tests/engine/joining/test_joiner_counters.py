@@ -144,8 +144,8 @@ def test_a_state_of_the_first_format_is_read_and_its_counters_start_empty(
 
 def test_a_state_of_a_later_format_is_refused(tmp_path: Path) -> None:
     meta = save_state(Joiner(SETTINGS).state, tmp_path)
-    with pytest.raises(CorruptRecord, match="format must be 1 or 2, received 3"):
-        load_state(tmp_path, meta | {"format": 3}, SETTINGS)
+    with pytest.raises(CorruptRecord, match="format must be 1 to 3, received 4"):
+        load_state(tmp_path, meta | {"format": 4}, SETTINGS)
 
 
 def test_counters_survive_a_restart_and_a_new_schema_keeps_those_it_still_has(
