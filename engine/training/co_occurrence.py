@@ -11,6 +11,7 @@ from engine.retrieval.item_to_item import ItemToItem, ItemToItemSettings, ItemTo
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.spec.example import Example
+from engine.training.example_table import ExampleTable
 
 SETTINGS: Final = ItemToItemSettings(max_items=50_000, max_contexts=100_000)
 
@@ -30,6 +31,12 @@ def note_actions(index: ItemToItem, positives: Sequence[Example]) -> None:
         [example.item_id for example in positives],
         [example.event_time_ms for example in positives],
     )
+
+
+def note_columns(index: ItemToItem, positives: ExampleTable) -> None:
+    """The same of examples in columns."""
+    items, places = positives.items
+    index.observe(positives.user_ids.to_pylist(), [items[place] for place in places.tolist()], positives.times_ms)
 
 
 def save_co_occurrence(index: ItemToItem, folder: Path) -> None:

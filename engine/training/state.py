@@ -24,7 +24,6 @@ from engine.models.registry import build_architecture
 from engine.retrieval.item_to_item import ItemToItem
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
-from engine.spec.example import Example
 from engine.sync.snapshot import SnapshotMeta
 from engine.training import co_occurrence
 from engine.training.columnar_batch import ColumnarBuilder
@@ -123,7 +122,7 @@ class TrainingState:
         observed = observe(self, logged.table if isinstance(logged, LoggedColumns) else logged.examples)
         batch = self._built(logged)
         if co_occurrence.are_wanted(self.definition):
-            co_occurrence.note_actions(self.item_to_item, self._positives(logged))
+            self._note_actions(logged)
         if batch is None:
             return None
         if self.statistics:
@@ -147,12 +146,14 @@ class TrainingState:
         times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
         return self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
 
-    def _positives(self, logged: Logged) -> list[Example]:
-        """The examples of which the event of the first task followed."""
+    def _note_actions(self, logged: Logged) -> None:
+        """Of the examples of which the event of the first task followed."""
         if isinstance(logged, LoggedColumns):
             labels = logged.table.numbers(f"label.{self.definition.tasks[0].event_type}", 0.0)
-            return logged.at(np.flatnonzero(labels > 0.5))
-        return [example for example in logged.examples if self.builder.is_positive(example)]
+            co_occurrence.note_columns(self.item_to_item, logged.table.take(np.flatnonzero(labels > 0.5)))
+        else:
+            positives = [example for example in logged.examples if self.builder.is_positive(example)]
+            co_occurrence.note_actions(self.item_to_item, positives)
 
     def table_metrics(self) -> dict[str, int]:
         """What the tables hold, and what has become of rows and candidates since training began; sums over the tables."""

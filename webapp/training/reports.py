@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from webapp.training.models import Run
+from webapp.training.task_curves import task_table
 
 PICTURE = 240
 """The reliability picture is a square of so many units."""
@@ -34,6 +35,7 @@ def report_context(run: Run) -> dict[str, Any]:
         row["cells"] = [{"value": row["values"].get(key), "format": form} for key, _, form in columns]
     return {
         "reported_at": run.reported_at,
+        "tasks": task_table(run),
         "slices": slices,
         "slice_columns": [label for _, label, _ in columns],
         "reliability": reliability_picture(report.get("reliability", [])),

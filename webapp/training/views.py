@@ -17,16 +17,22 @@ from webapp.registry.selectors import model_version
 from webapp.training import selectors, services
 from webapp.training.live import ENDED, point_id, render_report, run_update
 from webapp.training.models import Run
+from webapp.training.task_curves import Chart, tasks_of
 
 PAGE_SIZE = 50
 
-CHARTS = [
-    ("HR@10 against frozen", "share", [("hr_at_10", "online"), ("hr_at_10_frozen", "frozen")]),
-    ("Loss", "plain", [("loss", "loss")]),
+SCORE_CHARTS: list[Chart] = [
     ("AUC", "plain", [("auc", "all"), ("grouped_auc", "by user")]),
     ("Log loss", "plain", [("log_loss", "log loss")]),
     ("Normalised entropy", "plain", [("normalised_entropy", "log loss over the mean rate's")]),
     ("Calibration", "plain", [("calibration", "predicted over observed")]),
+]
+"""Of the first task; one run's page shows them for each task where there are several."""
+
+CHARTS: list[Chart] = [
+    ("HR@10 against frozen", "share", [("hr_at_10", "online"), ("hr_at_10_frozen", "frozen")]),
+    ("Loss", "plain", [("loss", "loss")]),
+    *SCORE_CHARTS,
     ("NDCG@10", "share", [("ndcg_at_10", "NDCG@10")]),
     ("Coverage@10", "share", [("coverage_at_10", "of the catalogue")]),
     ("Examples per second", "count", [("examples_per_s", "examples/s")]),
@@ -45,6 +51,13 @@ def _has(run: Run, series: list[tuple[str, str]]) -> bool:
     return not (is_retrieval and {key for key, _ in series} <= RETRIEVAL_HAS_NONE)
 
 
+def _drawn(chart: Chart, task: str = "") -> dict[str, Any]:
+    title, form, series = chart
+    return {
+        "title": title, "format": form, "task": task, "series": [{"key": key, "label": label} for key, label in series],
+    }  # fmt: skip
+
+
 @require_GET
 @project_page
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
@@ -59,17 +72,19 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page
 def run(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
     shown = selectors.run_get(project=project, run_id=run_id)
+    tasks = tasks_of(shown)
+    general = [chart for chart in CHARTS if _has(shown, chart[2]) and not (tasks and chart in SCORE_CHARTS)]
+    charts = [_drawn(chart) for chart in general[:2]]
+    charts += [_drawn(chart, task.name) for task in tasks for chart in task.charts]
+    charts += [_drawn(chart) for chart in general[2:]]
     context = {
         "project": project,
         "page": "runs",
         "run": shown,
         "ended": shown.state in ENDED,
         "report": render_report(shown),
-        "charts": [
-            {"title": title, "format": form, "series": [{"key": key, "label": label} for key, label in series]}
-            for title, form, series in CHARTS
-            if _has(shown, series)
-        ],
+        "tasks": tasks,
+        "charts": charts,
     }
     return render(request, "training/run.html", context)
 

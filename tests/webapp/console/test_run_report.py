@@ -9,7 +9,9 @@ from django.test import Client
 
 from engine.spec.demo import demo_ranker, demo_schema
 from tests.webapp.client import Api
+from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
+from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish, schema_publish
 from webapp.training.live import run_update
 from webapp.training.models import Run
@@ -120,3 +122,35 @@ def test_it_answers_the_report_with_the_run(api: Api, run: Run) -> None:
     answer = api.get(f"/runs/{run.pk}").json()
     assert answer["report"]["slots"][0]["num_rows"] == 1_200
     assert answer["reported_at"] is not None
+
+
+TASKS = [
+    {"name": "click", "event_type": "click"},
+    {"kind": "regression", "name": "seconds", "event_type": "click", "property": "dwell_s"},
+]
+
+
+def test_it_shows_the_curves_of_each_task_one_at_a_time(browser: Client, project: Project) -> None:
+    schema_publish(project=project, document=demo_schema())
+    version = model_publish(project=project, name="m", document=demo_ranker())
+    # the demo's events have no number to predict; a run's page asks nothing of the schema
+    ModelVersion.objects.filter(pk=version.pk).update(document=version.document | {"tasks": TASKS})
+    run = run_start(model_version=version, mode="online")
+    address = f"/p/{project.slug}/runs/{run.pk}/"
+    assert "Metrics of each task" not in browser.get(address).content.decode()
+    values = {"auc": 0.7, "tasks.click.auc": 0.7, "tasks.seconds.mae": 12.5, "tasks.seconds.rmse_log": None}
+    run_report(run=run, values=values, num_examples=10, event_time=None)
+    answer = browser.get(address)
+    page = answer.content.decode()
+    assert [option["value"] for option in Page(page).all("option")] == ["click", "seconds"]
+    assert page.count('data-task="click"') == 4
+    assert page.count('data-task="seconds" hidden') == 3
+    assert "dwell_s of click" in page and "12.5" in page and "RMSE of ln" not in page
+    shown = {one["key"] for chart in answer.context["charts"] for one in chart["series"]}
+    assert {"tasks.seconds.mae", "tasks.click.grouped_auc", "hr_at_10"} <= shown
+    assert "auc" not in shown
+
+
+def test_it_asks_for_no_task_where_there_is_one(browser: Client, project: Project, run: Run) -> None:
+    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
+    assert "data-task" not in page

@@ -9,6 +9,12 @@ const report = document.querySelector("[data-report]");
 const charts = [...page.querySelectorAll(".chart")].map((element) => new Chart(element));
 let points = [];
 
+// The curves of one task at a time; those of the whole model stay.
+const choice = document.querySelector("[data-task-choice]");
+choice?.addEventListener("change", () => {
+  for (const panel of page.querySelectorAll("[data-task]")) panel.hidden = panel.dataset.task !== choice.value;
+});
+
 follow(
   page.dataset.live,
   (update) => {
