@@ -11,5 +11,8 @@ _django = get_asgi_application()
 from django.conf import settings  # noqa: E402
 
 from webapp.core.body_limit import BodyLimit  # noqa: E402
+from webapp.core.kept_connections.base import keep_connections  # noqa: E402
+
+keep_connections()
 
 application = BodyLimit(_django, settings.MAX_BODY_BYTES + settings.FORM_OVERHEAD_BYTES)

@@ -21,7 +21,7 @@ def _database(url: str) -> dict[str, object]:
     options = dict(parse_qsl(parts.query))
     host = options.pop("host", parts.hostname or "")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "webapp.core.kept_connections",
         "NAME": unquote(parts.path.lstrip("/")) or "postgres",
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -80,6 +80,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "webapp.core.kept_connections.base.GiveBack",
     "django.middleware.security.SecurityMiddleware",
     "webapp.core.content_policy.content_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -134,6 +135,10 @@ WHITENOISE_USE_FINDERS = True
 
 MAX_BODY_BYTES = environment.integer("FRESHET_MAX_BODY_BYTES", 10 * 2**20)
 FORM_OVERHEAD_BYTES = 64 * 2**10  # what a form adds around a file of the largest size
+# POST /events, back-pressure: bodies and requests under work at once in each web process, and events that the joiner may be behind
+INGEST_MAX_BYTES = environment.integer("FRESHET_INGEST_MAX_BYTES", 64 * 2**20)
+INGEST_MAX_REQUESTS = environment.integer("FRESHET_INGEST_MAX_REQUESTS", 32)
+INGEST_MAX_LAG = environment.integer("FRESHET_INGEST_MAX_LAG", 5_000_000)
 MAX_EVENTS_PER_REQUEST = environment.integer("FRESHET_MAX_EVENTS_PER_REQUEST", 5000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # the form of a model with 500 slots and 500 dense inputs, each a row of controls

@@ -31,6 +31,14 @@ _NO_PROPERTIES: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadRow:
+    """A row that could not be read at all: its text (the beginning of it), and the rule that it breaks."""
+
+    text: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedRow:
     """A row that is not an event: its number in the batch, what is wrong with it, and the row itself."""
 
@@ -119,13 +127,17 @@ class EventValidator:
             problems: list[Problem] = []
             event = self._event(row, received_ms, problems)
             if problems or event is None:
-                result.rejected.append(RejectedRow(index, tuple(problems), row))
+                kept = row.text if isinstance(row, UnreadRow) else row
+                result.rejected.append(RejectedRow(index, tuple(problems), kept))
             else:
                 result.events.append(event)
                 result.indexes.append(index)
         return result
 
     def _event(self, row: object, received_ms: int, problems: list[Problem]) -> Event | None:
+        if isinstance(row, UnreadRow):
+            problems.append(Problem("(row)", row.rule, shorten(row.text)))
+            return None
         if not isinstance(row, dict):
             problems.append(Problem("(row)", "must be an object", shorten(row)))
             return None

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from engine.spec.validation import MAX_FUTURE_MS
 from webapp.accounts.authentication import project_of
 from webapp.accounts.models import Scope
-from webapp.catalog import selectors, services
+from webapp.catalog import back_pressure, selectors, services
 from webapp.catalog.entities import PutReport
 from webapp.catalog.models import Entity
+from webapp.catalog.parsers import JsonLinesParser
 from webapp.catalog.serializers import (
     EntitiesAnswer,
     EntityAnswer,
@@ -25,46 +27,81 @@ from webapp.catalog.serializers import (
     UsersAnswer,
     UsersBody,
 )
-from webapp.core.api import ApiView, ErrorBody
+from webapp.core.api import ApiView, ErrorBody, JsonParser
 from webapp.core.errors import Invalid
 from webapp.core.fields import PageQuery, read, read_rows
+from webapp.core.request_headers import MINIMAL, body_bytes, prefers
 
 WRITES = (Scope.INGEST,)
 READS = (Scope.RECOMMEND,)
 
 
+EVENTS_DESCRIPTION = f"""A JSON array of events, an object with them under `events`, or one event a line
+(`application/x-ndjson`; blank lines are left out, and a line that is not JSON is a refused row).
+
+Each row is judged by itself, all rows by one version of the schema; what is answered as accepted is durable. When no row is
+good the answer is 400 (`all_rejected`, the same report in `extra`). `timestamp` may be at most
+{MAX_FUTURE_MS // 3_600_000} hours after the time of receipt, and not before the year 2000. A request of which nothing was
+answered may be sent again: a repeat of an `event_id` is not appended twice.
+
+A body has at most {settings.MAX_BODY_BYTES} bytes, as sent and unpacked, and {settings.MAX_EVENTS_PER_REQUEST} rows; more is
+413 (`too_large`). 429 says in `Retry-After` when to come back: `busy` when this server or the joiner has too much to do
+(`extra.reason`: `requests`, `bytes` or `joiner_lag`), `throttled` when the key asks too often."""
+EVENTS_HEADERS = [
+    OpenApiParameter(
+        "Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip", "zstd"], description="how the body is packed"
+    ),
+    OpenApiParameter(
+        "Prefer",
+        str,
+        OpenApiParameter.HEADER,
+        enum=[MINIMAL],
+        description="leaves the accepted and repeated rows out of `results`",
+    ),
+]
+
+
 class EventsView(ApiView):
     scopes = {"POST": WRITES}
+    parser_classes = [JsonParser, JsonLinesParser]
 
     @extend_schema(
         operation_id="events_post",
         summary="Send events",
-        description="A JSON array of events, or an object with them under `events`. Each row is judged by itself; what is "
-        "answered as accepted is durable. Answers 400 (`all_rejected`, the same report in `extra`) when no row is good.",
+        description=EVENTS_DESCRIPTION,
         tags=["events"],
-        request=EventsBody,
-        responses={200: EventsAnswer, 400: ErrorBody, 413: ErrorBody, 503: ErrorBody},
+        parameters=EVENTS_HEADERS,
+        request={
+            "application/json": EventsBody,
+            "application/x-ndjson": {"type": "string", "description": "one event a line"},
+        },
+        responses={
+            200: EventsAnswer,
+            400: ErrorBody,
+            413: ErrorBody,
+            415: ErrorBody,
+            429: OpenApiResponse(ErrorBody, "too much at once; `Retry-After` has the seconds to wait"),
+            503: ErrorBody,
+        },
     )
     def post(self, request: Request) -> Response:
-        rows = read_rows(request.data, "events", settings.MAX_EVENTS_PER_REQUEST)
-        report = services.events_ingest(project=project_of(request), rows=rows, source="api")
+        project = project_of(request)
+        is_packed = bool(request.headers.get("Content-Encoding"))
+        with back_pressure.admitted(project=project, num_bytes=body_bytes(request), is_packed=is_packed):
+            rows = read_rows(request.data, "events", settings.MAX_EVENTS_PER_REQUEST)
+            report = services.events_ingest(project=project, rows=rows, source="api")
+        is_minimal = prefers(request, MINIMAL)
         answer = {
             "accepted": report.num_accepted,
             "repeated": report.num_repeated,
             "rejected": report.num_rejected,
-            "results": [
-                {
-                    "index": one.index,
-                    "event_id": one.event_id,
-                    "status": one.status,
-                    "partition": one.partition,
-                    "offset": one.offset,
-                    "problems": [problem.as_dict() for problem in one.problems],
-                }
-                for one in report.results
-            ],
+            "schema_version": report.schema_version,
+            "results": report.as_json(rejected_only=is_minimal),
         }
-        return _unless_all_rejected(answer, report.num_rejected, len(rows))
+        response = _unless_all_rejected(answer, report.num_rejected, len(rows))
+        if is_minimal:
+            response.headers["Preference-Applied"] = MINIMAL
+        return response
 
 
 class ItemsView(ApiView):

@@ -26,10 +26,16 @@ class RowResult:
 
 
 class IngestReport:
-    """`positions` maps the numbers of the good rows that were accepted to their places; the other good ones are repeats."""
+    """`positions` maps the numbers of the good rows that were accepted to their places; the other good ones are repeats.
 
-    def __init__(self, num_rows: int, encoded: EncodedEvents, positions: Mapping[int, Position]) -> None:
-        self._num_rows, self._encoded, self._positions = num_rows, encoded, positions
+    `schema_version` is the version of the schema that judged all of them.
+    """
+
+    def __init__(
+        self, num_rows: int, encoded: EncodedEvents, positions: Mapping[int, Position], schema_version: int
+    ) -> None:
+        self._encoded, self._positions = encoded, positions
+        self.schema_version = schema_version
         self.num_accepted = len(positions)
         self.num_rejected = len(encoded.rejected)
         self.num_repeated = num_rows - self.num_accepted - self.num_rejected

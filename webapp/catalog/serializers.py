@@ -51,7 +51,10 @@ class EventsAnswer(serializers.Serializer[Any]):
     accepted = serializers.IntegerField()
     repeated = serializers.IntegerField()
     rejected = serializers.IntegerField()
-    results = EventResult(many=True)
+    schema_version = serializers.IntegerField(
+        help_text="the version of the schema that judged every row of this request"
+    )
+    results = EventResult(many=True, help_text="each row, in order; with Prefer: return=minimal the rejected ones only")
 
 
 class PropertiesBody(RequestBody):

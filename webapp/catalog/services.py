@@ -87,7 +87,7 @@ def events_ingest(
         positions = write(storage.accept_new_event_ids)
     except storage.RepeatedEventIds:
         positions = write(storage.accept_event_ids)
-    return IngestReport(len(rows), encoded, positions)
+    return IngestReport(len(rows), encoded, positions, compiled.version)
 
 
 def impression_log(*, project: Project, event: Event) -> Position:

@@ -18,14 +18,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from webapp.accounts.models import Scope
-from webapp.core.errors import NotFound, TooLarge
+from webapp.core.encoded_body import read_body
+from webapp.core.errors import NotFound
 from webapp.core.selectors import server_checks
 from webapp.core.strict_json import BrokenJson, read_json
 from webapp.serving.selectors import replica_check
 
 
 class JsonParser(BaseParser):
-    """Strict JSON of at most `MAX_BODY_BYTES`; a longer body is refused before it is read whole."""
+    """Strict JSON of at most `MAX_BODY_BYTES`, packed (`Content-Encoding`) or not; a longer body is refused before it is read whole."""
 
     media_type = "application/json"
 
@@ -33,16 +34,20 @@ class JsonParser(BaseParser):
         self,
         stream: IO[bytes],
         media_type: str | None = None,  # noqa: ARG002
-        parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
+        parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        limit: int = settings.MAX_BODY_BYTES
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise TooLarge(f"The body is larger than {limit} bytes.", max_bytes=limit)
+        body = read_request_body(stream, parser_context)
         try:
             return read_json(body)
         except BrokenJson as error:
             raise ParseError(f"The body is not JSON: {error}") from error
+
+
+def read_request_body(stream: IO[bytes], parser_context: Mapping[str, Any] | None) -> bytes:
+    """What a parser parses. Raises as `encoded_body.read_body`."""
+    request: Request | None = (parser_context or {}).get("request")
+    encoding = request.headers.get("Content-Encoding", "") if request is not None else ""
+    return read_body(stream, encoding, settings.MAX_BODY_BYTES)
 
 
 class JsonRenderer(BaseRenderer):

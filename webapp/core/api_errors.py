@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from engine.errors import EngineError, InvalidDocument, LogError, Problem, ReplicaUnavailable
-from webapp.core.errors import AppError, Unavailable
+from webapp.core.errors import AppError, Busy, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
         logger.warning("PostgreSQL does not answer: %s", error)
         error = Unavailable("The database does not answer; try again in a moment.", code="database_unavailable")
     if isinstance(error, AppError):
-        return _answer(error.status, error.code, error.message, error.extra)
+        headers = {"Retry-After": str(error.extra["retry_after_s"])} if isinstance(error, Busy) else None
+        return _answer(error.status, error.code, error.message, error.extra, headers)
     if isinstance(error, EngineError):
         return _engine_answer(error)
     if isinstance(error, exceptions.APIException):

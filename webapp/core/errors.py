@@ -56,6 +56,13 @@ class TooLarge(AppError):
     status = 413
 
 
+class Busy(AppError):
+    """There is too much to do now. The answer says in `Retry-After` when to come back: `extra["retry_after_s"]`, whole seconds."""
+
+    code = "busy"
+    status = 429
+
+
 class Unavailable(AppError):
     """A server that the request needs does not answer; the same request may succeed later."""
 

@@ -1,0 +1,1 @@
+"""A PostgreSQL backend for Django whose connections outlive a request under ASGI."""
