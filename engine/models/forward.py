@@ -21,6 +21,7 @@ from engine.models.architecture import (
 from engine.models.inputs import InputLayout
 from engine.models.outputs import predictions
 from engine.models.registry import build_architecture
+from engine.models.scores import score_of
 from engine.models.signature import (
     by_side,
     lookup_rows,
@@ -92,7 +93,7 @@ class Predictor:
         return self._side_vectors(Side.ITEM, batch)
 
     def scores(self, batch: EncodedBatch) -> FloatArray:
-        """float32[n] of a batch of all sides: a ranking model's probability of its first task, a retrieval model's cosine."""
+        """float32[n] of a batch of all sides: a ranking model's `score` (`engine.models.scores`), a retrieval model's cosine."""
         sides = self._layout.split(batch)
         rows = np.arange(batch.num_rows, dtype=np.int32)
         return self.pair_scores(sides[Side.USER], sides[Side.ITEM], rows, rows, sides.get(Side.PAIR))
@@ -118,7 +119,8 @@ class Predictor:
             products = self.user_vectors(user)[user_rows] * self.item_vectors(items)[item_rows]
             cosines: FloatArray = products.sum(axis=1)
             return cosines
-        return self.pair_predictions(user, items, user_rows, item_rows, pairs)[:, 0]
+        found = self.pair_predictions(user, items, user_rows, item_rows, pairs)
+        return score_of(self.definition.score, self.definition.tasks, found)
 
     def pair_predictions(
         self,

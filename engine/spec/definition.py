@@ -14,6 +14,7 @@ from engine.spec.ranking import DeepFM
 from engine.spec.retention import Retention
 from engine.spec.retrieval import TwoTower
 from engine.spec.schema import PropertyType, Schema
+from engine.spec.score import FirstTask, Score
 from engine.spec.serving_copy import ServingCopy
 from engine.spec.slot import AdmitAlways, Side, Slot, side_of
 from engine.spec.source_types import check_slices, check_sources
@@ -53,6 +54,7 @@ class ModelDefinition(Document):
     slots: list[Slot] = Field(min_length=1, max_length=500)
     dense: list[DenseInput] = Field(default_factory=list, max_length=500)
     tasks: list[Task] = Field(default_factory=_one_task, min_length=1, max_length=8)
+    score: Score = Field(default_factory=FirstTask, description="what items are ranked by")
     architecture: Architecture
     sparse_optimizer: SparseOptimizer = Field(default_factory=SparseAdagrad)
     dense_optimizer: DenseOptimizer = Field(default_factory=DenseAdam)
@@ -95,6 +97,7 @@ class ModelDefinition(Document):
         self._check_features()
         if len({task.name for task in self.tasks}) != len(self.tasks):
             raise ValueError("task names must differ from each other")
+        self.score.check(self.tasks)
         if is_retrieval(self.architecture):
             self._refuse_pairs()
         stopping = self.training.early_stopping

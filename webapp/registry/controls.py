@@ -176,6 +176,8 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return ", ".join(str(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_text(weight)}" for name, weight in value.items())
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     return str(value)

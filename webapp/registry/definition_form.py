@@ -17,12 +17,14 @@ from engine.spec.dense_optimizer import DenseOptimizer
 from engine.spec.document import Document
 from engine.spec.feature import Feature
 from engine.spec.retention import Retention
+from engine.spec.score import Score
 from engine.spec.serving_copy import ServingCopy
 from engine.spec.sparse_optimizer import SparseOptimizer
 from engine.spec.task import Task
 from webapp.registry.controls import Control, controls, variant_control
 from webapp.registry.field_shapes import Kind, Leaf, Part, Variants, shape_of, variants_of
 
+SCORES = variants_of(Score)
 SPARSE_OPTIMIZERS = variants_of(SparseOptimizer)
 DENSE_OPTIMIZERS = variants_of(DenseOptimizer)
 SECTIONS: dict[str, type[Document]] = {
@@ -51,6 +53,8 @@ def document_from_form(data: Mapping[str, Any]) -> dict[str, Any]:
     document["architecture"] = {"kind": kind}
     if architecture:
         document["architecture"] |= _read(architecture, f"architecture.{kind}", data)
+    if score := _read_variant(SCORES, "score", data):
+        document["score"] = score
     document["sparse_optimizer"] = _read_variant(SPARSE_OPTIMIZERS, "sparse_optimizer", data)
     document["dense_optimizer"] = _read_variant(DENSE_OPTIMIZERS, "dense_optimizer", data)
     for name, section in SECTIONS.items():
@@ -66,8 +70,8 @@ def is_editable(document: Any) -> bool:
         rows = document.get(name, [])
         if not isinstance(rows, list) or not all(_fits_row(shape, row) for row in rows):
             return False
-    optimizers = {"sparse_optimizer": SPARSE_OPTIMIZERS, "dense_optimizer": DENSE_OPTIMIZERS}
-    return all(_fits_variant(shape, document.get(name, {})) for name, shape in optimizers.items()) and all(
+    variants = {"score": SCORES, "sparse_optimizer": SPARSE_OPTIMIZERS, "dense_optimizer": DENSE_OPTIMIZERS}
+    return all(_fits_variant(shape, document.get(name, {})) for name, shape in variants.items()) and all(
         _fits(section, document.get(name, {})) for name, section in SECTIONS.items()
     )
 
@@ -132,6 +136,7 @@ def problems_by_path(problems: list[dict[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for problem in problems:
         path = re.sub(r"(\..+)\.\d+$", r"\1", problem["field"])
+        path = re.sub(r"(\.weights)\..*$", r"\1", path)
         found[path] = problem["rule"]
     return found
 
@@ -175,6 +180,9 @@ def _read_leaf(shape: Leaf, raw: str) -> Any:
     """What was typed as the field's type; None for nothing, text for what is no number."""
     if shape.kind == "boolean":
         return raw != ""
+    if shape.kind == "weights":
+        parts = (part.partition(":") for part in raw.split(",") if part.strip())
+        return {name.strip(): _number(weight.strip(), float) for name, _, weight in parts} or None
     if shape.kind in _LISTS:
         return [_LISTS[shape.kind](part.strip()) for part in raw.split(",") if part.strip()]
     if not raw:

@@ -12,6 +12,7 @@ from webapp.registry.architecture_titles import ABOUT
 from webapp.registry.controls import Control, controls, variant_control
 from webapp.registry.definition_form import (
     DENSE_OPTIMIZERS,
+    SCORES,
     SECTIONS,
     SLOT_RULES,
     SPARSE_OPTIMIZERS,
@@ -20,7 +21,7 @@ from webapp.registry.definition_form import (
 )
 from webapp.registry.field_shapes import Variants
 
-DEFAULT_OPTIMIZERS = {"sparse_optimizer": "adagrad", "dense_optimizer": "adam"}
+DEFAULT_KINDS = {"sparse_optimizer": "adagrad", "dense_optimizer": "adam", "score": "first_task"}
 SECTION_TITLES = {
     "training": "Training",
     "sync": "Parameter sync",
@@ -74,8 +75,13 @@ def form_context(
         "tasks": row_controls("tasks", document, by_path, {"event_type": label_events}),
         "architectures": _architectures(document.get("architecture", {}), by_path),
         "sections": [
-            Section("Embedding optimizer", [_optimizer("sparse_optimizer", SPARSE_OPTIMIZERS, document, by_path)]),
-            Section("Network optimizer", [_optimizer("dense_optimizer", DENSE_OPTIMIZERS, document, by_path)]),
+            Section("Score", [_variant("score", SCORES, document, by_path, "Ranked by")]),
+            Section(
+                "Embedding optimizer", [_variant("sparse_optimizer", SPARSE_OPTIMIZERS, document, by_path, "Optimizer")]
+            ),
+            Section(
+                "Network optimizer", [_variant("dense_optimizer", DENSE_OPTIMIZERS, document, by_path, "Optimizer")]
+            ),
             *(
                 Section(SECTION_TITLES[name], controls(section, name, document.get(name, {}), by_path))
                 for name, section in SECTIONS.items()
@@ -98,11 +104,13 @@ def _slot_rules(document: Mapping[str, Any], by_path: Mapping[str, str]) -> list
     return made
 
 
-def _optimizer(name: str, optimizers: Variants, document: Mapping[str, Any], by_path: Mapping[str, str]) -> Control:
-    """A definition that names no optimizer has the specification's."""
+def _variant(
+    name: str, shape: Variants, document: Mapping[str, Any], by_path: Mapping[str, str], label: str
+) -> Control:
+    """A definition that names no kind, as of an optimizer, has the specification's."""
     values = document.get(name, {})
-    named = values if values.get("kind") else {"kind": DEFAULT_OPTIMIZERS[name], **values}
-    return variant_control(optimizers, name, named, by_path, label="Optimizer")
+    named = values if values.get("kind") else {"kind": DEFAULT_KINDS[name], **values}
+    return variant_control(shape, name, named, by_path, label=label)
 
 
 def _architectures(chosen: Mapping[str, Any], by_path: Mapping[str, str]) -> list[ArchitectureChoice]:

@@ -37,7 +37,7 @@ LABELS = {
 }
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes"}
 
-Kind = Literal["integer", "float", "boolean", "integers", "floats", "names", "choice", "text"]
+Kind = Literal["integer", "float", "boolean", "integers", "floats", "names", "weights", "choice", "text"]
 
 _SCALARS: dict[Any, Kind] = {bool: "boolean", int: "integer", float: "float"}
 
@@ -125,6 +125,8 @@ def _leaf(annotation: Any) -> Leaf:
         return Leaf("choice", tuple(str(value) for value in get_args(annotation)))
     if annotation in _SCALARS:
         return Leaf(_SCALARS[annotation])
+    if get_origin(annotation) is dict:
+        return Leaf("weights")
     if get_origin(annotation) is list:
         member = _members(get_args(annotation)[0])[0]
         return Leaf("integers" if member is int else "floats" if member is float else "names")

@@ -16,9 +16,16 @@ KIND_TITLES = {
     "group_ftrl": "FTRL, group lasso",
     # losses and precisions
     "bce": "cross-entropy",
+    "bpr": "BPR",
     "huber": "Huber",
     "mse": "mean square",
     "bfloat16_mixed": "bfloat16, mixed",
+    # activations
+    "relu": "ReLU",
+    "prelu": "PReLU",
+    "dice": "Dice",
+    # scores
+    "first_task": "the first task",
     # learning rates
     "polynomial": "polynomial decay",
     "cosine": "cosine decay",

@@ -61,6 +61,7 @@ FULL_RANKING: dict[str, Any] = {
         {"kind": "binary", "name": "bought", "event_type": "purchase", "weight": 2.5, "loss": "listwise"},
         {"kind": "binary", "name": "looked", "event_type": "click", "weight": 0.5, "loss": "pairwise"},
     ],
+    "score": {"kind": "product", "weights": {"bought": 1.5, "looked": 0.25}},
     "architecture": {
         "kind": "deepfm",
         "num_negatives": 9,
@@ -145,6 +146,7 @@ def form_of(document: dict[str, Any]) -> dict[str, str]:
         for index, row in enumerate(document[part]):
             posted |= _posted(f"{part}.{index}", row, SHARED_BY_KINDS[part])
     posted |= _posted("architecture", document["architecture"])
+    posted |= _posted("score", document["score"])
     for optimizer in OPTIMIZERS:
         posted |= _posted(optimizer, document[optimizer])
     for section in SECTIONS:
@@ -155,6 +157,8 @@ def form_of(document: dict[str, Any]) -> dict[str, str]:
 
 def _posted(path: str, value: Any, shared: tuple[str, ...] = ()) -> dict[str, str]:
     """What is None or False posts nothing, as an empty control and an unticked box do."""
+    if path.endswith(".weights"):
+        return {path: ", ".join(f"{name}: {weight}" for name, weight in value.items())}
     if isinstance(value, dict):
         kind = value.get("kind")
         own = f"{path}.{kind}" if kind else path
