@@ -12,7 +12,7 @@ export FRESHET_DATA_DIR := $(abspath $(DATA_DIR))
 endif
 RUN := $(VENV)/bin/python
 # test runs keep their own servers: an address given for `make run` is not theirs
-TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_URL
+TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_URL -u KAFKA_BOOTSTRAP_SERVERS
 CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from engine.errors import InvalidDocument
+from engine.streams.kafka_settings import KafkaSettings
+
 
 def text(name: str, default: str) -> str:
     return os.environ.get(name, "") or default
@@ -36,6 +39,21 @@ def flag(name: str, default: bool) -> bool:
 def names(name: str, default: list[str]) -> list[str]:
     raw = os.environ.get(name, "")
     return [part.strip() for part in raw.split(",") if part.strip()] or default
+
+
+def log_url(database_url: str) -> str:
+    """Where the event log is: FRESHET_LOG_URL, or else Kafka when KAFKA_BOOTSTRAP_SERVERS is given, or else the database.
+
+    With Kafka every KAFKA_* variable is looked at now, so that a wrong one stops the start and not the first event.
+    """
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+    chosen = text("FRESHET_LOG_URL", f"kafka://{servers}" if servers else database_url)
+    if chosen.startswith("kafka://"):
+        try:
+            KafkaSettings.from_environment(os.environ, chosen.removeprefix("kafka://"))
+        except InvalidDocument as error:
+            raise ImproperlyConfigured(error.message) from None
+    return chosen
 
 
 def folder(name: str, default: Path) -> Path:

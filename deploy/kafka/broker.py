@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.kafka import jars
@@ -24,15 +25,26 @@ LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 class Kafka:
     """One broker on one storage folder, which it formats at its first start and finds again at the next.
 
-    `port` 0 takes a free one. Not `durable`: the folder may be on a slow disk and nobody needs it after a power cut; Kafka
-    itself never waits for the disk on an append, so the flag only changes how often it writes recovery points.
+    `port` 0 takes a free one. `protocol` is the clients' (PLAINTEXT, SASL_SSL, ...); `settings` are added to the broker's
+    own, or go before them. An append survives the broker's death but not the machine's: that takes replicas.
     """
 
-    def __init__(self, folder: Path, *, log: Path, port: int = 0, heap: str = HEAP) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        log: Path,
+        port: int = 0,
+        heap: str = HEAP,
+        protocol: str = "PLAINTEXT",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder.resolve()
         self.log = log
         self.port = port or free_port()
         self.heap = heap
+        self.protocol = protocol
+        self._settings = dict(settings or {})
         self._controller_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,6 +61,7 @@ class Kafka:
         java, class_path = jars.java(), jars.class_path()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = self.folder / "server.properties"
+        configuration.touch(mode=0o600)  # `settings` may have passwords
         configuration.write_text(self._configuration())
         if not (self.folder / "data" / "meta.properties").exists():
             self._format(java, class_path, configuration)
@@ -99,14 +112,15 @@ class Kafka:
             raise StartError(f"Kafka's storage could not be formatted: {(answered.stderr or answered.stdout)[-800:]}")
 
     def _configuration(self) -> str:
-        settings = {
+        settings: dict[str, object] = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"CLIENTS://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": f"CLIENTS://127.0.0.1:{self.port}",
+            "inter.broker.listener.name": "CLIENTS",
+            "listener.security.protocol.map": f"CLIENTS:{self.protocol},CONTROLLER:PLAINTEXT",
             "log.dirs": self.folder / "data",
             "auto.create.topics.enable": "false",
             "offsets.topic.num.partitions": 4,
@@ -121,7 +135,7 @@ class Kafka:
             "log.cleaner.dedupe.buffer.size": 8 * 2**20,
             "num.network.threads": 2,
             "num.io.threads": 2,
-        }
+        } | self._settings
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def _wait_until_it_listens(self) -> None:

@@ -18,15 +18,21 @@ def own_environment(options: Options, database_url: str, redis_url: str) -> dict
     values = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
-        "FRESHET_LOG_URL": os.environ.get("FRESHET_LOG_URL") or database_url,
+        "FRESHET_LOG_URL": _log_url(database_url),
         "FRESHET_DATA_DIR": str(options.data_dir),
         "FRESHET_BASE_URL": options.base_url,
         "DJANGO_SETTINGS_MODULE": "webapp.settings",
     }
+    values |= {name: value for name, value in os.environ.items() if name.startswith("KAFKA_")}
     if options.host not in LOOPBACK and not os.environ.get("FRESHET_ALLOWED_HOSTS"):
         named = [] if options.host in {"0.0.0.0", "::"} else [options.host]  # noqa: S104
         values["FRESHET_ALLOWED_HOSTS"] = ",".join(["localhost", "127.0.0.1", "[::1]", *named, *_own_names()])
     return values
+
+
+def _log_url(database_url: str) -> str:
+    kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+    return os.environ.get("FRESHET_LOG_URL") or (f"kafka://{kafka}" if kafka else database_url)
 
 
 def child_environment(own: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kafka.admin import OffsetSpec
 
-from engine.errors import UnknownTopic
+from engine.errors import LogUnavailable, UnknownTopic
 from engine.streams.kafka_admin import KafkaAdmin
 from engine.streams.kafka_producers import KafkaProducers
 from engine.streams.kafka_readers import KafkaReaders
@@ -52,8 +52,8 @@ class KafkaLog:
         facts = self._topics.facts(topic)
         try:
             return self._producers.append(topic, self._topics.kafka_name(topic), facts, records)
-        except UnknownTopic:
-            self._topics.forget(topic)
+        except (UnknownTopic, LogUnavailable):
+            self._topics.forget(topic)  # a topic that was deleted looks like a broker that is away
             raise
 
     def read(
@@ -62,7 +62,7 @@ class KafkaLog:
         place = self._topics.place(topic, partition)
         try:
             return self._readers.read(place, offset, max_records, timeout_s)
-        except UnknownTopic:
+        except (UnknownTopic, LogUnavailable):
             self._topics.forget(topic)
             raise
 

@@ -12,6 +12,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import (
     CoordinatorNotAvailableError,
     KafkaError,
+    KafkaTimeoutError,
     NotControllerError,
     NotCoordinatorError,
     UnknownTopicOrPartitionError,
@@ -25,6 +26,11 @@ RETRY_EVERY_S = 0.1
 
 _LOST = (NotCoordinatorError, CoordinatorNotAvailableError, NotControllerError)
 """A client keeps the coordinators it once found; a new one looks for them again."""
+
+_SIGN_IN_HINT = (
+    "; a broker that does not accept KAFKA_SASL_* or KAFKA_SSL_* looks the same, so check their authentication"
+)
+"""kafka-python tries again after a refused sign-in and in the end only says that it ran out of time."""
 
 _Answer = TypeVar("_Answer")
 
@@ -93,8 +99,16 @@ class KafkaAdmin:
             if self._is_closed:
                 raise LogError("the event log is closed")
             if self._client is None:
-                self._client = KafkaAdminClient(**self._settings.connection())
+                self._client = self._connected()
             return self._client
+
+    def _connected(self) -> Any:
+        try:
+            return KafkaAdminClient(**self._settings.connection())
+        except KafkaTimeoutError as error:
+            servers = ", ".join(self._settings.bootstrap_servers)
+            hint = "" if self._settings.security_protocol == "PLAINTEXT" else _SIGN_IN_HINT
+            raise KafkaTimeoutError(f"no connection to {servers}{hint}") from error
 
     def _drop(self, client: Any) -> None:
         with self._lock:

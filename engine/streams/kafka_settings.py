@@ -167,10 +167,14 @@ class _Reader:
 
 
 def quieten_client_logs() -> None:
-    """Keep kafka-python from writing passwords: its admin client logs its whole configuration at DEBUG."""
+    """Keep kafka-python from writing passwords: its admin client logs its whole configuration at DEBUG.
+
+    Its warnings and errors are left out too, unless a level was set for it: what fails is raised as our error with the cause, and
+    while a broker is away each client would write ten lines a second.
+    """
     logger = logging.getLogger("kafka")
     if logger.level == logging.NOTSET:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.CRITICAL)
     admin = logging.getLogger("kafka.admin.client")
     if _hides_configuration not in admin.filters:
         admin.addFilter(_hides_configuration)

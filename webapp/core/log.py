@@ -16,7 +16,10 @@ _opened: dict[str, EventLog] = {}
 
 
 def event_log() -> EventLog:
-    """The log at `settings.LOG_URL`: one for the whole process, safe to share between threads, opened at first use."""
+    """The log at `settings.LOG_URL` (PostgreSQL's or Kafka's: `environment.log_url`), opened at first use.
+
+    One for the whole process, safe to share between threads.
+    """
     url: str = settings.LOG_URL
     with _lock:
         if url not in _opened:
