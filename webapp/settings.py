@@ -13,7 +13,7 @@ DATA_DIR = environment.folder("FRESHET_DATA_DIR", BASE_DIR / ".freshet")
 
 DATABASE_URL = environment.text("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = environment.text("REDIS_URL", "redis://127.0.0.1:6379/0")
-LOG_URL = environment.text("FRESHET_LOG_URL", DATABASE_URL)
+LOG_URL = environment.log_url(DATABASE_URL)
 
 
 def _database(url: str) -> dict[str, object]:

@@ -17,6 +17,8 @@ from webapp.core.errors import AppError, Busy, Unavailable
 
 logger = logging.getLogger(__name__)
 
+LOG_RETRY_AFTER_S = 2
+
 
 def answer(error: Exception, context: dict[str, Any]) -> Response:
     """Every exception as {"code", "message", "extra"}; what nobody expected is logged and answered without its trace."""
@@ -46,9 +48,8 @@ def _engine_answer(error: EngineError) -> Response:
     if isinstance(error, ReplicaUnavailable):
         return _answer(503, error.code, error.message, {})
     if isinstance(error, LogError):
-        return _answer(
-            503, error.code, "The event log does not answer; send the request again, with the same event ids.", {}
-        )
+        message = "The event log does not answer; send the request again, with the same event ids."
+        return _answer(503, error.code, message, {}, {"Retry-After": str(LOG_RETRY_AFTER_S)})
     return _answer(500, error.code, "The server failed at this request; its log says why.", {})
 
 
