@@ -16,6 +16,7 @@ from django.db import Error as DjangoDatabaseError
 from django.db import connection
 
 from engine.errors import LeaseLost
+from engine.streams.fencing import Fence
 from webapp.core import selectors, services
 from workers.fresh_connection import drop_broken_connection
 
@@ -92,6 +93,9 @@ class HeldLease:
         self._leases, self._ttl_s, self._clock = leases, ttl_s, clock
         self._good_until = (clock() if acquired_at is None else acquired_at) + ttl_s
         self._lost = threading.Event()
+        self.fence = Fence(self._check, token)
+        """Raises `LeaseLost` unless the lease is still ours in the database. Called before each write that others will read, which
+        carries its epoch, the token."""
 
     @property
     def is_lost(self) -> bool:
@@ -115,8 +119,7 @@ class HeldLease:
         else:
             self._lost.set()
 
-    def fence(self) -> None:
-        """Raise `LeaseLost` unless the lease is still ours in the database. Called before each write that others will read."""
+    def _check(self) -> None:
         if not self.is_lost and self._leases.token(self.name) != self.token:
             self._lost.set()
         if self.is_lost:

@@ -13,6 +13,7 @@ import redis
 from django.db import Error as DjangoDatabaseError
 
 from engine.errors import InvalidDocument, LeaseLost, LogError, NoCheckpoint, OffsetOutOfRange
+from engine.streams.fencing import Fence
 from webapp.core.errors import Invalid
 from webapp.core.jobs import Job
 from webapp.training import services
@@ -56,9 +57,10 @@ class RunSession:
         self._is_wanted = True
         self._slices: Any = None
 
-    def fence(self) -> None:
-        """Raise `LeaseLost` when another worker may have the run."""
-        self._lease.fence()
+    @property
+    def fence(self) -> Fence:
+        """Raises `LeaseLost` when another worker may have the run."""
+        return self._lease.fence
 
     def should_stop(self) -> bool:
         """The worker is ending, the lease is lost, or nobody wants the run any more (looked up once a second)."""

@@ -16,11 +16,14 @@ MARK = "batch_run"
 def begin_anew(session: RunSession, folder: Path) -> None:
     """Remove what earlier runs learned, and take over another version's checkpoint if the run asks for one.
 
+    Whoever held the lease before puts nothing into the folder any more.
     Once for each run: after a kill the same run goes on from its own checkpoint. Raises `NoCheckpoint` when there is none to take over.
     """
+    from engine.checkpoint.folder_fence import take_over
     from engine.training.batch import forget_runs
     from engine.training.starting_point import start_from
 
+    take_over(folder, session.fence)
     run, mark = session.run, folder / MARK
     if mark.is_file() and mark.read_text() == str(run.pk):
         return

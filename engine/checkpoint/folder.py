@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +27,7 @@ from engine.checkpoint.manifest import (
 from engine.errors import CorruptRecord
 
 _ASIDE_SUFFIX: Final = ".writing"
+_FOLDER_MODE: Final = 0o755
 KEEP_FOLDERS: Final = 3
 MAX_CHAIN: Final = 64
 
@@ -41,21 +44,23 @@ def write_folder(
     *,
     keep: int = KEEP_FOLDERS,
     previous: Path | None = None,
+    placing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Path:
     """Create `parent/name` with whatever `fill(path)` writes there, all or nothing, building on the folder `previous`.
 
     Of the others the newest `keep - 1` stay, with all that they and the new one build on, and one that shares nothing with the new
     one if there is any: a damaged base does not take everything with it. `name` should sort after its predecessors (zero-padded
     numbers do); it stays even if it does not, as when all of those are damaged. A folder of that name is replaced. One writer at a
-    time. Raises what `fill` raises, leaving nothing behind; raises OSError when the disk is full or `previous` is gone, and ValueError
-    when `previous` is the folder to be replaced.
+    time: others are changed only within `placing()` (`engine.checkpoint.folder_fence.in_epoch`), and what a writer that was shut
+    out left aside is removed. Raises what `fill` raises, leaving nothing behind; raises OSError when the disk is full or `previous`
+    is gone, and ValueError when `previous` is the folder to be replaced.
     """
     if previous == parent / name:
         raise ValueError(f"previous must be another folder, received {name}")
     parent.mkdir(parents=True, exist_ok=True)
-    aside = parent / f"{name}{_ASIDE_SUFFIX}"
-    _remove(aside)
-    aside.mkdir()
+    # Of its own name: a writer that was shut out may still be writing a folder called the same.
+    aside = Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=_ASIDE_SUFFIX, dir=parent))
+    aside.chmod(_FOLDER_MODE)
     try:
         described = None if previous is None else describe_previous(previous)
         fill(aside)
@@ -63,13 +68,17 @@ def write_folder(
         (aside / MANIFEST_NAME).write_bytes(encode_manifest(files, meta, described))
         for path in [*(aside / entry.path for entry in files), aside / MANIFEST_NAME, aside]:
             _flush(path)
+        with placing():
+            return _place(aside, parent / name, keep)
     except BaseException:
         _remove(aside)
         raise
-    final = parent / name
+
+
+def _place(aside: Path, final: Path, keep: int) -> Path:
     _remove(final)
     aside.rename(final)
-    _flush(parent)
+    _flush(final.parent)
     _drop_old(final, keep)
     return final
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -37,10 +38,15 @@ def write_snapshot(
     return write_snapshot_folder(parent, meta.model_copy(update={"created_ms": created_ms}), fill)
 
 
-def write_snapshot_folder(parent: Path, meta: SnapshotMeta, fill: Callable[[Path], None]) -> Path:
+def write_snapshot_folder(
+    parent: Path,
+    meta: SnapshotMeta,
+    fill: Callable[[Path], None],
+    placing: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Path:
     """A snapshot's folder with whatever `fill` writes; its name sorts by sequence, then time (`meta.created_ms`)."""
     name = f"{meta.sequence:012d}-{meta.created_ms or 0:013d}"
-    return write_folder(parent, name, fill, meta.model_dump(mode="json"))
+    return write_folder(parent, name, fill, meta.model_dump(mode="json"), placing=placing)
 
 
 def load_snapshot(folder: Path, definition: ModelDefinition) -> LoadedSnapshot:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import LogError, OffsetOutOfRange, UnknownTopic
+from engine.streams.fencing import outdated
 from engine.streams.log import Position, Record, StoredRecord
 from engine.streams.partitioning import by_partition
 
@@ -22,12 +23,13 @@ class _Partition:
 
 
 class MemoryLog:
-    """Implements `engine.streams.log.EventLog`. One lock guards everything; a waiting reader wakes on each append."""
+    """Implements `engine.streams.log.EventLog` and `FencingLog`. One lock guards everything; a waiting reader wakes on each append."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._topics: dict[str, list[_Partition]] = {}
         self._committed: dict[tuple[str, str], dict[int, int]] = {}
+        self._epochs: dict[str, int] = {}
 
     def create_topic(self, topic: str, num_partitions: int = 1) -> None:
         if num_partitions < 1:
@@ -53,6 +55,23 @@ class MemoryLog:
                     positions[row] = Position(number, offset)
             self._changed.notify_all()
             return positions
+
+    def raise_epoch(self, topic: str, epoch: int) -> None:
+        with self._changed:
+            self._topic(topic)
+            self._refuse_older(topic, epoch)
+            self._epochs[topic] = epoch
+
+    def append_in_epoch(self, topic: str, records: Sequence[Record], epoch: int) -> list[Position]:
+        # The condition's lock is reentrant: nobody raises the epoch between the look and the append.
+        with self._changed:
+            self._refuse_older(topic, epoch)
+            return self.append(topic, records)
+
+    def _refuse_older(self, topic: str, epoch: int) -> None:
+        newer = self._epochs.get(topic, 0)
+        if newer > epoch:
+            raise outdated(topic, epoch, newer)
 
     def read(
         self, topic: str, partition: int, offset: int, max_records: int = 1000, timeout_s: float = 0.0

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS freshet_log.partition (
     earliest bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (topic_id, number)
 ) WITH (fillfactor = 50);
+ALTER TABLE freshet_log.partition ADD COLUMN IF NOT EXISTS epoch bigint NOT NULL DEFAULT 0;
 
 CREATE TABLE IF NOT EXISTS freshet_log.record (
     topic_id integer NOT NULL,

@@ -80,6 +80,7 @@ class Applier:
         self._is_started = False
         self._offset = 0
         self._sequence = 0
+        self._epoch = 0
         self._trainer_sequence = 0
         self._trained_through = TrainedThrough()
         self._created_ms: int | None = None
@@ -131,6 +132,7 @@ class Applier:
             num_bytes_applied=self._totals.num_bytes,
             num_repeats=self._totals.num_repeats,
             num_resyncs=self._totals.num_resyncs,
+            num_fenced=self._totals.num_fenced,
             resyncs_by_cause=dict(self._resyncs),
             waiting_for_snapshot=self._blocked.cause.value if self._blocked else None,
             last_error=self._last_error,
@@ -141,9 +143,13 @@ class Applier:
         try:
             delta = decode_delta(record.value)
             header = delta.header
-            if header.sequence <= self._sequence:
+            if header.epoch < self._epoch:
+                report.num_fenced += 1
+            elif header.sequence <= self._sequence:
+                self._epoch = header.epoch
                 report.num_repeats += 1
             else:
+                self._epoch = header.epoch
                 if header.kind is not DeltaKind.SNAPSHOT and header.previous_sequence != self._sequence:
                     raise SequenceGap(
                         f"delta {header.sequence} follows {header.previous_sequence}; this replica is at {self._sequence}"
@@ -224,6 +230,7 @@ class Applier:
             self._last_error = str(error)
             return False
         self._sequence, self._offset = meta.sequence, meta.params_offset
+        self._epoch = max(self._epoch, meta.epoch)
         self._trained_through, self._created_ms = meta.trained_through, meta.created_ms
         if self._blocked is not None:
             self._resyncs[self._blocked.cause.value] += 1
@@ -289,6 +296,7 @@ class Applier:
         totals.num_bytes += report.num_bytes
         totals.num_repeats += report.num_repeats
         totals.num_resyncs += report.num_resyncs
+        totals.num_fenced += report.num_fenced
 
 
 def _fingerprint(directory: Path) -> frozenset[tuple[str, int]]:

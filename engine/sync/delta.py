@@ -53,6 +53,8 @@ class DeltaHeader(BaseModel):
 
     `trained_through` holds once this delta is applied. `snapshot` is the name of a folder beside the model's other snapshots.
     `digests`, by table, are the trainer's once this delta is applied; a delta after which the tables still differ has none.
+    `epoch` is that of the trainer's lease: after a delta of a newer epoch one of an older says nothing, whatever its number. 0 is
+    older than all, and what deltas had before there were epochs.
     `checksum` is the record's trailer, filled in by `encode_delta` and `decode_delta`.
     """
 
@@ -70,6 +72,7 @@ class DeltaHeader(BaseModel):
     num_upserts: int = Field(default=0, ge=0)
     num_deletes: int = Field(default=0, ge=0)
     digests: dict[str, int] = Field(default_factory=dict)
+    epoch: int = Field(default=0, ge=0)
     snapshot: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     checksum: int = 0
 

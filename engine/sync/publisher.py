@@ -2,6 +2,10 @@
 
 Touched rows are acknowledged only after the append that carries them, so a failure or a crash sends them again. The
 numbering continues from what the topic's last record says, so it survives restarts and changes of trainer.
+
+A publisher begins by shutting out the trainers before it: in a log that keeps epochs they cannot append any more. In one that
+does not it appends an empty delta of its epoch, and whatever of an older epoch comes to lie behind that is passed over by all
+who read: replicas, and publishers looking for the last number.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Final
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import EmbeddingTable
 from engine.errors import CorruptRecord, LogError
+from engine.streams.fencing import append_fenced, begin_epoch, epoch_of, outdated
 from engine.streams.log import EventLog, Record
 from engine.sync.delta import (
     DeltaHeader,
@@ -53,10 +58,10 @@ class PublishReport:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A delta before it has a number."""
+    """A delta before it has a number. Without `trained_through` it is no newer than the last one, and says the same."""
 
     kind: DeltaKind
-    trained_through: TrainedThrough
+    trained_through: TrainedThrough | None
     body: bytes = b""
     table: str = ""
     num_upserts: int = 0
@@ -68,7 +73,8 @@ class _Draft:
 class Publisher:
     """Publishes one model version's parameters. One trainer at a time: `fence` raises `LeaseLost` for one that must stop.
 
-    Not thread-safe. After any error a call may simply be made again.
+    Not thread-safe. After any error but `LeaseLost` a call may simply be made again. Making one raises `LogError`, and `LeaseLost`
+    when the topic is a later trainer's.
     """
 
     def __init__(
@@ -93,12 +99,17 @@ class Publisher:
         self._clock_ms = clock_ms
         self._fence = fence
         self._max_delta_bytes = max_delta_bytes
+        self.epoch = epoch_of(fence) or 0
+        self._epoch_seen = 0
         self._knows_end = False
         self._next_offset = 0
         self._sequence = 0
         self.last_published: DeltaHeader | None = None
         log.create_topic(topic)
+        is_kept_by_log = begin_epoch(log, topic, fence)
         self._learn_end()
+        if self.epoch and not is_kept_by_log:
+            self._claim()
 
     @property
     def sequence(self) -> int:
@@ -154,6 +165,10 @@ class Publisher:
         """
         self._log.trim(self._topic, PARTITION, min(offset, self._next_offset - 1))
 
+    def _claim(self) -> None:
+        """Where this epoch begins: an empty delta that says what the last one said."""
+        self._append([_Draft(DeltaKind.ROWS, None)])
+
     def _digests(self) -> dict[str, int]:
         """The tables' digests, when replicas will have just what the tables have now; {} when something was touched meanwhile."""
         digests = {name: table.digest() for name, table in self._store.tables.items()}
@@ -180,16 +195,16 @@ class Publisher:
             if not self._knows_end:
                 self._learn_end()
             headers, records = self._number(drafts)
-            self._fence()
             # Until the append answers, it is not known whether these numbers are taken.
             self._knows_end = False
-            positions = self._log.append(self._topic, records)
-            if positions[0].offset != self._next_offset:
+            positions = append_fenced(self._log, self._topic, records, self._fence)
+            if positions[0].offset != self._next_offset and self._are_taken(positions[0].offset):
                 # A trainer that lost its lease slipped a delta in: replicas took its numbers and will ignore ours.
                 continue
             self._knows_end = True
-            self._next_offset += len(records)
+            self._next_offset = positions[-1].offset + 1
             self._sequence, self.last_published = headers[-1].sequence, headers[-1]
+            self._epoch_seen = headers[-1].epoch
             return PublishReport(
                 sum(draft.num_upserts for draft in drafts),
                 sum(draft.num_deletes for draft in drafts),
@@ -198,8 +213,20 @@ class Publisher:
             )
         raise LogError(f"another trainer keeps publishing to {self._topic!r}", topic=self._topic)
 
+    def _are_taken(self, offset: int) -> bool:
+        """Whether deltas between the end we knew and `offset` may have taken our numbers. Raises `LeaseLost`.
+
+        With an epoch they have only if that is no older than the one which readers have seen.
+        """
+        sequence = self._sequence
+        self._look_at(range(self._next_offset, offset))
+        self._refuse_newer()
+        return not self.epoch or self._sequence != sequence
+
     def _number(self, drafts: list[_Draft]) -> tuple[list[DeltaHeader], list[Record]]:
-        created_ms = self._clock_ms()
+        last = self.last_published
+        until_now, since_ms = (last.trained_through, last.created_ms) if last else (TrainedThrough(), self._clock_ms())
+        created_ms = self._clock_ms() if drafts[0].trained_through is not None else since_ms
         headers = [
             DeltaHeader(
                 project=self._project,
@@ -208,12 +235,13 @@ class Publisher:
                 kind=draft.kind,
                 sequence=sequence,
                 previous_sequence=sequence - 1,
-                trained_through=draft.trained_through,
+                trained_through=draft.trained_through or until_now,
                 created_ms=created_ms,
                 table=draft.table,
                 num_upserts=draft.num_upserts,
                 num_deletes=draft.num_deletes,
                 digests=draft.digests,
+                epoch=self.epoch or self._epoch_seen,
                 snapshot=draft.snapshot,
             )
             for sequence, draft in enumerate(drafts, self._sequence + 1)
@@ -225,25 +253,44 @@ class Publisher:
         return headers, records
 
     def _learn_end(self) -> None:
-        """Find the highest number taken by the records not seen yet, of those that can be read.
+        """Find the highest number taken by the records not seen yet, of those that can be read. Raises `LeaseLost`.
 
         A record that cannot be read took a number too. Several are looked at, because two trainers that wrote at the
         same time may have taken numbers out of order.
         """
         earliest = self._log.earliest_offsets(self._topic)[PARTITION]
         end = self._log.end_offsets(self._topic)[PARTITION]
+        num_unreadable = self._look_at(range(max(earliest, self._next_offset, end - self._num_looked_at()), end))
+        self._sequence = self._sequence + num_unreadable if self.last_published else max(self._sequence, end)
+        self._next_offset, self._knows_end = end, True
+        self._refuse_newer()
+
+    def _refuse_newer(self) -> None:
+        if self.epoch and self._epoch_seen > self.epoch:
+            raise outdated(self._topic, self.epoch, self._epoch_seen)
+
+    def _look_at(self, offsets: range) -> int:
+        """Take note of the numbers at these offsets; answers how many records in a row cannot be read at their end."""
         num_unreadable = 0
-        for offset in range(max(earliest, self._next_offset, end - _NUM_LOOKED_AT), end):
+        for offset in offsets:
             stored = self._log.read(self._topic, PARTITION, offset, max_records=1)
             try:
                 header = decode_header(stored[0].value)
             except CorruptRecord:
                 num_unreadable += 1
                 continue
+            if header.epoch < self._epoch_seen:
+                continue
             num_unreadable = 0
-            self._sequence, self.last_published = max(self._sequence, header.sequence), header
-        self._sequence = self._sequence + num_unreadable if self.last_published else max(self._sequence, end)
-        self._next_offset, self._knows_end = end, True
+            self._epoch_seen = header.epoch
+            # Of two with one number the first counts, as it does for replicas.
+            if header.sequence > self._sequence or self.last_published is None:
+                self._sequence, self.last_published = max(self._sequence, header.sequence), header
+        return num_unreadable
+
+    def _num_looked_at(self) -> int:
+        """As many as one append of a trainer that lost its lease may have put behind the last delta that counts."""
+        return _NUM_LOOKED_AT + MAX_APPEND_BYTES // self._max_delta_bytes if self.epoch else _NUM_LOOKED_AT
 
 
 def _max_rows(table: EmbeddingTable, max_delta_bytes: int) -> int:

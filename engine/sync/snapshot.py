@@ -19,7 +19,8 @@ class SnapshotMeta(BaseModel):
     """The part of a snapshot folder's manifest `meta` that sync reads; other keys are the writer's own.
 
     Everything up to delta `sequence` is in the snapshot; `params_offset` is where the next delta is to be read. A writer
-    takes both, `Publisher.sequence` and `Publisher.next_offset`, after publishing and before training goes on.
+    takes both, `Publisher.sequence` and `Publisher.next_offset`, after publishing and before training goes on. `epoch` is the
+    publisher's: deltas of an older one that lie behind `params_offset` are not to be applied.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -28,6 +29,7 @@ class SnapshotMeta(BaseModel):
     params_offset: int = Field(ge=0)
     trained_through: TrainedThrough = TrainedThrough()
     created_ms: int | None = None
+    epoch: int = Field(default=0, ge=0)
 
     @classmethod
     def from_manifest(cls, meta: Mapping[str, Any]) -> SnapshotMeta:

@@ -23,7 +23,8 @@ class ReplicaStatus:
 
     `age_s` is the time since the trainer made the newest delta or snapshot applied. `trainer_sequence` is the newest
     number known to be in the topic. `waiting_for_snapshot` is why nothing can be applied until a newer snapshot is there.
-    Counts are since the replica started; `num_bytes_applied` counts records of the log.
+    Counts are since the replica started; `num_bytes_applied` counts records of the log, `num_fenced` deltas that were passed over
+    because their trainer had lost its lease.
     """
 
     is_ready: bool
@@ -37,6 +38,7 @@ class ReplicaStatus:
     num_bytes_applied: int
     num_repeats: int
     num_resyncs: int
+    num_fenced: int = 0
     resyncs_by_cause: dict[str, int] = field(default_factory=dict)
     waiting_for_snapshot: str | None = None
     last_error: str | None = None
@@ -52,4 +54,5 @@ class ApplyReport:
     num_bytes: int = 0
     num_repeats: int = 0
     num_resyncs: int = 0
+    num_fenced: int = 0
     has_more: bool = False

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from engine.checkpoint.folder_fence import take_over
 from engine.spec.definition import ModelDefinition
 from engine.streams import topics
 from engine.streams.log import EventLog
@@ -75,6 +76,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     `UnknownTopic`, `OffsetOutOfRange` (what comes next was trimmed), `LeaseLost`, `LogError`, OSError; a run that raised can be resumed.
     """
     fence()
+    take_over(directory, fence)
     if not resume:
         forget_runs(directory)
     job = BatchJob(

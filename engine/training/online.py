@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.checkpoint.folder import newest_folder
+from engine.checkpoint.folder_fence import take_over
 from engine.checkpoint.snapshot import load_snapshot, write_snapshot
 from engine.evaluation.prequential import PrequentialEvaluator
 from engine.models.forward import Predictor
@@ -79,6 +80,7 @@ class OnlineTrainer:
         self._clock = clock
         self._on_metrics = on_metrics
         self._on_report = on_report
+        take_over(directory, fence)
         self.state = TrainingState.restore_or_new(definition, directory, wall_clock=clock)
         topic = topics.examples(project)
         log.create_topic(topic)

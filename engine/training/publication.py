@@ -124,6 +124,7 @@ class Publication:
             params_offset=self.publisher.next_offset,
             trained_through=self._state.progress.trained_through(),
             created_ms=self._clock_ms(),
+            epoch=self.publisher.epoch,
         )
         self._writer.begin(meta)
         self._snapshot_sequence = meta.sequence

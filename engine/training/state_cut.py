@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from engine.checkpoint.arrays import FloatArrays, load_table_file, save_arrays, save_table_file
 from engine.checkpoint.folder import write_folder
+from engine.checkpoint.folder_fence import in_epoch
 from engine.checkpoint.snapshot import DENSE_FILE, write_snapshot_folder
 from engine.embedding.table_saver import StoreImage
 from engine.retrieval.item_to_item import ItemToItem
@@ -111,20 +113,26 @@ class StateCut:
         """Write a checkpoint folder below `directory/checkpoints`, and the snapshot's below `directory/snapshots`, each whole or not
         at all. Raises OSError, and what `fence` raises.
 
-        `fence` is asked last: a process that was stopped in the midst of writing must not put its old state above a successor's.
+        `fence` is asked when all is written, and once more, with its epoch, while a folder is put in its place: a process that was
+        stopped in the midst of writing must not put its old state above a successor's.
         """
         snapshots: list[Path] = []
+
+        def placing() -> AbstractContextManager[None]:
+            return in_epoch(directory, fence)
 
         def fill(folder: Path) -> None:
             if self.snapshot is None:
                 self.tables.write(folder)
             else:
-                snapshots.append(self._write_snapshot(directory / SNAPSHOTS, self.snapshot, folder, fence))
+                snapshots.append(self._write_snapshot(directory / SNAPSHOTS, self.snapshot, folder, placing))
             self._save_the_rest(folder)
             fence()
 
         with self.tables:
-            checkpoint = write_folder(directory / CHECKPOINTS, self.name, fill, self.meta, previous=self.previous)
+            checkpoint = write_folder(
+                directory / CHECKPOINTS, self.name, fill, self.meta, previous=self.previous, placing=placing
+            )
             self.tables.confirm()
         return Written(checkpoint, *snapshots)
 
@@ -132,15 +140,16 @@ class StateCut:
         """Let go of the tables' image without writing it."""
         self.tables.close()
 
-    def _write_snapshot(self, parent: Path, meta: SnapshotMeta, folder: Path, fence: Callable[[], None]) -> Path:
+    def _write_snapshot(
+        self, parent: Path, meta: SnapshotMeta, folder: Path, placing: Callable[[], AbstractContextManager[None]]
+    ) -> Path:
         """One walk through the rows writes them into both folders."""
 
         def fill(snapshot: Path) -> None:
             self.tables.write(folder, snapshot)
             save_arrays(self.dense, snapshot / DENSE_FILE)
-            fence()
 
-        return write_snapshot_folder(parent, meta, fill)
+        return write_snapshot_folder(parent, meta, fill, placing)
 
     def _save_the_rest(self, folder: Path) -> None:
         save_arrays(self.dense, folder / DENSE_FILE)

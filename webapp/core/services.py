@@ -5,13 +5,16 @@ from __future__ import annotations
 from django.db import connection
 
 # A free or expired lease changes hands in the one statement that also reads it: two callers never both win.
-# The row is never deleted, so that the token, which fences off an earlier holder, only grows.
+# The row is never deleted, so that the token, which fences off an earlier holder, only grows. It is no less than the time in ms:
+# what was written under a token is kept elsewhere too (deltas in Kafka, folders), and a database made anew or restored from an
+# older copy must not hand out smaller ones.
 _ACQUIRE = """
 INSERT INTO core_lease AS held (name, holder, token, acquired_at, heartbeat_at, expires_at)
-VALUES (%s, %s, 1, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => %s))
+VALUES (%s, %s, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+    clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => %s))
 ON CONFLICT (name) DO UPDATE SET
     holder = EXCLUDED.holder,
-    token = held.token + 1,
+    token = greatest(held.token + 1, EXCLUDED.token),
     acquired_at = clock_timestamp(),
     heartbeat_at = clock_timestamp(),
     expires_at = clock_timestamp() + make_interval(secs => %s)

@@ -74,6 +74,7 @@ class Trainer:
             "params_offset": self.publisher.next_offset,
             "trained_through": trained_through.model_dump(mode="json"),
             "created_ms": self.now_ms,
+            "epoch": self.publisher.epoch,
         }
         return write_folder(self.snapshots, f"{next(self.numbers):06d}", fill, meta)
 
