@@ -92,7 +92,7 @@ void Checkpoint::begin() {
     shard.pending_deletes.for_each([&](std::uint64_t fid) { pending_deletes_.push_back(fid); });
     num_erased += shard.erased_since_checkpoint.size();
     digest_ += shard.digest;
-    num_rows_ += shard.num_rows;
+    num_rows_ += shard.num_rows.load(std::memory_order_relaxed);
   }
   for (const std::uint64_t fid : table_.in_flight_) {
     if (!table_.index_.find(table_.index_.hash(fid))) pending_deletes_.push_back(fid);

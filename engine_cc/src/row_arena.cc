@@ -10,6 +10,7 @@
 namespace freshet {
 namespace {
 
+constexpr std::uint32_t kFreshAhead = 16;
 constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 
 std::size_t stride_of(std::size_t row_bytes) {
@@ -63,7 +64,11 @@ std::uint32_t RowArena::allocate(std::uint32_t owner) {
   Chunk& from = chunk(number);
   if (from.num_fresh == 0) own.num_resident.fetch_add(1, std::memory_order_relaxed);
   ++from.num_live;
-  if (from.first_free == 0) return (number << shift_) + from.num_fresh++;
+  if (from.first_free == 0) {
+    const std::uint32_t fresh = (number << shift_) + from.num_fresh++;
+    prefetch(fresh + kFreshAhead);  // past the chunk's end it asks in vain
+    return fresh;
+  }
   const std::uint32_t row = from.first_free - 1;
   from.first_free = load_word(*reinterpret_cast<const std::uint32_t*>(at(row)));
   return row;

@@ -1,14 +1,27 @@
 #include "freshet/table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
+#include "freshet/dispatch.h"
 #include "table_visit.h"
 
 namespace freshet {
+namespace {
+
+/// In one pass without a branch per value, which is what the compiler can vectorise.
+FRESHET_CLONES bool all_finite(const float* values, std::size_t num) noexcept {
+  std::int32_t most = 0;
+  for (std::size_t i = 0; i < num; ++i)
+    most = std::max(most, std::bit_cast<std::int32_t>(values[i]) & 0x7FFFFFFF);
+  return most < 0x7F800000;
+}
+
+}  // namespace
 
 const TableOptions& Table::checked(const TableOptions& options) {
   check_initializer(options.initializer);
@@ -72,6 +85,7 @@ void Table::check_sightings(std::size_t num_fids, std::size_t num_slots, std::si
 }
 
 void Table::check_finite(const char* name, std::span<const float> values) {
+  if (all_finite(values.data(), values.size())) return;
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
       throw std::invalid_argument(std::string(name) + " must be finite, received " +
@@ -154,22 +168,25 @@ RowRecord Table::record_of(std::uint64_t hash, const Place& place) const noexcep
           (marks & (RowMark::kTouched | RowMark::kInFlight)) != 0};
 }
 
-/// A new row with the initializer's vector. A FID whose delete is pending must travel again, as a row, whoever created
+/// A new row with the given vector, or the initializer's. A FID whose delete is pending must travel again, as a row, whoever created
 /// it.
 Table::Place Table::create(unsigned number, std::uint64_t hash, std::uint16_t slot_number,
-                           std::uint32_t marks, TouchNotes& notes) {
+                           std::uint32_t marks, TouchNotes& notes, const float* vector) {
   Shard& shard = shards_[number];
   const std::uint64_t fid = index_.key(hash);
   const std::uint32_t row = rows_.allocate(number);
   Place place;
   try {
     float initial[Optimizer::kMaxDim];
-    initialise_vector(options_.initializer, options_.seed, fid, initial, options_.dim);
-    store_shared(floats(row), initial, options_.dim * sizeof(float));
+    if (vector == nullptr) {
+      initialise_vector(options_.initializer, options_.seed, fid, initial, options_.dim);
+      vector = initial;
+    }
+    store_shared(floats(row), vector, options_.dim * sizeof(float));
     optimizer_.initialise(floats(row) + options_.dim);
     slot(row) = slot_number;
     place = index_.insert(hash, row);
-    shard.digest += term(fid, initial);
+    shard.digest += term(fid, vector);
   } catch (...) {
     rows_.release(row);
     throw;
@@ -177,9 +194,8 @@ Table::Place Table::create(unsigned number, std::uint64_t hash, std::uint16_t sl
   shard.ledger.forget(fid);
   if (shard.pending_deletes.erase(fid)) marks |= RowMark::kTouched;
   mark(place, marks | RowMark::kDirty, hash, notes);
-  ++shard.num_rows;
+  shard.num_rows.store(shard.num_rows.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   ++shard.num_created;
-  num_rows_.fetch_add(1, std::memory_order_relaxed);
   return place;
 }
 
@@ -204,8 +220,7 @@ void Table::remove(Shard& shard, std::uint64_t hash, const Place& place) {
   index_.erase(place);
   rows_.release(row);
   ++shard.epoch;
-  --shard.num_rows;
-  num_rows_.fetch_sub(1, std::memory_order_relaxed);
+  shard.num_rows.store(shard.num_rows.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
 /// Replaces vector and, when given, state of a row.
@@ -242,7 +257,8 @@ void Table::assign(std::span<const std::uint64_t> fids, std::span<const std::uin
     };
     visit_groups(plan.groups_of(number), AskMatrix{plan, vectors.data(), options_.dim}, write,
                  [&](const BatchPlan::Group& group) {
-                   write(group, create(number, group.hash, slots[group.last], RowMark::kTouched, notes));
+                   create(number, group.hash, slots[group.last], RowMark::kTouched, notes,
+                          vectors.data() + std::size_t{group.last} * options_.dim);
                  });
   }
 }
@@ -266,7 +282,11 @@ std::size_t Table::erase(std::span<const std::uint64_t> fids) {
   return num_erased;
 }
 
-std::size_t Table::size() const noexcept { return num_rows_.load(std::memory_order_relaxed); }
+std::size_t Table::size() const noexcept {
+  std::size_t num = 0;
+  for (const Shard& shard : shards_) num += shard.num_rows.load(std::memory_order_relaxed);
+  return num;
+}
 
 std::size_t Table::memory_bytes() const {
   std::size_t bytes = sizeof *this + index_.memory_bytes() + rows_.memory_bytes() +

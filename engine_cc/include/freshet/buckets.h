@@ -77,7 +77,19 @@ struct alignas(64) MarkedBucket {
   }
   bool is_occupied(std::uint32_t cell) const noexcept { return (load_word(middle[cell]) & kOccupied) != 0; }
 
-  // For the writer.
+  // For the writer. Sets of cells have bit i for cell i.
+  unsigned occupied() const noexcept { return cells_with(middle, kOccupied); }
+  unsigned displaced() const noexcept { return cells_with(middle, kDisplaced); }
+  unsigned with_remainder_bit(unsigned bit) const noexcept {
+    return bit < 32 ? cells_with(low, 1U << bit) : cells_with(middle, 1U << (bit - 32));
+  }
+  /// Empties the other cells and sets num_away to 0.
+  void keep(unsigned cells) noexcept {
+    for (std::uint32_t i = 0; i < kCells; ++i) {
+      store_word(middle[i], middle[i] & (0U - (cells >> i & 1U)));
+      store_word(rows[i], rows[i] & kRowMask);
+    }
+  }
   std::uint64_t remainder(std::uint32_t cell) const noexcept {
     return std::uint64_t{middle[cell] & kHighMask} << 32 | low[cell];
   }
@@ -110,6 +122,13 @@ struct alignas(64) MarkedBucket {
   std::uint32_t marks(std::uint32_t cell) const noexcept { return middle[cell] & RowMark::kAll; }
   void set_marks(std::uint32_t cell, std::uint32_t marks) noexcept {
     store_word(middle[cell], (middle[cell] & ~RowMark::kAll) | marks);
+  }
+
+ private:
+  static unsigned cells_with(const std::uint32_t* words, std::uint32_t bit) noexcept {
+    unsigned found = 0;
+    for (unsigned i = 0; i < kCells; ++i) found |= static_cast<unsigned>((words[i] & bit) != 0) << i;
+    return found;
   }
 };
 static_assert(sizeof(MarkedBucket) == 64);
@@ -158,7 +177,16 @@ struct alignas(64) CompactBucket {
   std::uint32_t num_away() const noexcept { return load_word(state) >> kAwayShift; }
   bool is_occupied(std::uint32_t cell) const noexcept { return (load_word(state) >> cell & 1U) != 0; }
 
-  // For the writer.
+  // For the writer. Sets of cells have bit i for cell i.
+  unsigned occupied() const noexcept { return state & kCellsMask; }
+  unsigned displaced() const noexcept { return state >> kDisplacedShift & state & kCellsMask; }
+  unsigned with_remainder_bit(unsigned bit) const noexcept {
+    unsigned found = 0;
+    for (unsigned i = 0; i < kCells; ++i) found |= static_cast<unsigned>(remainder(i) >> bit & 1U) << i;
+    return found;
+  }
+  /// Empties the other cells and sets num_away to 0.
+  void keep(unsigned cells) noexcept { store_word(state, state & (cells | cells << kDisplacedShift)); }
   std::uint64_t remainder(std::uint32_t cell) const noexcept {
     return std::uint64_t{upper_bits(cell)} << 32 | low[cell];
   }

@@ -49,7 +49,7 @@ class KeyIndex {
   static constexpr std::uint32_t kMaxRows = Bucket::kRowMask;
   static constexpr unsigned kNumShards = 1U << HashParts::kShardBits;
 
-  /// Where a key was found; valid until the next insert or erase in its shard.
+  /// Where a key was found; valid while `num_moves` of its shard stays.
   struct Place {
     Bucket* bucket = nullptr;
     std::uint32_t cell = 0;
@@ -76,18 +76,35 @@ class KeyIndex {
   bool read(std::uint64_t hash, Copy copy) const;
 
   // For the writer of the hash's shard.
-  void prefetch(std::uint64_t hash) const noexcept { prefetch_to_write(home_of(hash, segment_of(hash))); }
-  void prefetch_other(std::uint64_t hash) const noexcept {
-    prefetch_to_write(other_of(hash, segment_of(hash)));
+
+  /// The home bucket of a key, present or not; valid while `num_splits` of its shard stays.
+  struct Home {
+    Bucket* bucket = nullptr;
+    std::uint32_t segment = 0;
+  };
+
+  Home home(std::uint64_t hash) const noexcept {
+    const std::uint32_t segment = segment_of(hash);
+    return {home_of(hash, segment), segment};
   }
+  void prefetch(std::uint64_t hash) const noexcept { prefetch_to_write(home(hash).bucket); }
   Place find(std::uint64_t hash) const noexcept;
   /// In two steps, so that a batch waits for no bucket: `find_home` looks in the home bucket and otherwise prefetches the
   /// other one for `find_away` when the key may lie there.
-  Place find_home(std::uint64_t hash, bool& may_be_away) const noexcept;
-  Place find_away(std::uint64_t hash) const noexcept;
+  Place find_home(std::uint64_t hash, const Home& home, bool& may_be_away) const noexcept;
+  Place find_away(std::uint64_t hash, const Home& home) const noexcept;
+  /// Before an `insert`, in two steps: asks for the key's other bucket; and, when both have arrived and are full, for those
+  /// that their keys could move to.
+  void prefetch_other(std::uint64_t hash, const Home& home) const noexcept {
+    prefetch_to_write(other_of(hash, home));
+  }
+  void prefetch_room(std::uint64_t hash, const Home& home) const noexcept;
   /// Adds an absent key. Strong guarantee.
   Place insert(std::uint64_t hash, std::uint32_t row);
   void erase(const Place& place) noexcept;
+  /// While these are the same, the places of the shard's keys are valid, and their homes.
+  std::uint32_t num_moves(unsigned shard) const noexcept { return num_moves_[shard]; }
+  std::uint32_t num_splits(unsigned shard) const noexcept { return num_splits_[shard]; }
   /// Touches the pages that so many keys will take, now. Growth waits for it.
   void warm(std::size_t num_keys);
 
@@ -174,6 +191,11 @@ class KeyIndex {
   Bucket* home_of(std::uint64_t hash, std::uint32_t segment) const noexcept {
     return buckets(segment) + HashParts::home(hash);
   }
+  Bucket* other_of(std::uint64_t hash, const Home& home) const noexcept {
+    return home.bucket - HashParts::home(hash) +
+           HashParts::other(HashParts::home(hash), HashParts::remainder(hash),
+                            HashParts::num_buckets(HashParts::shard(hash)));
+  }
   Bucket* other_of(std::uint64_t hash, std::uint32_t segment) const noexcept {
     return buckets(segment) + HashParts::other(HashParts::home(hash), HashParts::remainder(hash),
                                                HashParts::num_buckets(HashParts::shard(hash)));
@@ -197,6 +219,8 @@ class KeyIndex {
   std::atomic<std::uint32_t> num_segments_ = 0;
   std::size_t num_buckets_ = 0;
   alignas(64) mutable Version shard_versions_[kNumShards] = {};
+  alignas(64) std::uint32_t num_moves_[kNumShards] = {};
+  alignas(64) std::uint32_t num_splits_[kNumShards] = {};
   std::mutex grow_mutex_;
   SegmentDirectory directory_;
 };

@@ -164,35 +164,34 @@ bool KeyIndex<Bucket>::read(std::uint64_t hash, Copy copy) const {
 }
 
 template <typename Bucket>
-auto KeyIndex<Bucket>::find_home(std::uint64_t hash, bool& may_be_away) const noexcept -> Place {
-  const std::uint32_t segment = segment_of(hash);
-  Bucket* const home = home_of(hash, segment);
+inline auto KeyIndex<Bucket>::find_home(std::uint64_t hash, const Home& home,
+                                        bool& may_be_away) const noexcept -> Place {
   const std::uint64_t remainder = HashParts::remainder(hash);
-  const unsigned found =
-      home->match(static_cast<std::uint32_t>(remainder), static_cast<std::uint32_t>(remainder >> 32), false);
+  const unsigned found = home.bucket->match(static_cast<std::uint32_t>(remainder),
+                                            static_cast<std::uint32_t>(remainder >> 32), false);
   may_be_away = false;
-  if (found != 0) return {home, static_cast<std::uint32_t>(__builtin_ctz(found)), segment};
-  may_be_away = home->num_away() != 0;
-  if (may_be_away) prefetch_to_write(other_of(hash, segment));
+  if (found != 0) return {home.bucket, static_cast<std::uint32_t>(__builtin_ctz(found)), home.segment};
+  may_be_away = home.bucket->num_away() != 0;
+  if (may_be_away) prefetch_other(hash, home);
   return {};
 }
 
 template <typename Bucket>
-auto KeyIndex<Bucket>::find_away(std::uint64_t hash) const noexcept -> Place {
-  const std::uint32_t segment = segment_of(hash);
-  Bucket* const other = other_of(hash, segment);
+inline auto KeyIndex<Bucket>::find_away(std::uint64_t hash, const Home& home) const noexcept -> Place {
+  Bucket* const other = other_of(hash, home);
   const std::uint64_t remainder = HashParts::remainder(hash);
   const unsigned found =
       other->match(static_cast<std::uint32_t>(remainder), static_cast<std::uint32_t>(remainder >> 32), true);
   if (found == 0) return {};
-  return {other, static_cast<std::uint32_t>(__builtin_ctz(found)), segment};
+  return {other, static_cast<std::uint32_t>(__builtin_ctz(found)), home.segment};
 }
 
 template <typename Bucket>
 auto KeyIndex<Bucket>::find(std::uint64_t hash) const noexcept -> Place {
+  const Home at = home(hash);
   bool may_be_away = false;
-  const Place home = find_home(hash, may_be_away);
-  return home || !may_be_away ? home : find_away(hash);
+  const Place place = find_home(hash, at, may_be_away);
+  return place || !may_be_away ? place : find_away(hash, at);
 }
 
 template <typename Bucket>

@@ -43,10 +43,22 @@ void KeyIndex<Bucket>::warm(std::size_t num_keys) {
 
 template <typename Bucket>
 std::uint32_t KeyIndex<Bucket>::empty_cell(const Bucket& bucket) noexcept {
-  for (std::uint32_t cell = 0; cell < Bucket::kCells; ++cell) {
-    if (!bucket.is_occupied(cell)) return cell;
+  return static_cast<std::uint32_t>(__builtin_ctz(~bucket.occupied()));  // kCells when all are occupied
+}
+
+template <typename Bucket>
+void KeyIndex<Bucket>::prefetch_room(std::uint64_t hash, const Home& home) const noexcept {
+  if (empty_cell(*home.bucket) != Bucket::kCells) return;
+  const Bucket* const other = other_of(hash, home);
+  if (empty_cell(*other) != Bucket::kCells) return;
+  const Bucket* const all = home.bucket - HashParts::home(hash);
+  const std::uint32_t num = HashParts::num_buckets(HashParts::shard(hash));
+  for (const Bucket* const full : {static_cast<const Bucket*>(home.bucket), other}) {
+    const auto at = static_cast<std::uint32_t>(full - all);
+    for (std::uint32_t cell = 0; cell < Bucket::kCells; ++cell) {
+      prefetch_to_write(all + HashParts::other(at, full->remainder(cell), num));
+    }
   }
-  return Bucket::kCells;
 }
 
 /// A count that reached 255 has lost track and stays.
@@ -131,6 +143,7 @@ auto KeyIndex<Bucket>::insert(std::uint64_t hash, std::uint32_t row) -> Place {
         cell = empty_cell(all[other]);
         displaced = cell != Bucket::kCells;
         if (!displaced && make_room(all, num, home, other)) {
+          ++num_moves_[info.shard];
           cell = empty_cell(all[home]);
           displaced = cell == Bucket::kCells;
           if (displaced) cell = empty_cell(all[other]);
@@ -162,6 +175,7 @@ void KeyIndex<Bucket>::erase(const Place& place) noexcept {
   }
   place.bucket->clear(place.cell);
   --infos()[place.segment].num_keys;
+  ++num_moves_[infos()[place.segment].shard];
 }
 
 /// Moves the upper half of a segment's hashes to a new one; false when the directory is out of proportion to the
@@ -182,13 +196,10 @@ bool KeyIndex<Bucket>::split(std::uint32_t full) {
   Bucket* const to = buckets(upper);
   std::uint32_t num_moved = 0;
   for (std::uint32_t b = 0; b < num; ++b) {
-    for (std::uint32_t cell = 0; cell < Bucket::kCells; ++cell) {
-      if (!from[b].is_occupied(cell) || (from[b].remainder(cell) >> bit & 1U) == 0) continue;
-      const bool displaced = from[b].is_displaced(cell);
-      to[b].take(cell, from[b], cell, displaced);
-      if (displaced) move_away_count(to[HashParts::other(b, from[b].remainder(cell), num)], 1);
-      ++num_moved;
-    }
+    const unsigned moving = from[b].occupied() & from[b].with_remainder_bit(bit);
+    to[b] = from[b];
+    to[b].keep(moving);
+    for (unsigned left = moving; left != 0; left &= left - 1) ++num_moved;
   }
   send_home(to, num);
   infos()[upper].num_keys = num_moved;
@@ -197,29 +208,32 @@ bool KeyIndex<Bucket>::split(std::uint32_t full) {
   directory_.set(info.prefix * 2 + 1, depth, upper);
   const Change change(*this, full);
   for (std::uint32_t b = 0; b < num; ++b) {
-    for (std::uint32_t cell = 0; cell < Bucket::kCells; ++cell) {
-      if (!from[b].is_occupied(cell) || (from[b].remainder(cell) >> bit & 1U) == 0) continue;
-      if (from[b].is_displaced(cell))
-        move_away_count(from[HashParts::other(b, from[b].remainder(cell), num)], -1);
-      from[b].clear(cell);
-    }
+    from[b].keep(from[b].occupied() & ~from[b].with_remainder_bit(bit));
   }
   send_home(from, num);
   info.num_keys -= num_moved;
   info.prefix *= 2;
   info.depth = depth;
+  ++num_moves_[info.shard];
+  ++num_splits_[info.shard];
   return true;
 }
 
-/// Half the keys are gone: most displaced ones fit at home again, where a lookup finds them in one line.
+/// Half the keys are gone and no bucket counts those that are away: most displaced ones fit at home again, where a lookup
+/// finds them in one line, and the others are counted.
 template <typename Bucket>
 void KeyIndex<Bucket>::send_home(Bucket* all, std::uint32_t num_buckets) noexcept {
   for (std::uint32_t b = 0; b < num_buckets; ++b) {
-    for (std::uint32_t cell = 0; cell < Bucket::kCells; ++cell) {
-      if (!all[b].is_occupied(cell) || !all[b].is_displaced(cell)) continue;
-      const std::uint32_t home = HashParts::other(b, all[b].remainder(cell), num_buckets);
-      const std::uint32_t empty = empty_cell(all[home]);
-      if (empty != Bucket::kCells) move_cell(all, b, cell, home, empty);
+    for (unsigned left = all[b].displaced(); left != 0; left &= left - 1) {
+      const auto cell = static_cast<std::uint32_t>(__builtin_ctz(left));
+      Bucket& home = all[HashParts::other(b, all[b].remainder(cell), num_buckets)];
+      const std::uint32_t empty = empty_cell(home);
+      if (empty == Bucket::kCells) {
+        move_away_count(home, 1);
+      } else {
+        home.take(empty, all[b], cell, false);
+        all[b].clear(cell);
+      }
     }
   }
 }

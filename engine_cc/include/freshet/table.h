@@ -136,7 +136,7 @@ class Table {
   void for_each_shard(Visit visit) const {
     for (unsigned number = 0; number < kNumShards; ++number) {
       const std::lock_guard lock(shards_[number].mutex);
-      visit(number, shards_[number].num_rows);
+      visit(number, shards_[number].num_rows.load(std::memory_order_relaxed));
     }
   }
 
@@ -198,7 +198,8 @@ class Table {
     std::vector<std::uint64_t> erased_since_checkpoint;
     PreImages pre_images;
     std::uint64_t digest = 0;
-    std::uint64_t num_rows = 0;
+    // Written under the lock, by a plain store, which does not wait for the stores before it.
+    std::atomic<std::uint64_t> num_rows = 0;
     std::uint64_t epoch = 0;
     std::uint64_t budget_hand = 0;  // hashes: where the next look for rows to evict begins
     std::uint64_t num_created = 0;
@@ -258,10 +259,10 @@ class Table {
   void visit_groups(std::span<const BatchPlan::Group> groups, Ask ask, Found&& found, Missing absent) const;
 
   template <typename Ask>
-  void find_burst(GroupBurst& burst, std::span<const BatchPlan::Group> groups, Ask& ask) const;
+  void find_burst(GroupBurst& burst, Ask& ask) const;
 
   Place create(unsigned number, std::uint64_t hash, std::uint16_t slot, std::uint32_t marks,
-               TouchNotes& notes);
+               TouchNotes& notes, const float* vector = nullptr);
   void remove(Shard& shard, std::uint64_t hash, const Place& place);
   void evict(Shard& shard, std::span<const std::uint64_t> hashes, std::uint64_t& counter);
   void note_sighting(Shard& shard, const Place& place, const BatchPlan& plan, const BatchPlan::Group& group,
@@ -306,7 +307,6 @@ class Table {
   RowArena rows_;
   mutable ReservedMemory slot_memory_;  // its size never changes
   mutable std::deque<Shard> shards_;    // a deque, because a shard cannot be moved
-  std::atomic<std::uint64_t> num_rows_ = 0;
   std::atomic<std::uint64_t> num_sighted_ = 0;
 
   mutable std::mutex delta_mutex_;  // taken before a shard's

@@ -53,21 +53,35 @@ class Trainer {
   std::size_t at_ = 0;
 };
 
-template <typename Value>
-void put(std::FILE* file, const std::vector<Value>& values) {
-  BENCH_CHECK(std::fwrite(values.data(), sizeof(Value), values.size(), file) == values.size(),
-              "the disk is full");
-}
+/// A file that is gone when it is closed.
+class Disk {
+ public:
+  Disk() : file_(std::tmpfile(), std::fclose) { BENCH_CHECK(file_ != nullptr, "no temporary file"); }
+
+  template <typename Value>
+  void put(const std::vector<Value>& values) {
+    BENCH_CHECK(std::fwrite(values.data(), sizeof(Value), values.size(), file_.get()) == values.size(),
+                "the disk is full");
+  }
+
+ private:
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+};
+
+struct Nowhere {
+  template <typename Value>
+  void put(const std::vector<Value>&) {}
+};
 
 struct Written {
   std::size_t num_rows = 0;
   std::size_t most_waiting_bytes = 0;
 };
 
-/// Every row, to a file that is gone when it is closed.
+/// Every row.
+template <typename Target>
 Written write_checkpoint(freshet::Table& table) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), std::fclose);
-  BENCH_CHECK(file != nullptr, "no temporary file");
+  Target target;
   freshet::Checkpoint checkpoint(table, false);
   Written written;
   while (true) {
@@ -75,14 +89,23 @@ Written write_checkpoint(freshet::Table& table) {
     if (rows.fids.empty()) break;
     written.num_rows += rows.fids.size();
     written.most_waiting_bytes = std::max(written.most_waiting_bytes, checkpoint.waiting_bytes());
-    put(file.get(), rows.fids);
-    put(file.get(), rows.slots);
-    put(file.get(), rows.seen_at_s);
-    put(file.get(), rows.vectors);
-    put(file.get(), rows.states);
+    target.put(rows.fids);
+    target.put(rows.slots);
+    target.put(rows.seen_at_s);
+    target.put(rows.vectors);
+    target.put(rows.states);
   }
   BENCH_CHECK(written.num_rows == checkpoint.num_rows(), "the number of rows in a checkpoint");
   return written;
+}
+
+/// As many bytes as a checkpoint of so many rows, from one buffer and with no table: what this machine's disk alone does
+/// to a thread beside.
+void write_plainly(std::size_t num_rows) {
+  constexpr std::size_t kRowBytes = 8 + 2 + 4 + 2 * kDim * sizeof(float);
+  Disk disk;
+  const std::vector<char> piece(kPieceRows * kRowBytes, 1);
+  for (std::size_t row = 0; row < num_rows; row += kPieceRows) disk.put(piece);
 }
 
 double longest(const std::vector<double>& took_s) { return *std::max_element(took_s.begin(), took_s.end()); }
@@ -91,6 +114,19 @@ double rate(const std::vector<double>& took_s) {
   double total_s = 0;
   for (const double each_s : took_s) total_s += each_s;
   return static_cast<double>(took_s.size() * kStepKeys) / total_s;
+}
+
+/// The steps that a trainer made while `work` ran in another thread, and how long that took.
+template <typename Work>
+std::vector<double> train_beside(Trainer& trainer, double& work_s, Work work) {
+  std::atomic<bool> is_over = false;
+  std::thread other([&] {
+    work_s = seconds_of(work);
+    is_over = true;
+  });
+  std::vector<double> took_s = trainer.train_until([&] { return is_over.load(); });
+  other.join();
+  return took_s;
 }
 
 }  // namespace
@@ -104,24 +140,27 @@ void measure_checkpoint(const Plan& plan, Figures& figures) {
   PairedRates kept;
   std::vector<double> wrote_s;
   std::vector<double> longest_s;
+  std::vector<double> longest_unwritten_s;
+  std::vector<double> longest_plain_s;
   std::vector<double> longest_alone_s;
   std::size_t most_waiting = 0;
   for (std::size_t round = 0; round <= plan.num_rounds; ++round) {
-    std::atomic<bool> is_written = false;
     double write_s = 0;
-    std::thread writer([&] {
-      write_s = seconds_of(
-          [&] { most_waiting = std::max(most_waiting, write_checkpoint(table).most_waiting_bytes); });
-      is_written = true;
+    double other_s = 0;
+    const std::vector<double> beside = train_beside(trainer, write_s, [&] {
+      most_waiting = std::max(most_waiting, write_checkpoint<Disk>(table).most_waiting_bytes);
     });
-    const std::vector<double> beside = trainer.train_until([&] { return is_written.load(); });
-    writer.join();
     const double started_s = now_s();
     const std::vector<double> alone = trainer.train_until([&] { return now_s() - started_s > write_s; });
+    const std::vector<double> unwritten =
+        train_beside(trainer, other_s, [&] { write_checkpoint<Nowhere>(table); });
+    const std::vector<double> plain = train_beside(trainer, other_s, [&] { write_plainly(plan.num_rows); });
     if (round == 0) continue;
     kept.add(rate(beside), rate(alone));
     wrote_s.push_back(write_s);
     longest_s.push_back(longest(beside));
+    longest_unwritten_s.push_back(longest(unwritten));
+    longest_plain_s.push_back(longest(plain));
     longest_alone_s.push_back(longest(alone));
   }
   figures.add("checkpoint_s", median(wrote_s));
@@ -129,6 +168,8 @@ void measure_checkpoint(const Plan& plan, Figures& figures) {
   figures.add("training_keys_per_s", kept.reference());
   figures.add("checkpoint_longest_step_ms", 1'000 * longest(longest_s));
   figures.add("checkpoint_longest_step_median_ms", 1'000 * median(longest_s));
+  figures.add("unwritten_checkpoint_longest_step_ms", 1'000 * longest(longest_unwritten_s));
+  figures.add("plain_write_longest_step_ms", 1'000 * longest(longest_plain_s));
   figures.add("longest_step_alone_ms", 1'000 * longest(longest_alone_s));
   figures.add("checkpoint_most_waiting_bytes", static_cast<double>(most_waiting));
 }
