@@ -41,6 +41,11 @@ class CoOccurringItems:
         with self._lock:
             self._index.forget(item_id)
 
+    def configure(self, settings: ItemToItemSettings) -> None:
+        """Count and rank in another way from now on, with nothing known yet."""
+        self._settings = settings
+        self.clear()
+
     def clear(self) -> None:
         with self._lock:
             self._index = ItemToItem(self._settings)

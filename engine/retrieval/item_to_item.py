@@ -22,6 +22,7 @@ from engine.retrieval.context_windows import ContextWindows
 from engine.retrieval.forward_decay import ForwardDecay, TimeArray, WeightArray
 from engine.retrieval.neighbour_table import Cells, NeighbourTable, RowArray
 from engine.retrieval.ragged import lengths_of, to_lists, write_lists
+from engine.spec.candidates import CoOccurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class ItemToItemSettings:
     max_sources: int = 20
     source_decay: float = 0.8
     """Of a history the last `max_sources` items count: the last weighs 1, the one before it `source_decay`, the next its square, …"""
+
+    @classmethod
+    def of(cls, document: CoOccurrence) -> ItemToItemSettings:
+        """What a schema declares; how many items and contexts there is room for it does not say."""
+        return cls(**document.model_dump())
 
     def __post_init__(self) -> None:
         wrong = {

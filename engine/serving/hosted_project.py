@@ -16,6 +16,7 @@ from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.serving.stages import RankingStage, RetrievalStage
 from engine.spec.architecture import is_retrieval
+from engine.spec.candidates import Candidates
 from engine.spec.counter import Counter
 from engine.spec.schema import Schema
 from engine.streams.log import EventLog
@@ -101,6 +102,11 @@ class HostedProject:
         """Keep these counters. Raises `LogError`."""
         with self._lock:
             self.state.keep_counters(counters)
+
+    def keep_candidates(self, candidates: Candidates) -> None:
+        """Let the sources that follow actions find candidates so."""
+        with self._lock:
+            self.state.keep_candidates(candidates)
 
     def catch_up(self) -> None:
         """Read the catalogue and the events to their present ends, as far as the log can be read."""

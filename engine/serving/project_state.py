@@ -14,6 +14,7 @@ from engine.retrieval.live_sources import LiveSources
 from engine.retrieval.source import Action
 from engine.serving.live_counters import LiveCounters
 from engine.serving.topic_tail import TopicTail
+from engine.spec.candidates import Candidates
 from engine.spec.counter import Counter
 from engine.spec.event import CatalogChange, Event
 from engine.spec.intake import Intake
@@ -31,8 +32,8 @@ logger = logging.getLogger(__name__)
 class ProjectState:
     """Follows the project's `catalog` from its beginning and the tail of its `events`.
 
-    `keep_history`, `keep_counters` and the polls from one thread at a time; everything else from any. `failure` says why it is not up
-    to date. `joiner_directory` is where the project's joiner leaves its checkpoints, `clock` answers seconds since 1970.
+    `keep_history`, `keep_counters`, `keep_candidates` and the polls from one thread at a time; everything else from any. `failure` says
+    why it is not up to date. `joiner_directory` is where the project's joiner leaves its checkpoints, `clock` answers seconds since 1970.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ProjectState:
         self.failure: str | None = None
         self.catalogue = Catalogue()
         self.live = LiveSources()
+        self._candidates = Candidates()
         self.num_corrupt = 0
         self._log = log
         self._histories = UserHistories(1)
@@ -76,6 +78,14 @@ class ProjectState:
         if counters == self.counters.counters:
             return
         self.counters = self._new_counters(counters)
+        self._read_events_again()
+
+    def keep_candidates(self, candidates: Candidates) -> None:
+        """Let the sources find candidates so; when that is not as before, they start anew and the events are read again."""
+        if candidates == self._candidates:
+            return
+        self._candidates = candidates
+        self.live.configure(candidates)
         self._read_events_again()
 
     def poll_catalogue(self) -> tuple[ItemChanges, int]:

@@ -115,6 +115,7 @@ class Replica:
         project.judge_by(spec.schema)
         project.keep_history(spec.schema.history_length)
         project.keep_counters(spec.schema.counters)
+        project.keep_candidates(spec.schema.candidates)
         project.catch_up()
         retrieval = None if spec.retrieval is None else project.retrieval(spec.retrieval)
         ranking = None if spec.ranking is None else project.ranking(spec.ranking)

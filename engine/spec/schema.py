@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from engine.spec.candidates import Candidates
 from engine.spec.counter import Counter, CounterValue, check_counters, values_of
 from engine.spec.document import Document, Name
 from engine.spec.joining import MAX_JOIN_WINDOW_S, Joining
@@ -104,6 +105,10 @@ class Schema(Document):
         le=100,
         description="where there are counters: items drawn by popularity for each action without an impression, whose counters are "
         "noted for training; as many as the largest num_negatives of the models that read counters",
+    )
+
+    candidates: Candidates = Field(
+        default_factory=Candidates, description="how the sources that need no model find candidates"
     )
 
     @field_validator("counters", mode="after")

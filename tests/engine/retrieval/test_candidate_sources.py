@@ -13,10 +13,12 @@ from engine.retrieval.catalogue import Catalogue
 from engine.retrieval.catalogue_sources import NewestItems, RandomItems
 from engine.retrieval.co_occurring import CoOccurringItems
 from engine.retrieval.exact_index import ExactIndex
+from engine.retrieval.item_to_item import ItemToItemSettings
 from engine.retrieval.live_sources import LiveSources
 from engine.retrieval.nearest import NearestItems
 from engine.retrieval.source import Action, ActionFollower, CandidateSource, Eligible
 from engine.retrieval.trending import TrendingItems
+from engine.spec.candidates import Candidates, CoOccurrence
 from engine.spec.event import CatalogChange
 
 ITEMS = [f"i{number:02}" for number in range(30)]
@@ -195,3 +197,21 @@ def test_co_occurring_items_go_with_the_history_and_trending_ones_with_the_hour(
     live.forget("new")
     assert live.item_to_item.candidates(asker, 5, everything) == []
     assert "new" not in dict(live.trending_1h.candidates(asker, 9, everything))
+
+
+def test_what_a_schema_leaves_out_is_as_it_was_before_it_could_be_said() -> None:
+    assert ItemToItemSettings.of(CoOccurrence()) == ItemToItemSettings()
+
+
+def test_what_goes_together_follows_the_schema_from_the_moment_it_says_so() -> None:
+    live = LiveSources()
+    together = [Action("c", item_id, hour * 3_600_000) for hour, item_id in enumerate(("cup", "saucer"))]
+    asker = Asker("x", {}, {}, ("cup",))
+    live.observe(together)
+    assert [item_id for item_id, _ in live.item_to_item.candidates(asker, 5, everything)] == ["saucer"]
+    live.configure(Candidates(item_to_item=CoOccurrence(max_gap_s=60.0)))
+    assert live.item_to_item.candidates(asker, 5, everything) == live.trending_1h.candidates(asker, 5, everything) == []
+    live.observe(together)
+    # an hour apart is too far now, and what is trending is no concern of co-occurrence
+    assert live.item_to_item.candidates(asker, 5, everything) == []
+    assert len(live.trending_1h.candidates(asker, 5, everything)) == 2

@@ -15,6 +15,7 @@ from engine.serving.hosted_project import HostedProject
 from engine.serving.replica import Replica
 from engine.serving.requests import RecommendRequest
 from engine.serving.served_model import ServedModel
+from engine.spec.candidates import Candidates, CoOccurrence
 from engine.streams import topics
 from engine.sync.delta import TrainedThrough
 from engine.sync.snapshot import SnapshotMeta
@@ -140,6 +141,25 @@ def test_schema_with_a_longer_history_reads_the_events_again(shop: Any) -> None:
     assert replies["main"].features["history"] == ["x", "y", "z"]
     assert replies["long"].features["history"] == ["b", "a", "x", "y", "z"]
     assert dict(shop.replica._projects["shop"].state.live.trending_1h.top(1)) == pytest.approx({"a": 2.0}, rel=1e-3)
+
+
+def test_schema_with_other_candidates_counts_what_goes_together_anew(shop: Any) -> None:
+    shop.write("cup", "saucer")
+    for user_id in ("a", "b"):
+        shop.click(user_id, "cup")
+        shop.now_s += 60.0
+        shop.click(user_id, "saucer")
+    shop.click("u", "cup")
+    shop.deploy()
+    assert [item.source for item in shop.recommend("u").items] == ["item_to_item"]
+    spec = shop.replica.deployments()[0]
+    soon = Candidates(item_to_item=CoOccurrence(max_gap_s=30.0))
+    shop.replica.deploy(DeploymentSpec(spec.project, "main", spec.schema.model_copy(update={"candidates": soon})))
+    # a minute apart is too far now; what is trending was told again, once
+    assert [item.source for item in shop.recommend("u").items] == ["trending_1h"]
+    assert dict(shop.replica._projects["shop"].state.live.trending_1h.top(2)) == pytest.approx(
+        {"cup": 3.0, "saucer": 2.0}, rel=0.05
+    )
 
 
 def test_project_whose_topics_do_not_exist_yet_is_followed_from_their_first_record(tmp_path: Any, shop: Any) -> None:
