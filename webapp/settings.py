@@ -152,7 +152,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["webapp.accounts.throttling.KeyThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"key": environment.text("FRESHET_KEY_RATE", "2000/second")},
+    "DEFAULT_THROTTLE_RATES": {
+        "key": environment.text("FRESHET_KEY_RATE", "2000/second"),
+        "unknown_key": environment.text("FRESHET_UNKNOWN_KEY_RATE", "60/minute"),
+    },
     "EXCEPTION_HANDLER": "webapp.core.errors.api_exception_handler",
     "UNAUTHENTICATED_USER": None,
 }

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import cast
 
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
 from webapp.accounts.models import ApiKey, Project
-from webapp.accounts.selectors import api_key_authenticate
+from webapp.accounts.selectors import api_key_authenticate, api_key_was_right
 from webapp.accounts.services import api_key_used
+from webapp.accounts.throttling import UnknownKeys
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -21,8 +23,13 @@ class ApiKeyAuthentication(BaseAuthentication):
         secret = _secret(request)
         if secret is None:
             return None
+        address = str(request.META.get("REMOTE_ADDR") or "")
+        if (wait_s := unknown_keys().wait_s(address)) and not api_key_was_right(secret=secret):
+            raise _too_many(wait_s)
         api_key = api_key_authenticate(secret=secret)
         if api_key is None:
+            if wait_s := unknown_keys().count(address):
+                raise _too_many(wait_s)
             raise AuthenticationFailed("This API key is unknown or revoked.")
         api_key_used(api_key=api_key)
         return AnonymousUser(), api_key
@@ -31,9 +38,19 @@ class ApiKeyAuthentication(BaseAuthentication):
         return "Bearer"
 
 
+@cache
+def unknown_keys() -> UnknownKeys:
+    """This process's count, made at first use."""
+    return UnknownKeys()
+
+
 def project_of(request: Request) -> Project:
     """The project whose key this is: the only one that the request can see."""
     return cast(ApiKey, request.auth).project
+
+
+def _too_many(wait_s: float) -> Throttled:
+    return Throttled(wait_s, "Too many requests with unknown or revoked API keys came from this address.")
 
 
 def _secret(request: Request) -> str | None:

@@ -14,7 +14,11 @@ from webapp.core.remembered import Remembered
 KEY_MARK = "fk"
 KEYS_KEPT_S = 2.0
 
-_keys: Remembered[str, ApiKey | None] = Remembered(KEYS_KEPT_S, max_entries=4096)
+RIGHT_KEYS_KEPT_S = 3600.0
+
+# Of right secrets only, so that a flood of wrong ones pushes nothing out.
+_keys: Remembered[str, ApiKey] = Remembered(KEYS_KEPT_S, max_entries=4096)
+_were_right: Remembered[str, bool] = Remembered(RIGHT_KEYS_KEPT_S, max_entries=4096)
 
 
 def projects_of(*, account: Account) -> QuerySet[Project]:
@@ -50,7 +54,20 @@ def api_key_authenticate(*, secret: str) -> ApiKey | None:
         return None
     digest = secret_digest(secret)
     # Remembered by the digest: a wrong secret never meets a right one's answer, and memory holds no secrets.
-    return _keys.get(digest, lambda: _look_up(prefix, digest))
+    try:
+        key = _keys.get(digest, lambda: _look_up(prefix, digest))
+    except _UnknownKeyError:
+        return None
+    _were_right.get(digest, lambda: True)
+    return key
+
+
+def api_key_was_right(*, secret: str) -> bool:
+    """Whether this process knew the secret for a key's within the last `RIGHT_KEYS_KEPT_S`; it may have been revoked since."""
+    try:
+        return _were_right.get(secret_digest(secret), _raise_unknown)
+    except _UnknownKeyError:
+        return False
 
 
 def api_keys_forget() -> None:
@@ -59,11 +76,19 @@ def api_keys_forget() -> None:
 
 
 def secret_digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
-def _look_up(prefix: str, digest: str) -> ApiKey | None:
+def _look_up(prefix: str, digest: str) -> ApiKey:
     key = ApiKey.objects.select_related("project").filter(prefix=prefix, revoked_at__isnull=True).first()
     if key is None or not hmac.compare_digest(key.secret_sha256, digest):
-        return None
+        raise _UnknownKeyError
     return key
+
+
+def _raise_unknown() -> bool:
+    raise _UnknownKeyError
+
+
+class _UnknownKeyError(Exception):
+    """Raised so that it is not remembered."""
