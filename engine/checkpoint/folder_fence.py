@@ -17,7 +17,7 @@ from typing import Final
 from engine.errors import CorruptRecord
 from engine.streams.fencing import epoch_of, outdated
 
-EPOCH_FILE: Final = "epoch"
+EPOCH_FILE: Final = ".epoch"
 
 
 def take_over(directory: Path, fence: Callable[[], None]) -> None:

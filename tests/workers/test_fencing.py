@@ -9,7 +9,9 @@ import pytest
 
 from engine.errors import LeaseLost
 from engine.streams import topics
+from engine.streams.fencing import Fence
 from engine.streams.log import EventLog
+from engine.sync.delta import decode_header
 from engine.training.online import OnlineTrainer
 from tests.engine.training.made import FakeClock, append_examples, make_definition, make_examples
 from webapp.accounts.models import Project
@@ -19,6 +21,7 @@ from workers.leases import LEASE_TTL_S, DatabaseLeases, HeldLease
 # A checkpoint's thread asks for the lease over a connection of its own, which sees what was committed.
 pytestmark = pytest.mark.django_db(transaction=True)
 
+MakeTrainer = Callable[..., OnlineTrainer]
 PARAMS = topics.params("shop", "m", 1)
 
 
@@ -42,11 +45,11 @@ def let_the_lease_run_out() -> None:
 
 
 @pytest.fixture
-def trainer_of(log: EventLog, project: Project, tmp_path: Path) -> Callable[[FakeClock, HeldLease], OnlineTrainer]:
+def trainer_of(log: EventLog, project: Project, tmp_path: Path) -> MakeTrainer:
     definition = make_definition("deepfm", training={"checkpoint_every_s": 5.0, "evaluate_fraction": 0.0})
 
-    def make(clock: FakeClock, lease: HeldLease) -> OnlineTrainer:
-        return OnlineTrainer(definition, log, "shop", "m", 1, tmp_path, clock=clock, fence=lease.fence)
+    def make(clock: FakeClock, lease: HeldLease, fence: Callable[[], None] | None = None) -> OnlineTrainer:
+        return OnlineTrainer(definition, log, "shop", "m", 1, tmp_path, clock=clock, fence=fence or lease.fence)
 
     return make
 
@@ -55,7 +58,7 @@ def trainer_of(log: EventLog, project: Project, tmp_path: Path) -> Callable[[Fak
 def test_trainer_that_slept_through_its_lease_publishes_and_saves_nothing(
     log: EventLog,
     tmp_path: Path,
-    trainer_of: Callable[[FakeClock, HeldLease], OnlineTrainer],
+    trainer_of: MakeTrainer,
     counts_while_stopped: bool,
 ) -> None:
     """Whether or not its own clock went on meanwhile."""
@@ -82,7 +85,7 @@ def test_trainer_that_slept_through_its_lease_publishes_and_saves_nothing(
 
 
 def test_trainer_that_slept_in_the_midst_of_a_checkpoint_does_not_put_it_in_place(
-    log: EventLog, tmp_path: Path, trainer_of: Callable[[FakeClock, HeldLease], OnlineTrainer]
+    log: EventLog, tmp_path: Path, trainer_of: MakeTrainer
 ) -> None:
     append_examples(log, "shop", make_examples(64))
     lease = take("first", Stopped())
@@ -92,3 +95,76 @@ def test_trainer_that_slept_in_the_midst_of_a_checkpoint_does_not_put_it_in_plac
     with pytest.raises(LeaseLost):
         trainer.state.save(tmp_path, 1, lease.fence)
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+class FallsAsleep:
+    """Looks at the lease, and before anything else happens the machine is suspended: then `meanwhile` takes place."""
+
+    def __init__(self, lease: HeldLease) -> None:
+        self.fence = Fence(self._look, lease.token)
+        self.meanwhile: Callable[[], None] | None = None
+        self._lease = lease
+
+    def _look(self) -> None:
+        self._lease.fence()
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+
+
+def test_trainer_that_fell_asleep_after_its_last_look_cannot_append(
+    log: EventLog, tmp_path: Path, trainer_of: MakeTrainer
+) -> None:
+    append_examples(log, "shop", make_examples(200))
+    clock = FakeClock()
+    first = take("first", Stopped())
+    sleeper = FallsAsleep(first)
+    slept = trainer_of(clock, first, sleeper.fence)
+    successors: list[OnlineTrainer] = []
+
+    def meanwhile() -> None:
+        let_the_lease_run_out()
+        successors.append(trainer_of(clock, take("second", Stopped())))
+        successors[0].poll(0.0)
+
+    sleeper.meanwhile = meanwhile
+    with pytest.raises(LeaseLost):
+        slept.poll(0.0)
+    epochs = [decode_header(record.value).epoch for record in log.read(PARAMS, 0, 0)]
+    assert epochs and set(epochs) == {successors[0].publication.publisher.epoch}
+    assert slept.state.store.num_touched > 0, "what did not go out is still to be published"
+
+
+def test_trainer_that_fell_asleep_before_the_rename_does_not_put_its_checkpoint_in_place(
+    log: EventLog, tmp_path: Path, trainer_of: MakeTrainer
+) -> None:
+    append_examples(log, "shop", make_examples(64))
+    first = take("first", Stopped())
+    sleeper = FallsAsleep(first)
+    slept = trainer_of(FakeClock(), first, sleeper.fence)
+    slept.poll(0.0)
+    places = iter((1, 2, 3, 4))
+
+    def meanwhile() -> None:
+        # the last look of all is the one that the rename follows
+        if next(places) < 2:
+            sleeper.meanwhile = meanwhile
+            return
+        let_the_lease_run_out()
+        trainer_of(FakeClock(), take("second", Stopped()))
+
+    sleeper.meanwhile = meanwhile
+    with pytest.raises(LeaseLost):
+        slept.state.save(tmp_path, 1, sleeper.fence)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_trainer_that_begins_after_its_successor_is_refused(
+    log: EventLog, tmp_path: Path, trainer_of: MakeTrainer
+) -> None:
+    """It slept between getting its lease and beginning."""
+    first = take("first", Stopped())
+    let_the_lease_run_out()
+    trainer_of(FakeClock(), take("second", Stopped()))
+    with pytest.raises(LeaseLost):
+        trainer_of(FakeClock(), first, Fence(lambda: None, first.token))
