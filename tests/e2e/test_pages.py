@@ -12,7 +12,7 @@ from tests.e2e.whole_system import WholeSystem
 
 pytestmark = pytest.mark.timeout(600)
 
-PAGES = ["", "schema/", "schema/edit", "data/", "data/upload", "data/rejected", "data/items", "data/users",
+PAGES = ["", "schema/", "schema/edit", "data/", "data/upload", "data/rejected", "data/inbox", "data/items", "data/users",
          "models/", "models/new", "runs/", "sync/", "deployments/", "experiments/", "try/", "keys/"]  # fmt: skip
 
 
