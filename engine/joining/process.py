@@ -1,35 +1,39 @@
 """The joiner at work on a log: reads `catalog` and `events`, appends `examples`, and survives being killed anywhere.
 
-A checkpoint holds the state with the offsets it was reached at, and where `examples` ended then. What lies beyond that
-end was emitted after the checkpoint, so a restart reads its ids there, joins the same events again, and leaves those out.
+A checkpoint holds the state with the offsets it was reached at, and where `examples` ended then. Each step after it is in the log
+before it is done, so a restart does the same steps again, and leaves out the examples that lie beyond that end.
 """
 
 from __future__ import annotations
 
-import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import shutil
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-import xxhash
-
 from engine.checkpoint.folder import newest_folder, write_folder
+from engine.checkpoint.folder_fence import in_epoch, take_over
 from engine.checkpoint.manifest import read_manifest
 from engine.errors import CorruptRecord, OffsetOutOfRange
 from engine.features.counters import ALLOWED_SKEW_S
 from engine.joining.dead_letters import DeadLetters
+from engine.joining.emission import Emission
 from engine.joining.joiner import Joiner
+from engine.joining.merging import PartitionMerge, merged
+from engine.joining.spilled import SpilledImpressions
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.joining.state_files import load_state, save_state, state_meta
+from engine.joining.steps import Step, StepLog
 from engine.spec.event import CatalogChange, Event
-from engine.spec.example import Example
 from engine.spec.intake import Intake, RefusedEvent
 from engine.spec.schema import Schema
 from engine.spec.validation import EventValidator
 from engine.streams import topics
-from engine.streams.log import EventLog, Record, StoredRecord
+from engine.streams.log import EventLog, StoredRecord
 
 CONSUMER_GROUP: Final = "joiner"
 MAX_RECORDS: Final = 2000
@@ -61,7 +65,8 @@ class JoinerProcess:
     ) -> None:
         self._log = log
         self._events, self._catalog = topics.events(project), topics.catalog(project)
-        self._examples = topics.examples(project)
+        self._emission = Emission(log, project, fence)
+        self._steps = StepLog(log, project)
         self._intake, self._on_arrivals = Intake(EventValidator(schema), clock), on_arrivals
         self.dead = DeadLetters(log, project, clock)
         self._settings = settings if settings is not None else JoinerSettings.from_schema(schema)
@@ -72,13 +77,14 @@ class JoinerProcess:
         self._joiner: Joiner | None = None
         self._event_offsets: dict[int, int] = {}
         self._catalog_offsets: dict[int, int] = {}
-        self._emitted: set[int] = set()
+        self._spilled: SpilledImpressions | None = None
+        self._merge = PartitionMerge(self._read_events, {}, MAX_RECORDS)
+        self._to_redo: deque[Step] = deque()
         self._checkpoint_number = 0
         self._checkpointed_at_s = clock()
         self._checkpoint_took_s = 0.0
         self._is_dirty = False
-        self.num_suppressed = 0
-        for topic in (self._events, self._catalog, self._examples):
+        for topic in (self._events, self._catalog):
             log.create_topic(topic)
 
     @property
@@ -92,9 +98,26 @@ class JoinerProcess:
         return self._restored().state.agreement.to_json()
 
     @property
+    def num_suppressed(self) -> int:
+        """Examples that were made again after a restart, and had been emitted before it."""
+        return self._emission.num_suppressed
+
+    @property
     def num_pending(self) -> int:
         """Shown items that wait for an action."""
         return len(self._restored().state.pending)
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """What waits: early actions, impressions' bytes in memory (about), and items and bytes on the disk."""
+        state = self._restored().state
+        spilled = state.pending.spilled
+        return {
+            "num_early": len(state.early),
+            "memory_bytes": state.pending.num_bytes,
+            "num_spilled": spilled.num_shown if spilled is not None else 0,
+            "spilled_bytes": spilled.num_bytes if spilled is not None else 0,
+        }
 
     @property
     def event_offsets(self) -> dict[int, int]:
@@ -103,7 +126,7 @@ class JoinerProcess:
         return dict(self._event_offsets)
 
     def poll(self, timeout_s: float = 0.0) -> int:
-        """Join what is there, at most `MAX_RECORDS` events of each partition; answers how many records were read.
+        """Join what is there, at most some `MAX_RECORDS` events of each partition; answers how many records were read.
 
         Waits up to `timeout_s` for the first. Raises `LogError` (`OffsetOutOfRange`: the log is not the one that was read), `LeaseLost`,
         OSError when a checkpoint cannot be written.
@@ -122,11 +145,13 @@ class JoinerProcess:
         below that end, a later restart would emit them a second time.
         """
         joiner = self._restored()
+        self._redo(joiner)
         started_s = self._clock()
         meta = {
             "events": _json_offsets(self._event_offsets),
             "catalog": _json_offsets(self._catalog_offsets),
-            "examples_end": _json_offsets(self._log.end_offsets(self._examples)),
+            "examples_end": _json_offsets(self._log.end_offsets(self._emission.topic)),
+            "steps": self._steps.to_json(),
             "dead": self.dead.meta(),
             "state": state_meta(joiner.state),
         }
@@ -138,36 +163,73 @@ class JoinerProcess:
             save_state(joiner.state, path)
             self._fence()
 
-        folder = write_folder(self._directory, name, fill, meta, keep=2)
+        def placing() -> AbstractContextManager[None]:
+            return in_epoch(self._directory, self._fence)
+
+        folder = write_folder(self._directory, name, fill, meta, keep=2, placing=placing)
         self._log.commit(CONSUMER_GROUP, self._events, self._event_offsets)
+        self._forget_steps()
         self._checkpointed_at_s = self._clock()
         self._checkpoint_took_s = self._checkpointed_at_s - started_s
         self._is_dirty = False
         return folder
 
+    def close(self) -> None:
+        """Let go of the state and of what it has on the disk; a later call begins with the last checkpoint."""
+        self._joiner = None
+        if self._spilled is not None:
+            self._spilled.close()
+            shutil.rmtree(self._waiting_folder, ignore_errors=True)
+            self._spilled = None
+
     def _poll(self, timeout_s: float) -> int:
         joiner = self._restored()
+        num_redone = self._redo(joiner)
         num_changes = self._follow_catalog(joiner)
-        batches = [self._read(self._events, self._event_offsets, partition) for partition in self._event_offsets]
-        if timeout_s > 0 and not num_changes and not any(batches):
-            share_s = timeout_s / len(self._event_offsets)
-            batches = [self._read(self._events, self._event_offsets, one, share_s) for one in self._event_offsets]
-        # Partitions advance together in event time, so that none of them runs ahead and ends the windows of the others.
-        records = list(heapq.merge(*batches, key=lambda record: record.timestamp_ms))
-        examples = self._join(joiner, records)
-        if not records:
-            examples = joiner.advance(int(self._clock() * 1000))
-        self._emit(examples)
-        self.dead.flush(self._fence)
-        for record in records:
-            self._event_offsets[record.partition] = record.offset + 1
-        self._is_dirty |= bool(records or num_changes or examples)
+        taken = self._merge.take(0.0 if num_changes or num_redone else timeout_s)
+        now_ms = int(self._clock() * 1000)
+        is_something = bool(taken) or joiner.is_due(now_ms)
+        if is_something:
+            places = {one: (records[0].offset, records[-1].offset + 1) for one, records in taken.items()}
+            step = Step(now_ms, places, self._catalog_offsets)
+            self._fence()
+            self._steps.write(step)
+            self._do(joiner, step, merged(taken))
+        self._is_dirty |= is_something or num_changes > 0
         self._checkpoint_when_due()
-        return len(records) + num_changes
+        return num_redone + num_changes + sum(map(len, taken.values()))
 
-    def _join(self, joiner: Joiner, records: Iterable[StoredRecord]) -> list[Example]:
-        joiner.latest_countable_ms = int((self._clock() + ALLOWED_SKEW_S) * 1000)
-        return joiner.process_batch(self._taken_in(records))
+    def _redo(self, joiner: Joiner) -> int:
+        """The steps done since the checkpoint, once more; answers how many events they had."""
+        num_events = 0
+        if self._to_redo:
+            self._is_dirty = True
+        while self._to_redo:
+            step = self._to_redo.popleft()
+            if any(first < self._event_offsets.get(one, 0) for one, (first, _) in step.events.items()):
+                logger.warning(
+                    "%s: %s does not follow on %s; joining anew from there", self._events, step, self._event_offsets
+                )
+                self._to_redo.clear()
+                break
+            self._follow_catalog(joiner, step.catalog)
+            records = merged({one: self._between(one, *ends) for one, ends in step.events.items()})
+            self._do(joiner, step, records)
+            num_events += len(records)
+        if num_events:
+            self._merge = PartitionMerge(self._read_events, self._event_offsets, MAX_RECORDS)
+        return num_events
+
+    def _do(self, joiner: Joiner, step: Step, records: Sequence[StoredRecord]) -> None:
+        """Join the records of a step, or let time pass where it has none."""
+        joiner.latest_countable_ms = step.now_ms + int(ALLOWED_SKEW_S * 1000)
+        events = self._taken_in(records)
+        # First, so that what was refused once is known to be so when the step is done again.
+        self.dead.flush(self._fence)
+        for examples in joiner.stream(events) if step.events else joiner.stream_advance(step.now_ms):
+            self._emission.emit(examples)
+        for partition, (_, after) in step.events.items():
+            self._event_offsets[partition] = after
 
     def _taken_in(self, records: Iterable[StoredRecord]) -> list[tuple[int, int, Event]]:
         events: list[tuple[int, int, Event]] = []
@@ -185,34 +247,33 @@ class JoinerProcess:
             self._on_arrivals(arrivals)
         return events
 
-    def _emit(self, examples: list[Example]) -> None:
-        if self._emitted:
-            fresh = []
-            for example in examples:
-                number = _id_number(example.example_id)
-                if number in self._emitted:
-                    self._emitted.discard(number)
-                    self.num_suppressed += 1
-                else:
-                    fresh.append(example)
-            examples = fresh
-        if examples:
-            records = [Record(one.user_id, one.to_bytes(), one.event_time_ms) for one in examples]
-            self._fence()
-            self._log.append(self._examples, records)
-
-    def _follow_catalog(self, joiner: Joiner) -> int:
+    def _follow_catalog(self, joiner: Joiner, until: Mapping[int, int] | None = None) -> int:
+        """Apply what was not yet, at most to before `until`; answers how many changes there were."""
         num_changes = 0
         for partition in self._catalog_offsets:
             while records := self._read(self._catalog, self._catalog_offsets, partition):
+                if until is not None:
+                    records = [record for record in records if record.offset < until.get(partition, 0)]
                 for record in records:
                     try:
                         joiner.apply_catalog(CatalogChange.from_bytes(record.value))
                     except CorruptRecord as error:
                         logger.warning("%s/%d/%d skipped: %s", self._catalog, partition, record.offset, error)
+                if not records:
+                    break
                 self._catalog_offsets[partition] = records[-1].offset + 1
                 num_changes += len(records)
         return num_changes
+
+    def _between(self, partition: int, first: int, after: int) -> list[StoredRecord]:
+        offsets, found = {partition: first}, list[StoredRecord]()
+        while offsets[partition] < after and (records := self._read_events(offsets, partition, 0.0)):
+            found += [record for record in records if record.offset < after]
+            offsets[partition] = records[-1].offset + 1
+        return found
+
+    def _read_events(self, offsets: dict[int, int], partition: int, timeout_s: float) -> list[StoredRecord]:
+        return self._read(self._events, offsets, partition, timeout_s)
 
     def _read(self, topic: str, offsets: dict[int, int], partition: int, timeout_s: float = 0.0) -> list[StoredRecord]:
         try:
@@ -228,16 +289,27 @@ class JoinerProcess:
         if self._is_dirty and waited_s >= max(self._checkpoint_every_s, self._checkpoint_took_s / MAX_CHECKPOINT_SHARE):
             self.checkpoint()
 
+    def _forget_steps(self) -> None:
+        """Those before the oldest checkpoint that a restart may begin with."""
+        needed = []
+        for folder in self._directory.iterdir():
+            try:
+                needed.append(int(read_manifest(folder).meta["steps"]["next"]))
+            except (CorruptRecord, KeyError):  # damaged, or of before there were steps
+                continue
+        self._steps.forget_before(min(needed))
+
     def _restored(self) -> Joiner:
         if self._joiner is not None:
             return self._joiner
+        take_over(self._directory, self._fence)
         state, meta = self._load()
         self._event_offsets = self._offsets(self._events, meta.get("events"))
         self._catalog_offsets = self._offsets(self._catalog, meta.get("catalog"))
         self.dead.restore(meta.get("dead"))
-        self._emitted = set()
-        for example_id in self._emitted_since(self._offsets(self._examples, meta.get("examples_end"))):
-            self._emitted.add(_id_number(example_id))
+        self._emission.restore(self._offsets(self._emission.topic, meta.get("examples_end")))
+        self._to_redo = deque(self._steps.take_over(meta.get("steps")))
+        self._merge = PartitionMerge(self._read_events, self._event_offsets, MAX_RECORDS)
         state.watermark.register(list(self._event_offsets))
         self._joiner = Joiner(self._settings, state)
         return self._joiner
@@ -245,14 +317,27 @@ class JoinerProcess:
     def _load(self) -> tuple[JoinerState, dict[str, Any]]:
         folder = newest_folder(self._directory)
         if folder is None:
-            return JoinerState(self._settings), {}
+            return JoinerState(self._settings, self._new_spilled()), {}
         self._checkpoint_number = int(folder.name)
         try:
             meta = read_manifest(folder).meta
-            return load_state(folder, meta["state"], self._settings), meta
+            return load_state(folder, meta["state"], self._settings, self._new_spilled()), meta
         except (CorruptRecord, KeyError) as error:
             logger.warning("joining from the beginning, because the checkpoint is of no use: %s", error)
-            return JoinerState(self._settings), {}
+            return JoinerState(self._settings, self._new_spilled()), {}
+
+    @property
+    def _waiting_folder(self) -> Path:
+        """Beside the checkpoints, so that their files can be linked, and not among them."""
+        return self._directory.with_name(f".{self._directory.name}.waiting")
+
+    def _new_spilled(self) -> SpilledImpressions:
+        """An empty store. What another process has there, or had, is removed: it has lost its lease or its life."""
+        self.close()
+        shutil.rmtree(self._waiting_folder, ignore_errors=True)
+        folder = self._waiting_folder / uuid.uuid4().hex
+        self._spilled = SpilledImpressions(folder, self._settings.stages())
+        return self._spilled
 
     def _offsets(self, topic: str, known: dict[str, int] | None) -> dict[int, int]:
         offsets = self._log.earliest_offsets(topic)
@@ -265,23 +350,6 @@ class JoinerProcess:
                     f"{self._directory} stopped; the log was replaced. Move that folder away to join the log from its beginning."
                 )
         return offsets
-
-    def _emitted_since(self, offsets: dict[int, int]) -> Iterator[str]:
-        for partition in offsets:
-            while records := self._read(self._examples, offsets, partition):
-                for record in records:
-                    try:
-                        example_id = str(orjson.loads(record.value)["example_id"])
-                    except (ValueError, TypeError, KeyError) as error:
-                        logger.warning("%s/%d/%d is no example: %s", self._examples, partition, record.offset, error)
-                    else:
-                        yield example_id
-                offsets[partition] = records[-1].offset + 1
-
-
-def _id_number(example_id: str) -> int:
-    """128 bits that stand for an id, since remembering millions of them whole would cost more."""
-    return xxhash.xxh3_128_intdigest(example_id.encode())
 
 
 def _json_offsets(offsets: dict[int, int]) -> dict[str, int]:

@@ -23,6 +23,11 @@ def examples(project: str) -> str:
     return f"{project}.examples"
 
 
+def joiner_steps(project: str) -> str:
+    """What the joiner did, step by step, since its oldest checkpoint; a single partition (`engine.joining.steps`)."""
+    return f"{project}.joiner"
+
+
 def params(project: str, model: str, version: int) -> str:
     """Numbered deltas of one model version; a single partition, whose order is the order of application."""
     return f"{project}.params.{model}.v{version}"
@@ -31,6 +36,11 @@ def params(project: str, model: str, version: int) -> str:
 def is_partitioned(topic: str) -> bool:
     """Whether a log that was told to make several partitions makes them for this topic: one that is keyed by user and long."""
     return topic.endswith((".events", ".examples"))
+
+
+def is_catalog(topic: str) -> bool:
+    """Whether the newest record of a key says everything that is to be known of it."""
+    return topic.endswith(".catalog")
 
 
 def is_of_retention(topic: str) -> bool:
