@@ -9,6 +9,7 @@ from engine.spec.architecture import Architecture, is_retrieval
 from engine.spec.dense_input import DenseInput, DenseTransform
 from engine.spec.dense_optimizer import DenseAdam, DenseOptimizer
 from engine.spec.document import Document
+from engine.spec.early_stopping import WatchedMetric
 from engine.spec.feature import Feature
 from engine.spec.ranking import DeepFM
 from engine.spec.retention import Retention
@@ -100,11 +101,7 @@ class ModelDefinition(Document):
         self.score.check(self.tasks)
         if is_retrieval(self.architecture):
             self._refuse_pairs()
-        stopping = self.training.early_stopping
-        if stopping is not None and stopping.metric.needs_probabilities and not self.scores_are_probabilities:
-            raise ValueError(
-                f"early_stopping needs another metric: there is no {stopping.metric} where scores only order"
-            )
+        self._check_watched()
         self.architecture.check(self)
         return self
 
@@ -113,6 +110,31 @@ class ModelDefinition(Document):
         """Whether the first task's scores say how likely it is: not cosines, nor what was trained for nothing but order."""
         task = self.tasks[0]
         return isinstance(task, BinaryTask) and task.loss is BinaryLoss.BCE and not is_retrieval(self.architecture)
+
+    def watched(self, metric: WatchedMetric, task: str | None = None) -> str:
+        """The name, among a run's values, of a metric of a task, by default the first. Raises ValueError where it has none such."""
+        names = [each.name for each in self.tasks]
+        if task is not None and task not in names:
+            raise ValueError(f"there is no task {task}")
+        place = 0 if task is None else names.index(task)
+        if place and is_retrieval(self.architecture):
+            raise ValueError("a retrieval model is judged by its first task")
+        chosen = self.tasks[place]
+        if metric.is_of_numbers == isinstance(chosen, BinaryTask):
+            predicts = "what happens" if metric.is_of_numbers else "a number"
+            raise ValueError(f"there is no {metric} where a task predicts {predicts}")
+        only_orders = isinstance(chosen, BinaryTask) and chosen.loss is not BinaryLoss.BCE
+        if metric.needs_probabilities and (only_orders or is_retrieval(self.architecture)):
+            raise ValueError(f"there is no {metric} where scores only order")
+        return metric.value if place == 0 else f"tasks.{chosen.name}.{metric.value}"
+
+    def _check_watched(self) -> None:
+        stopping = self.training.early_stopping
+        if stopping is not None:
+            try:
+                self.watched(stopping.metric, stopping.task)
+            except ValueError as error:
+                raise ValueError(f"early_stopping needs another metric: {error}") from None
 
     def _check_features(self) -> None:
         known: set[str] = set()

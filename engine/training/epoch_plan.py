@@ -59,10 +59,14 @@ class EpochPlan:
         """The last that was better than all before it."""
         return next((result for result in reversed(self.results) if result.is_best), None)
 
-    def judge(self, values: dict[str, float | None], rule: EarlyStopping) -> EpochResult:
-        """Whether the next epoch, with these metrics, is the best so far; one without a value is only if it is the first."""
-        best, value = self.best, values.get(rule.metric.value)
-        known = None if best is None else best.values.get(rule.metric.value)
+    def judge(self, values: dict[str, float | None], rule: EarlyStopping, name: str | None = None) -> EpochResult:
+        """Whether the next epoch, with these metrics, is the best so far; one without a value is only if it is the first.
+
+        `name` is that of the metric among the values, where it is not the first task's.
+        """
+        name = name or rule.metric.value
+        best, value = self.best, values.get(name)
+        known = None if best is None else best.values.get(name)
         if best is None or (known is None and value is not None):
             is_best = True
         elif known is None or value is None:

@@ -88,7 +88,8 @@ class EpochTraining:
         copy.metrics = copy.metrics.emptied(min(MAX_HELD_OUT_SCORES, self._num_scores()))
         if not self._job.learn_until(copy, self.plan.ends, None, num_total=self._num_total):
             return False
-        result = self.plan.judge(copy.metrics.values(), self._rule)
+        watched = self._job.definition.watched(self._rule.metric, self._rule.task)
+        result = self.plan.judge(copy.metrics.values(), self._rule, watched)
         if result.is_best:
             self._keep(copy, directory / BEST)
         self.plan.results.append(result)

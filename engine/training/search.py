@@ -100,7 +100,7 @@ class NextTrial:
 
 def _distribution(varied: Varied) -> BaseDistribution:
     if isinstance(varied, Choice):
-        return CategoricalDistribution([orjson.dumps(value).decode() for value in varied.values])
+        return CategoricalDistribution([_word(value) for value in varied.values])
     log = isinstance(varied, LogRange)
     if varied.is_whole:
         return IntDistribution(int(varied.low), int(varied.high), log=log)
@@ -113,4 +113,9 @@ def _from_optuna(distribution: BaseDistribution, value: Any) -> Any:
 
 
 def _to_optuna(distribution: BaseDistribution, value: Any) -> Any:
-    return orjson.dumps(value).decode() if isinstance(distribution, CategoricalDistribution) else value
+    return _word(value) if isinstance(distribution, CategoricalDistribution) else value
+
+
+def _word(value: Any) -> str:
+    """The same for the same value, whatever the order of the keys that it was stored with."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -43,7 +43,8 @@ def test_it_starts_a_search_with_every_setting_written_out(api: Api, version: Mo
     body = answer.json()
     assert (body["model"], body["version"], body["state"], body["trials"]) == ("retrieval", 1, "queued", [])
     assert body["settings"] | {"varies": []} == {
-        "varies": [], "num_trials": 20, "metric": "auc", "fraction": 0.1, "prunes": True, "seed": 17,
+        "varies": [], "num_trials": 20, "max_minutes": None, "num_seeds": 1, "input_file": "", "task": None, "metric": "auc",
+        "fraction": 0.1, "prunes": True, "seed": 17,
     }  # fmt: skip
     listed = api.get("/models/retrieval/searches").json()["searches"]
     assert [one["id"] for one in listed] == [body["id"]]

@@ -7,6 +7,7 @@ import pytest
 from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition
 from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
+from engine.spec.early_stopping import WatchedMetric
 from engine.spec.schema import Schema
 from engine.spec.training_settings import Training
 
@@ -47,6 +48,36 @@ def test_no_loss_is_watched_where_scores_only_order(document: dict[str, Any]) ->
     with pytest.raises(InvalidDocument, match="another metric"):
         ModelDefinition.parse({**document, "training": training})
     assert ModelDefinition.parse({**demo_ranker(), "training": training}).scores_are_probabilities
+
+
+SECONDS = {"kind": "regression", "name": "seconds", "event_type": "click", "property": "dwell_s"}
+CLICK = {"name": "click", "event_type": "click"}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "metric", "task", "name"),
+    [
+        ([CLICK], "auc", None, "auc"),
+        ([CLICK], "auc", "click", "auc"),
+        ([CLICK, SECONDS], "mae", "seconds", "tasks.seconds.mae"),
+        ([CLICK, CLICK | {"name": "buy"}], "log_loss", "buy", "tasks.buy.log_loss"),
+    ],
+)
+def test_a_metric_of_any_task_is_watched_by_its_name(
+    tasks: list[Any], metric: str, task: str | None, name: str
+) -> None:
+    training = {"early_stopping": {"metric": metric, "task": task}}
+    definition = ModelDefinition.parse({**demo_ranker(), "tasks": tasks, "training": training})
+    assert definition.watched(WatchedMetric(metric), task) == name
+
+
+@pytest.mark.parametrize(
+    ("metric", "task"), [("mae", None), ("auc", "seconds"), ("log_loss", "seconds"), ("auc", "nobody")]
+)
+def test_a_metric_that_a_task_has_not_is_refused(metric: str, task: str | None) -> None:
+    document = {**demo_ranker(), "tasks": [CLICK, SECONDS]}
+    with pytest.raises(InvalidDocument, match="another metric"):
+        ModelDefinition.parse({**document, "training": {"early_stopping": {"metric": metric, "task": task}}})
 
 
 def test_online_steps_are_of_the_batch_size_unless_told() -> None:

@@ -59,7 +59,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, values: list[float | None]) -> None:
     """Epochs whose held-out AUC is what the test says."""
     real = EpochPlan.judge
 
-    def judge(self: EpochPlan, _: dict[str, float | None], rule: EarlyStopping) -> EpochResult:
+    def judge(self: EpochPlan, _: dict[str, float | None], rule: EarlyStopping, name: str | None) -> EpochResult:
         return real(self, {"auc": values[len(self.results)]}, rule)
 
     monkeypatch.setattr(EpochPlan, "judge", judge)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from engine.errors import GivenUp, Interrupted, InvalidDocument
+from engine.spec.definition import ModelDefinition
 from engine.spec.early_stopping import WatchedMetric
 from engine.spec.search import SearchSettings, with_values
 from engine.streams import topics
 from engine.streams.memory import MemoryLog
+from engine.training.batch import train_batch
 from engine.training.epoch_plan import EpochPlan
 from engine.training.judging import NUM_RUNGS, Judge
 from engine.training.search import STARTUP_TRIALS, NextTrial, Outcome, OutcomeState
@@ -128,7 +131,8 @@ def judge(**more: Any) -> Judge:
     append_examples(log, "p", make_examples(NUM, origin="impression"))
     plan = EpochPlan.begin({0: 0}, {0: NUM}, 0.1)
     given = {"should_stop": lambda: False, "on_rung": lambda rung, value: False, **more}
-    return Judge(make_definition("deepfm"), log, topics.examples("p"), plan, clock=FakeClock(), **given)
+    definition = given.pop("definition", make_definition("deepfm"))
+    return Judge(definition, log, topics.examples("p"), plan, clock=FakeClock(), **given)
 
 
 def test_the_verdict_is_of_the_last_examples_scored_before_they_were_learned() -> None:
@@ -154,3 +158,61 @@ def test_it_is_given_up_or_interrupted_at_once() -> None:
         judge(on_rung=lambda rung, value: True).value(WatchedMetric.AUC)
     with pytest.raises(Interrupted):
         judge(should_stop=lambda: True).value(WatchedMetric.AUC)
+
+
+PATIENT = {"batch_size": 64, "linger_s": 0.0, "early_stopping": {"fraction": 0.1, "patience": 1, "max_epochs": 4}}
+
+
+def test_a_trial_is_the_best_epoch_that_its_early_stopping_finds(tmp_path: Path) -> None:
+    """The same epochs and the same verdicts as those of a batch run of the definition."""
+    definition = make_definition("deepfm", training=PATIENT | {"evaluate_fraction": 0.0})
+    log = MemoryLog()
+    append_examples(log, "p", make_examples(NUM, origin="impression"))
+    run = train_batch(definition, log, "p", "m", 1, tmp_path, clock=FakeClock())
+    rungs: list[tuple[int, float | None]] = []
+
+    def on_rung(rung: int, value: float | None) -> bool:
+        rungs.append((rung, value))
+        return False
+
+    own = judge(definition=definition, on_rung=on_rung)
+    value = own.value(WatchedMetric.AUC)
+    values = [epoch.values["auc"] for epoch in run.epochs]
+    assert [epoch.values["auc"] for epoch in own.epochs] == values
+    assert rungs == list(enumerate(values))
+    assert value == next(epoch.values["auc"] for epoch in reversed(run.epochs) if epoch.is_best)
+
+
+def test_a_trial_of_epochs_is_given_up_after_one() -> None:
+    definition = make_definition("deepfm", training=PATIENT)
+    trial = judge(definition=definition, on_rung=lambda rung, value: True)
+    with pytest.raises(GivenUp, match="after 1 epochs"):
+        trial.value(WatchedMetric.AUC)
+    assert len(trial.epochs) == 1
+
+
+def test_a_path_may_stand_for_every_slot_with_rows_of_its_own() -> None:
+    document = make_definition("deepfm").as_json()
+    rule = {"kind": "min_count", "min_count": 3}
+    changed = with_values(document, {"slots.*.dim": 4, "slots.*.admission": rule})
+    assert {slot["dim"] for slot in changed["slots"]} == {4}
+    kinds = [slot["admission"]["kind"] for slot in changed["slots"]]
+    assert kinds == ["min_count", "min_count", "always", "min_count", "min_count"]  # history shares the rows of item_id
+    ModelDefinition.parse(changed)
+    for path in ("slots.*", "training.*.seed", "slots.*.nothing"):
+        with pytest.raises(InvalidDocument):
+            with_values(document, {path: 4})
+
+
+def test_choices_are_the_same_whatever_the_order_of_their_keys() -> None:
+    settings = SearchSettings.parse({"varies": [{"kind": "choice", "path": "a", "values": [{"x": 1, "y": 2}, None]}]})
+    assert NextTrial(settings, [Outcome({"a": {"y": 2, "x": 1}}, OutcomeState.COMPLETE, 0.5)]).params.keys() == {"a"}
+
+
+def test_whole_numbers_are_as_the_range_says() -> None:
+    wide = {"kind": "range", "path": "a", "low": 0, "high": 1}
+    drawn = NextTrial(SearchSettings.parse({"varies": [wide | {"whole": False}]}), []).params["a"]
+    assert isinstance(drawn, float) and 0 < drawn < 1
+    assert NextTrial(SearchSettings.parse({"varies": [wide]}), []).params["a"] in (0, 1)
+    with pytest.raises(InvalidDocument, match="whole numbers"):
+        SearchSettings.parse({"varies": [wide | {"low": 0.5, "whole": True}]})

@@ -105,6 +105,7 @@ FULL_RANKING: dict[str, Any] = {
             "min_delta": 0.001,
             "max_epochs": 9,
             "metric": "grouped_auc",
+            "task": "looked",
         },
         "linger_s": 0.5,
         "seed": 3,
