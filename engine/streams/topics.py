@@ -43,6 +43,11 @@ def is_catalog(topic: str) -> bool:
     return topic.endswith(".catalog")
 
 
+def is_catalog(topic: str) -> bool:
+    """Whether the newest record of a key says everything that is to be known of it."""
+    return topic.endswith(".catalog")
+
+
 def is_of_retention(topic: str) -> bool:
     """Whether what is old in it may be deleted because it is old; the others are trimmed by what is still needed."""
     return is_partitioned(topic)
