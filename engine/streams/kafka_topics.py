@@ -20,6 +20,7 @@ from engine.streams.kafka_settings import MIB, KafkaSettings
 
 FOR_EVER = 2**63 - 1
 SEGMENT_BYTES = 128 * MIB
+COMPACTION_LAG_MS = 86_400_000
 READ_COMMITTED = "read_committed"
 
 
@@ -34,15 +35,16 @@ class TopicFacts:
 def topic_settings(topic: str, settings: KafkaSettings) -> dict[str, str]:
     """The configuration that a topic of Freshet is made with.
 
-    Nothing is compacted. Deltas are a numbered chain in which each needs the one before: compaction by any key would keep a
-    record and drop its predecessor, and every replica would resync. `catalog` has upserts of some properties beside whole
-    ones, so the newest record of a key does not say everything. What is no longer needed is trimmed (`delete_records`).
+    `params` is not compacted. Deltas are a numbered chain in which each needs the one before: compaction would keep the newest
+    record of a key and drop its predecessors, and every replica would resync. They are trimmed (`delete_records`) below the
+    second newest snapshot. `catalog` is compacted: each record is all there is to say of its user or item. A day's records are
+    left alone, so that a joiner which replays from its checkpoint reads what it read before.
 
     Time limits are off. A record's timestamp is when the event happened; history of years ago that was loaded today would be
     deleted at once, and an event dated in the future refused or its segment kept for ever.
     """
     chosen = {
-        "cleanup.policy": "delete",
+        "cleanup.policy": "compact,delete" if topics.is_catalog(topic) else "delete",
         "retention.ms": str(settings.retention_ms if topics.is_of_retention(topic) else -1),
         "retention.bytes": "-1",
         "message.timestamp.type": "CreateTime",
@@ -54,6 +56,8 @@ def topic_settings(topic: str, settings: KafkaSettings) -> dict[str, str]:
         "segment.bytes": str(SEGMENT_BYTES),
         "segment.ms": str(FOR_EVER),
     }
+    if topics.is_catalog(topic):
+        chosen["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
     if settings.min_insync_replicas:
         chosen["min.insync.replicas"] = str(settings.min_insync_replicas)
     return chosen

@@ -37,8 +37,11 @@ class CheckpointWriter:
         self._written: Written | None = None
         self._num_since_full = 0
         self._examples_cut = -1
+        self._offsets_cut: dict[int, int] = {}
         self.examples_saved = state.progress.num_examples
         """How many examples the newest checkpoint has learned, of those that are known to be whole."""
+        self.offsets_saved = dict(state.progress.examples)
+        """Where that checkpoint's reading of `examples` goes on."""
 
     @property
     def is_writing(self) -> bool:
@@ -56,6 +59,7 @@ class CheckpointWriter:
         cut = self._state.cut(self._clock_ms(), after=after, snapshot=snapshot)
         self._num_since_full = 0 if cut.is_full else self._num_since_full + 1
         self._examples_cut, self._written = self._state.progress.num_examples, None
+        self._offsets_cut = dict(self._state.progress.examples)
         self._save = BackgroundSave(cut.tables, lambda _: cut.write(self._directory, self._fence))
 
     def collect(self) -> None:
@@ -68,7 +72,7 @@ class CheckpointWriter:
         if self._save is not None:
             save, self._save = self._save, None
             self._written = save.result()
-            self.examples_saved = self._examples_cut
+            self.examples_saved, self.offsets_saved = self._examples_cut, self._offsets_cut
         return self._written
 
     def abandon(self) -> None:

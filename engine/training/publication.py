@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.streams import topics
+from engine.streams import groups, topics
 from engine.streams.log import EventLog
 from engine.sync.publisher import Publisher, PublishReport
 from engine.sync.snapshot import SnapshotMeta
 from engine.training.checkpoint_writer import CheckpointWriter
+from engine.training.saved_offsets import SavedOffsets
 from engine.training.state import TrainingState
 
 
@@ -57,6 +58,7 @@ class Publication:
         self._dense_steps_published = -1
         self._snapshot_sequence = -1
         self._writer = CheckpointWriter(state, directory, clock_ms=clock_ms, fence=fence)
+        self._saved_offsets = SavedOffsets(log, topics.examples(project), groups.trainer(model, version))
 
     @property
     def has_caught_up(self) -> bool:
@@ -149,6 +151,7 @@ class Publication:
         except BaseException:
             self._snapshot_sequence = -1  # it may have been a snapshot that failed
             raise
+        self._saved_offsets.commit(self._writer.offsets_saved)
 
     def checkpoint(self, *, always: bool = False) -> None:
         """Save the state and wait for it, unless no example was learned since it was last saved. Raises `LeaseLost`, OSError."""
@@ -157,6 +160,7 @@ class Publication:
         if always or self._state.progress.num_examples != self._writer.examples_saved:
             self._writer.begin()
             self._writer.wait()
+        self._saved_offsets.commit(self._writer.offsets_saved)
 
     def await_checkpoint(self) -> None:
         """Wait for the checkpoint that is being written, if any. Raises what it failed with."""

@@ -91,11 +91,17 @@ def test_every_wrong_variable_is_named_at_once_and_no_secret_repeated() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_no_topic_is_compacted_and_time_limits_are_off() -> None:
+def test_only_the_catalog_is_compacted_and_time_limits_are_off() -> None:
     settings = KafkaSettings(("localhost:9092",))
-    for topic in (topics.events("shop"), topics.params("shop", "clicks", 1), topics.catalog("shop")):
+    policies = {
+        topics.events("shop"): "delete",
+        topics.examples("shop"): "delete",
+        topics.params("shop", "clicks", 1): "delete",
+        topics.catalog("shop"): "compact,delete",
+    }
+    for topic, policy in policies.items():
         made = topic_settings(topic, settings)
-        assert made["cleanup.policy"] == "delete"
+        assert made["cleanup.policy"] == policy
         assert (made["retention.ms"], made["retention.bytes"]) == ("-1", "-1")
         assert made["message.timestamp.before.max.ms"] == made["message.timestamp.after.max.ms"] == str(2**63 - 1)
 
