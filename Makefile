@@ -1,11 +1,12 @@
-# Freshet's commands. `make` alone lists them. PORT, HOST, DATA_DIR, VENV, PYTHON, DATABASE_URL and REDIS_URL may be given.
+# Freshet's commands. `make` alone lists them. PORT, HOST, DATA_DIR, VENV, PYTHON, DATABASE_URL, REDIS_URL and
+# KAFKA_BOOTSTRAP_SERVERS may be given.
 SHELL := /bin/sh
 VENV ?= .venv
 PORT ?=
 HOST ?=
 DATA_DIR ?=
 ARGS ?=
-export VENV PORT DATABASE_URL REDIS_URL
+export VENV PORT DATABASE_URL REDIS_URL KAFKA_BOOTSTRAP_SERVERS
 export HOST_ADDRESS := $(HOST)
 ifneq ($(DATA_DIR),)
 export FRESHET_DATA_DIR := $(abspath $(DATA_DIR))
@@ -16,7 +17,7 @@ TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_
 CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop test test-cc lint freshness chaos bench bench-engine bench-encoding bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
+.PHONY: help setup setup-dev run stop kafka test test-cc lint freshness chaos bench bench-engine bench-encoding bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,13 +28,13 @@ setup: ## install what running needs (run and the others call it)
 setup-dev: ## install what testing and checking needs as well
 	@deploy/setup.sh dev
 
-run: setup ## start everything on this machine; Ctrl-C stops it. PORT=8001 DATA_DIR=... DATABASE_URL=... REDIS_URL=... ARGS=--no-demo
+run: setup ## start everything on this machine; Ctrl-C stops it. PORT=8001 DATA_DIR=... DATABASE_URL=... REDIS_URL=... KAFKA_BOOTSTRAP_SERVERS=... ARGS=--no-demo
 	@exec $(RUN) -m deploy.run $(ARGS)
 
 stop: ## stop a running system from another terminal
 	@$(RUN) -m deploy.stop
 
-test: setup-dev ## run every test
+test: setup-dev ## run every test; those that need Kafka are left out, with the reason, where Java or Maven is missing
 	@$(TEST_ENV) $(RUN) -m pytest $(ARGS)
 
 test-cc: setup-dev ## run the C++ tests with the address, undefined-behaviour and thread sanitizers
@@ -45,6 +46,9 @@ lint: setup-dev ## ruff, clang-format, mypy in strict mode, import rules
 	$(VENV)/bin/clang-format --dry-run -Werror $(CC_SOURCES)
 	$(TEST_ENV) $(VENV)/bin/mypy engine webapp workers deploy tests manage.py
 	$(TEST_ENV) PYTHONPATH=. $(VENV)/bin/lint-imports
+
+kafka: setup ## one Kafka broker on loopback, for a first look: then `make run KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092`
+	@exec $(RUN) -m deploy.kafka.run $(ARGS)
 
 freshness: setup ## measure event -> served parameters, on the running system or on one started for it
 	@$(RUN) -m deploy.with_system -- $(RUN) manage.py freshness $(ARGS)
