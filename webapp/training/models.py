@@ -113,6 +113,9 @@ class JoinerProgress(models.Model):
     num_duplicates = models.BigIntegerField(default=0)
     num_pending = models.BigIntegerField(default=0)
     lag_records = models.BigIntegerField(default=0)
+    tallies = models.JSONField(
+        default=dict, help_text="what became of events by each of the joiner's rules, and what waits"
+    )
     agreement = models.JSONField(
         default=dict, help_text="by source, how many values that serving logged the log says too"
     )
