@@ -9,12 +9,22 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.intake import NOT_AN_EVENT, RefusedEvent
+from engine.spec.values import MAX_ID_LENGTH
 
 INBOX_GROUP: Final = "inbox"
 """The consumer group whose committed offsets in `events.dead` say what the inbox has taken."""
 
 MAX_VALUE_BYTES: Final = 8192
 MAX_PROBLEMS: Final = 20
+
+_MOST: Final = 2**63 - 1
+_RANGES: Final = {
+    "partition": (0, 2**31 - 1),
+    "offset": (0, _MOST),
+    "value_bytes": (0, _MOST),
+    "timestamp_ms": (-_MOST, _MOST),
+    "buried_ms": (0, 32_503_680_000_000),  # the year 3000
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,8 @@ def bury(
         is_whole=text.encode() == value,
         timestamp_ms=timestamp_ms,
         buried_ms=now_ms,
-        key=key,
+        # Keys of others may be of any length, and no log takes a NUL in one.
+        key=key[:MAX_ID_LENGTH].replace("\x00", "\\x00"),
         problems=tuple(problem.as_dict() for problem in refused.problems[:MAX_PROBLEMS]),
     )
 
@@ -116,11 +127,13 @@ def _as_now(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(letter: DeadLetter) -> None:
-    for name in ("partition", "offset", "value_bytes", "timestamp_ms", "buried_ms"):
-        if type(getattr(letter, name)) is not int:
-            raise TypeError(f"{name} must be an integer")
+    for name, (least, most) in _RANGES.items():
+        number = getattr(letter, name)
+        if type(number) is not int or not least <= number <= most:
+            raise ValueError(f"{name} must be an integer from {least} to {most}")
     for name in ("topic", "reason", "field", "rule", "received", "value", "key"):
         if type(getattr(letter, name)) is not str:
             raise TypeError(f"{name} must be text")
-    if letter.partition < 0 or letter.offset < 0:
-        raise ValueError("partition and offset must be 0 or more")
+    for problem in letter.problems:
+        if type(problem) is not dict:
+            raise TypeError("problems must be objects")

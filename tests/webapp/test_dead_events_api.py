@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pytest
 
 from engine.errors import LogError
@@ -73,6 +74,33 @@ def test_it_passes_over_a_letter_it_cannot_read(api: Api, project: Project, log:
     log.append(topics.events_dead(project.slug), [Record("", b"rubbish", 0), Record("", b'{"rule": 1}', 0)])
     deliver(log, project, b'"\\u0000"', click("e\x00"))
     assert reasons(api) == [("invalid_value", "event_id", 1, 0), ("not_an_event", "(row)", 1, 0)]
+
+
+def test_it_cuts_what_is_too_long_in_a_letter_of_somebody_else(api: Api, project: Project, log: EventLog) -> None:
+    produce(log, project, b"{")
+    [record] = log.read(topics.events_dead(project.slug), 0, 0)
+    long = {
+        "rule": "r" * 10**5,
+        "value": "v\x00" * 10**5,
+        "key": "k" * 10**5,
+        "field": "\x00" * 400,
+        "reason": "z" * 99,
+    }
+    log.append(
+        topics.events_dead(project.slug),
+        [Record("", orjson.dumps(orjson.loads(record.value) | {"offset": 9} | long), 0)],
+    )
+    inbox_take(project=project)
+    row = DeadEvent.objects.get(offset=9)
+    assert (len(row.rule), len(row.value), len(row.key), len(row.field), len(row.reason)) == (
+        4000,
+        32_768,
+        512,
+        300,
+        40,
+    )
+    assert not row.is_whole
+    assert len(reasons(api)) == 2
 
 
 def test_it_replays_what_passes_by_the_new_schema_with_its_id_its_time_and_its_origin(

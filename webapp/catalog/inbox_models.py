@@ -14,8 +14,9 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()
 
 
-def storable_problem(problem: Mapping[str, str]) -> dict[str, str]:
-    return {name: storable(str(value)) for name, value in problem.items()}
+def storable_problem(problem: Mapping[str, str], max_characters: int) -> dict[str, str]:
+    """A broken rule: its field, rule and what was received, each cut to `max_characters`."""
+    return {name: storable(str(problem.get(name, "")))[:max_characters] for name in ("field", "rule", "received")}
 
 
 class DeadEvent(models.Model):

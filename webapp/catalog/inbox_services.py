@@ -23,6 +23,7 @@ from webapp.catalog import storage
 from webapp.catalog.arrivals import events_arrived
 from webapp.catalog.inbox_models import DeadEvent, DeadEventCount, Inbox, storable, storable_problem
 from webapp.catalog.inbox_selectors import Selection
+from webapp.catalog.inbox_taking import MAX_RULE_CHARACTERS
 from webapp.core.clock import wall_ms
 from webapp.core.log import append, event_log
 from webapp.registry.selectors import schema_current
@@ -126,7 +127,9 @@ def _refuse(row: DeadEvent, refused: RefusedEvent) -> None:
     first = refused.problems[0]
     row.reason, row.field = refused.reason, storable(refused.field)[:300]
     row.rule, row.received = storable(first.rule), storable(first.received)
-    row.problems = [storable_problem(problem.as_dict()) for problem in refused.problems[:MAX_PROBLEMS]]
+    row.problems = [
+        storable_problem(problem.as_dict(), MAX_RULE_CHARACTERS) for problem in refused.problems[:MAX_PROBLEMS]
+    ]
     row.replayed_at = timezone.now()
     row.save(update_fields=["reason", "field", "rule", "received", "problems", "replayed_at"])
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from prometheus_client import Counter as Metric
 
 from engine.errors import CorruptRecord, OffsetOutOfRange, UnknownTopic
-from engine.spec.dead_letter import INBOX_GROUP, DeadLetter
+from engine.spec.dead_letter import INBOX_GROUP, MAX_PROBLEMS, MAX_VALUE_BYTES, DeadLetter
+from engine.spec.values import MAX_ID_LENGTH
 from engine.streams import topics
 from engine.streams.log import EventLog, StoredRecord
 from webapp import environment
@@ -26,6 +27,9 @@ Group = tuple[str, str]
 
 TAKEN_AT_ONCE = 1000
 MAX_TURNS = 10
+# Whoever may write to `events` may write to `events.dead`; what comes from there is cut as the joiner cuts it.
+MAX_RULE_CHARACTERS = 4000
+MAX_VALUE_CHARACTERS = 4 * MAX_VALUE_BYTES
 SAMPLES = 20
 """Of each reason and field so many are kept even when the inbox is full: a flood of one kind must not hide the others."""
 
@@ -178,13 +182,13 @@ def _row(project: Project, letter: DeadLetter) -> DeadEvent:
         offset=letter.offset,
         reason=reason,
         field=field,
-        rule=storable(letter.rule),
-        received=storable(letter.received),
-        problems=[storable_problem(one) for one in letter.problems],
-        key=storable(letter.key),
-        value=storable(letter.value),
+        rule=storable(letter.rule)[:MAX_RULE_CHARACTERS],
+        received=storable(letter.received)[:MAX_RULE_CHARACTERS],
+        problems=[storable_problem(one, MAX_RULE_CHARACTERS) for one in letter.problems[:MAX_PROBLEMS]],
+        key=storable(letter.key)[: 2 * MAX_ID_LENGTH],
+        value=storable(letter.value)[:MAX_VALUE_CHARACTERS],
         value_bytes=letter.value_bytes,
-        is_whole=letter.is_whole and "\x00" not in letter.value,
+        is_whole=letter.is_whole and "\x00" not in letter.value and len(letter.value) <= MAX_VALUE_CHARACTERS,
         timestamp_ms=letter.timestamp_ms,
         buried_at=_time(letter.buried_ms),
     )

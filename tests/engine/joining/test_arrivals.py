@@ -9,15 +9,16 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.errors import CorruptRecord
+from engine.errors import CorruptRecord, Problem
 from engine.joining import dead_letters
 from engine.joining.process import JoinerProcess
 from engine.spec.dead_letter import INBOX_GROUP, MAX_VALUE_BYTES, DeadLetter
 from engine.spec.event import Event
 from engine.spec.example import Example
+from engine.spec.intake import RefusedEvent
 from engine.spec.schema import Schema
 from engine.streams import topics
-from engine.streams.log import Record
+from engine.streams.log import Record, StoredRecord
 from engine.streams.memory import MemoryLog
 
 EVENTS, EXAMPLES, DEAD = topics.events("shop"), topics.examples("shop"), topics.events_dead("shop")
@@ -180,7 +181,21 @@ def test_a_letter_of_an_earlier_release_is_read() -> None:
     assert (letter.id, letter.reason, letter.rule) == ("2:7", "not_an_event", "not an event of the log: 'role'")
 
 
-@pytest.mark.parametrize("damage", [{"offset": "x"}, {"partition": -1}, {"problems": 7}, {"value": None}])
+def test_a_key_that_no_log_would_take_does_not_stop_the_joiner(shop: Shop) -> None:
+    """Kafka's keys are bytes."""
+    refused = RefusedEvent("not_json", [Problem("(record)", "must be JSON", "''")])
+    record = StoredRecord(0, 5, "a\x00" * 5000, b"", NOW_MS)
+    shop.joiner.dead.note(record, refused)
+    shop.joiner.dead.flush(lambda: None)
+    [letter] = shop.letters()
+    assert letter.key.startswith("a\\x00a")
+    assert len(letter.key) < 1024
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"offset": "x"}, {"partition": -1}, {"offset": 2**63}, {"buried_ms": 10**17}, {"problems": [7]}, {"value": None}],
+)
 def test_a_damaged_letter_is_told_apart(shop: Shop, damage: dict[str, Any]) -> None:
     shop.produce(b"{")
     shop.joiner.poll()
