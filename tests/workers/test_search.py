@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import Interrupted
 from engine.streams.log import EventLog
 from tests.engine.training.made import append_examples, make_definition, make_examples
+from tests.engine.training.test_parquet_examples import rows_of
 from webapp.accounts.models import Project
 from webapp.registry.models import Model, ModelVersion
 from webapp.training import search_services as services
@@ -115,3 +119,55 @@ def test_search_without_examples_says_so(found: Search, log: EventLog, project: 
 
 def test_examples_stay_while_a_search_wants_them(found: Search, project: Project) -> None:
     assert retention._trained(project) == {}
+
+
+def again(found: Search, **settings: Any) -> Search:
+    found.settings |= settings
+    found.save()
+    search(found.pk)
+    found.refresh_from_db()
+    return found
+
+
+def test_trials_honour_early_stopping_and_tell_of_each_epoch(found: Search) -> None:
+    document = found.model_version.document
+    document["training"]["early_stopping"] = {"patience": 1, "max_epochs": 3}
+    found.model_version.save()
+    again(found, num_trials=2)
+    for trial in found.trials.all():
+        epochs = trial.details["epochs"]
+        assert 1 <= len(epochs) <= 3
+        assert trial.rungs == {str(number): value for number, value in enumerate(epochs)}
+        assert trial.value in epochs
+
+
+def test_a_trial_of_several_seeds_is_judged_by_their_mean(found: Search) -> None:
+    again(found, num_trials=1, num_seeds=2)
+    (trial,) = found.trials.all()
+    first, second = trial.details["seeds"]
+    assert first != second
+    assert trial.value == pytest.approx((first + second) / 2)
+
+
+def test_no_trial_begins_after_the_time_that_a_search_has(found: Search) -> None:
+    again(found, max_minutes=1e-9)
+    assert (found.state, found.trials.count()) == ("succeeded", 0)
+
+
+def test_a_search_over_a_file_learns_from_it_alone(found: Search, log: EventLog, tmp_path: Path, settings: Any) -> None:
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "files").mkdir()
+    rows = rows_of(make_examples(64 * 6, origin="impression"))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "files" / "examples.parquet")
+    search(found.pk)
+    of_log = [value for _, _, value, _ in trials(found)]
+    Trial.objects.all().delete()
+    log.trim(f"{found.project.slug}.examples", 0, 384)
+    Search.objects.update(state="queued", wanted=True, plan={})
+    found.refresh_from_db()
+    again(found, input_file="examples.parquet")
+    assert [value for _, _, value, _ in trials(found)] == of_log
+    Search.objects.update(state="queued", wanted=True)
+    found.refresh_from_db()
+    again(found, input_file="nothing.parquet")
+    assert found.state == "failed" and "must be a file" in found.error

@@ -115,6 +115,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "state": trial.state,
         "value": trial.value,
         "rungs": trial.rungs,
+        "details": trial.details,
         "error": trial.error,
         "started_at": trial.started_at,
         "finished_at": trial.finished_at,

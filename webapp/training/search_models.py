@@ -57,6 +57,9 @@ class Trial(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
     value = models.FloatField(null=True, blank=True, help_text="the metric of the examples held out")
     rungs = models.JSONField(default=dict, help_text="rung -> the metric on the way, of the newest scores then")
+    details = models.JSONField(
+        default=dict, help_text="`seeds`: the metric by seed; `epochs`: the metric after each epoch of the first seed"
+    )
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -14,7 +14,7 @@ class SearchBody(RequestBody):
     version = serializers.IntegerField(required=False, default=None, min_value=1, help_text="the newest unless told")
     settings = serializers.DictField(
         help_text="`varies` (a list of `choice`, `range` and `log_range`, each with the `path` in the definition), `num_trials`, "
-        "`metric`, `fraction`, `prunes`, `seed`"
+        "`max_minutes`, `num_seeds`, `metric`, `task`, `fraction`, `prunes`, `seed`, `input_file`"
     )
 
 
@@ -31,6 +31,7 @@ class TrialAnswer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=Trial.State.choices)
     value = serializers.FloatField(allow_null=True)
     rungs = serializers.DictField(help_text="the metric on the way")
+    details = serializers.DictField(help_text="`seeds`: the metric by seed; `epochs`: the metric after each epoch")
     error = serializers.CharField()
     started_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -19,6 +19,7 @@ from webapp.core.selectors import lease_holder
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import schema_current
 from webapp.registry.services import model_publish
+from webapp.training.example_files import example_file
 from webapp.training.search_models import Search, Trial
 from webapp.training.search_selectors import unheld_searches
 from webapp.training.services import finite_document
@@ -51,9 +52,12 @@ def search_start(*, model_version: ModelVersion, settings: object) -> Search:
 def _check(model_version: ModelVersion, settings: SearchSettings) -> None:
     """Each varied place is one of the definition, and takes the ends of its range or each of its choices by itself."""
     base = ModelDefinition.parse(model_version.document)
-    if settings.metric.needs_probabilities and not base.scores_are_probabilities:
-        rule = "must be auc or grouped_auc: this model's scores only order"
-        raise InvalidDocument("search", [Problem("metric", rule, settings.metric.value)])
+    try:
+        base.watched(settings.metric, settings.task)
+    except ValueError as error:
+        raise InvalidDocument("search", [Problem("metric", str(error), settings.metric.value)]) from error
+    if settings.input_file:
+        example_file(settings.input_file)
     schema = Schema.parse(schema_current(project=model_version.model.project).document, "schema")
     problems: list[Problem] = []
     for index, varied in enumerate(settings.varies):
@@ -116,9 +120,22 @@ def trial_note_rung(*, trial: Trial, rung: int, value: float | None) -> None:
         Trial.objects.filter(pk=trial.pk).update(rungs=finite_document(trial.rungs))
 
 
-def trial_finished(*, trial: Trial, state: str, value: float | None = None, error: str = "") -> None:
+def trial_finished(
+    *,
+    trial: Trial,
+    state: str,
+    value: float | None = None,
+    error: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> None:
     """What became of it; a value that is not finite is none."""
-    Trial.objects.filter(pk=trial.pk).update(state=state, value=finite_document(value), error=error, finished_at=Now())
+    Trial.objects.filter(pk=trial.pk).update(
+        state=state,
+        value=finite_document(value),
+        error=error,
+        details=finite_document(dict(details or {})),
+        finished_at=Now(),
+    )
     trial.refresh_from_db()
 
 

@@ -6,14 +6,20 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
 
 from engine.errors import GivenUp, Interrupted, InvalidDocument, LeaseLost, OffsetOutOfRange
 from engine.spec.definition import ModelDefinition
 from engine.spec.search import SearchSettings, with_values
 from engine.streams import topics
+from engine.streams.log import EventLog
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.training import search_services as services
+from webapp.training.example_files import example_file
 from webapp.training.search_models import Search, Trial
 from webapp.training.search_selectors import search_settings, trials_finished
 from workers import sent
@@ -21,7 +27,7 @@ from workers.celery_app import app
 from workers.fresh_connection import drop_broken_connection
 from workers.leases import HeldLease, held
 from workers.pacing import Pace
-from workers.runs import MAX_ERROR_LENGTH, OUTAGES, TRIMMED
+from workers.runs import MAX_ERROR_LENGTH, OUTAGES, TRIMMED, UNUSABLE
 from workers.stopping import STOP
 
 logger = logging.getLogger(__name__)
@@ -55,6 +61,8 @@ def _attempt(found: Search, lease: HeldLease, should_end: Callable[[], bool]) ->
             services.search_finished(search=found, state=Search.State.STOPPED)
     except OffsetOutOfRange as error:
         services.search_finished(search=found, state=Search.State.FAILED, error=TRIMMED.format(error.message))
+    except UNUSABLE as error:
+        services.search_finished(search=found, state=Search.State.FAILED, error=error.message[:MAX_ERROR_LENGTH])
     except OUTAGES as error:
         logger.warning("search %s: a server is away (%s); it will be tried again", found.pk, error)
     except Exception as error:
@@ -77,7 +85,7 @@ class SearchWork:
         # Optuna and TensorFlow are loaded here, in the child that searches.
         from engine.training.epoch_plan import EpochPlan
 
-        log, topic = event_log(), topics.examples(self._search.project.slug)
+        log, topic = self._examples(), topics.examples(self._search.project.slug)
         plan = EpochPlan.begin(log.earliest_offsets(topic), log.end_offsets(topic), self._settings.fraction)
         if not plan.num_held_out and not self._search.plan:
             services.search_finished(search=self._search, state=Search.State.FAILED, error=NO_EXAMPLES)
@@ -92,7 +100,7 @@ class SearchWork:
         from engine.training.search import NextTrial, Outcome, OutcomeState
 
         finished = trials_finished(search=self._search)
-        if len(finished) >= self._settings.num_trials:
+        if len(finished) >= self._settings.num_trials or self._time_is_over():
             return False
         outcomes = [
             Outcome(
@@ -109,44 +117,89 @@ class SearchWork:
         self._judge(trial, drawn.should_give_up)
         return True
 
-    def _judge(self, trial: Trial, should_give_up: Callable[[int, float | None], bool]) -> None:
-        from engine.training.epoch_plan import EpochPlan
-        from engine.training.judging import Judge
+    def _time_is_over(self) -> bool:
+        began, most = self._search.started_at, self._settings.max_minutes
+        return most is not None and began is not None and timezone.now() - began >= timedelta(minutes=most)
 
+    def _examples(self) -> EventLog:
+        """What the trials learn from: the project's examples, or a file in their place. Raises `Invalid`, `InvalidDocument`."""
+        from engine.training.parquet_examples import ExampleFile
+
+        name = self._settings.input_file
+        return ExampleFile(example_file(name)) if name else event_log()
+
+    def _judge(self, trial: Trial, should_give_up: Callable[[int, float | None], bool]) -> None:
         def on_rung(rung: int, value: float | None) -> bool:
             drop_broken_connection()
             services.trial_note_rung(trial=trial, rung=rung, value=value)
             return should_give_up(rung, value)
 
-        stored = self._search.plan
-        starts, splits, ends = (
-            {int(key): int(offset) for key, offset in stored[name].items()} for name in ("starts", "splits", "ends")
-        )
         try:
-            definition = ModelDefinition.parse(with_values(self._search.model_version.document, trial.params))
-            value = Judge(
-                definition,
-                event_log(),
-                topics.examples(self._search.project.slug),
-                EpochPlan(starts, splits, ends),
-                clock=time.time,
-                should_stop=self._should_stop,
-                on_rung=on_rung,
-            ).value(self._settings.metric)
+            document = with_values(self._search.model_version.document, trial.params)
+            values, epochs = self._values(ModelDefinition.parse(document), on_rung)
         except GivenUp:
             self._note(trial, Trial.State.PRUNED)
         except InvalidDocument as error:
             # each value alone is right, but not these together: the search learns to leave them
             self._note(trial, Trial.State.FAILED, error=error.message[:MAX_ERROR_LENGTH])
         else:
-            self._note(trial, Trial.State.COMPLETE, value)
+            known = [value for value in values if value is not None]
+            value = sum(known) / len(known) if known else None
+            self._note(trial, Trial.State.COMPLETE, value, details={"seeds": values, "epochs": epochs})
 
-    def _note(self, trial: Trial, state: Trial.State, value: float | None = None, error: str = "") -> None:
+    def _values(
+        self, definition: ModelDefinition, on_rung: Callable[[int, float | None], bool]
+    ) -> tuple[list[float | None], list[float | None]]:
+        """The metric of each seed, and that of each epoch of the first, which alone may be given up."""
+        from engine.training.epoch_plan import EpochPlan
+        from engine.training.judging import Judge
+
+        settings, stored = self._settings, self._search.plan
+        starts, splits, ends = (
+            {int(key): int(offset) for key, offset in stored[name].items()} for name in ("starts", "splits", "ends")
+        )
+        name = definition.watched(settings.metric, settings.task)
+        values: list[float | None] = []
+        epochs: list[float | None] = []
+        for number in range(settings.num_seeds):
+            judge = Judge(
+                _seeded(definition, number),
+                self._examples(),
+                topics.examples(self._search.project.slug),
+                EpochPlan(starts, splits, ends),
+                clock=time.time,
+                should_stop=self._should_stop,
+                on_rung=on_rung if number == 0 else _go_on,
+            )
+            values.append(judge.value(settings.metric, settings.task))
+            epochs = epochs or [epoch.values.get(name) for epoch in judge.epochs]
+        return values, epochs
+
+    def _note(
+        self,
+        trial: Trial,
+        state: Trial.State,
+        value: float | None = None,
+        error: str = "",
+        details: dict[str, Any] | None = None,
+    ) -> None:
         self._lease.fence()
-        services.trial_finished(trial=trial, state=state, value=value, error=error)
+        services.trial_finished(trial=trial, state=state, value=value, error=error, details=details)
 
     def _should_stop(self) -> bool:
         if self._look.is_due():
             drop_broken_connection()
             self._is_wanted = Search.objects.filter(pk=self._search.pk, wanted=True).exists()
         return not self._is_wanted or self._should_end() or self._lease.is_lost
+
+
+def _go_on(_rung: int, _value: float | None) -> bool:
+    return False
+
+
+def _seeded(definition: ModelDefinition, number: int) -> ModelDefinition:
+    """The definition itself, or the same with another seed."""
+    if number == 0:
+        return definition
+    training = definition.training.model_copy(update={"seed": definition.training.seed + number})
+    return definition.model_copy(update={"training": training})
