@@ -14,6 +14,7 @@ from engine.features.arrow_arrays import list_array
 from engine.features.ids import offsets_of
 from engine.spec.example import Example
 from engine.spec.feature import EVENT_TIME
+from engine.spec.slot import USER_COUNTER
 
 Columns: TypeAlias = "dict[str, pa.Array[Any]]"
 """Source -> values, one row per example, user or item. See `column_of` for the Arrow types a column can have."""
@@ -143,10 +144,11 @@ def columns_for_user(
     history_types: Sequence[str] = (),
     history_times_ms: Sequence[int] = (),
     time_ms: int | None = None,
+    counters: Mapping[str, float] | None = None,
 ) -> Columns:
     """Columns of one row for the user-side sources among `sources`; `context` answers the `event.*` ones, `time_ms` is the request's.
 
-    `history_types` and `history_times_ms` are of the items of `history`.
+    `history_types` and `history_times_ms` are of the items of `history`. `counters` has the user's, by `<counter>_<window>`.
     """
     wanted = list(sources)
     columns = _property_columns("user", [properties], wanted) | _property_columns("event", [context], wanted)
@@ -160,7 +162,7 @@ def columns_for_user(
         columns[HISTORY_AGES] = _history_ages([history_times_ms], [time_ms])
     if EVENT_TIME in wanted:
         columns[EVENT_TIME] = pa.array([time_ms], pa.int64())
-    return columns
+    return columns | columns_of_counters([counters or {}], (each for each in wanted if each.startswith(USER_COUNTER)))
 
 
 def columns_for_items(
@@ -175,8 +177,9 @@ def columns_for_items(
 
 
 def columns_of_counters(rows: Sequence[Mapping[str, float]], sources: Iterable[str]) -> Columns:
-    """Columns of `len(rows)` rows for the counters among `sources`; `rows` has each row's values by `<counter>_<window>`."""
-    names = ((source, source.removeprefix("counter.")) for source in sources if source.startswith("counter."))
+    """Columns of `len(rows)` rows for the counters among `sources`, the user's too; `rows` has each row's, by `<counter>_<window>`."""
+    counters = (source for source in sources if source.startswith(("counter.", USER_COUNTER)))
+    names = ((source, source.partition(".")[2]) for source in counters)
     return {source: pa.array([row.get(name) for row in rows], pa.float64()) for source, name in names}
 
 

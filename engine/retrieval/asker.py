@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.features.columns import Columns, columns_for_user
@@ -14,7 +14,7 @@ class Asker:
     """Who asks, as the models see it. `history`: item ids acted on last, oldest first; `context`: event properties.
 
     `history_types` and `history_times_ms` say of each item of the history by what and when it was acted on; `time_ms` is when the
-    request came.
+    request came. `counters` are the user's by `<counter>_<window>`, where a model reads them.
     """
 
     user_id: str
@@ -24,6 +24,7 @@ class Asker:
     history_types: tuple[str, ...] = ()
     history_times_ms: tuple[int, ...] = ()
     time_ms: int | None = None
+    counters: Mapping[str, float] = field(default_factory=dict)
 
     def columns(self, sources: Iterable[str]) -> Columns:
         """One row for the user-side sources among `sources`."""
@@ -36,4 +37,5 @@ class Asker:
             history_types=self.history_types,
             history_times_ms=self.history_times_ms,
             time_ms=self.time_ms,
+            counters=self.counters,
         )

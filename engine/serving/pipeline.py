@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -87,6 +87,8 @@ class Pipeline:
             int(self._clock() * 1000),
         )
         counters = RequestCounters(self._state.counters, asker)
+        if any(stage is not None and stage.reads_user_counters for stage in (self._retrieval, self._ranking)):
+            asker = replace(asker, counters=counters.of_user())
         failure = self._state.failure
         reasons = [] if failure is None else [f"catalogue and histories cannot be brought up to date: {failure}"]
         models: Positions = {}

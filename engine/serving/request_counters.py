@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from engine.features.counter_rows import Floats
 from engine.retrieval.asker import Asker
 from engine.serving.live_counters import LiveCounters
+from engine.spec.counter import user_values_of
+
+_NO_ITEM: Final = ""
 
 
 class RequestCounters:
@@ -18,6 +23,15 @@ class RequestCounters:
         self._asker = asker
         self._read: dict[str, Floats] = {}
         self._place_of: dict[str, int] = {}
+        self._of_user: dict[str, float] = {}
+
+    def of_user(self) -> Mapping[str, float]:
+        """The values of those counters that count by nothing of the item, by name: the same for every candidate of the request."""
+        if not self._of_user:
+            names = {value.name for value in user_values_of(self._live.counters)}
+            found = self._live.read(self._asker, [_NO_ITEM], [{}]) if names else {}
+            self._of_user = {name: float(values[0]) for name, values in found.items() if name in names}
+        return self._of_user
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -25,7 +39,10 @@ class RequestCounters:
 
     def of_candidates(self, item_ids: Sequence[str], properties: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
         """Every value by name, float64[n] for n different items with their properties."""
-        self._read = self._live.read(self._asker, item_ids, properties)
+        read = self._live.read(self._asker, item_ids, properties)
+        # An event may have been counted since the user's were read: what is logged is what the models saw.
+        seen = {name: np.full(len(item_ids), value) for name, value in self._of_user.items()}
+        self._read = read | seen
         self._place_of = {item_id: place for place, item_id in enumerate(item_ids)}
         return self._read
 

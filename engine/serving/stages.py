@@ -16,8 +16,13 @@ from engine.retrieval.nearest import NearestItems
 from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.spec.definition import Side
+from engine.spec.slot import USER_COUNTER
 
 _NOBODY: Final = Asker("-", {}, {}, ())
+
+
+def _reads_user_counters(model: ServedModel) -> bool:
+    return any(source.startswith(USER_COUNTER) for source in model.encoder.sources(Side.USER))
 
 
 class RankingStage:
@@ -28,6 +33,7 @@ class RankingStage:
     def __init__(self, model: ServedModel) -> None:
         self.model = model
         self.ranker = Ranker(model.encoder, model.predictor)
+        self.reads_user_counters = _reads_user_counters(model)
         # The first call compiles, which takes longer than a caller waits.
         self.ranker.score(_NOBODY, ["-", "-"], [{}, {}])
 
@@ -49,6 +55,7 @@ class RetrievalStage:
         self.model = model
         self.vectors = ItemVectors(catalogue, model.encoder, model.predictor)
         self._user_sources = model.encoder.sources(Side.USER)
+        self.reads_user_counters = _reads_user_counters(model)
         self.user_vector(_NOBODY)
         sources = model.encoder.sources(Side.ITEM)
         model.predictor.item_vectors(model.encoder.encode(columns_for_items(["-"], [{}], sources), 1, Side.ITEM))

@@ -74,6 +74,11 @@ class Counter(Document):
             raise ValueError("needs at least one of windows_s and half_lives_s")
         return self
 
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it counts by the user and what comes with the event alone, so that it is the same for every item."""
+        return not any(key.startswith("item.") for key in self.keys)
+
     def values(self, name: str) -> list[CounterValue]:
         """What a counter of this name gives: `clicks_10m` of a window, `clicks_decayed_10m` of a half-life."""
         windows = [
@@ -97,6 +102,11 @@ def span_label(span_s: int) -> str:
 def values_of(counters: Mapping[str, Counter]) -> list[CounterValue]:
     """What all counters give, in their order."""
     return [value for name, counter in counters.items() for value in counter.values(name)]
+
+
+def user_values_of(counters: Mapping[str, Counter]) -> list[CounterValue]:
+    """What those counters give that count by nothing of the item, in their order."""
+    return values_of({name: counter for name, counter in counters.items() if counter.is_of_user})
 
 
 def check_counters(

@@ -153,11 +153,23 @@ class ModelDefinition(Document):
     def _refuse_pairs(self) -> None:
         """A retrieval model's vectors are of a user alone and of an item alone."""
         for name, source in self._sources():
+            if self.reads_counter(source):
+                raise ValueError(
+                    f"{name} reads a counter for each candidate, which a {self.architecture.kind} cannot: its items' vectors are kept in "
+                    "an index, where a counter would stay as it was when they were computed. What counts by nothing of the item can be "
+                    "read of the user, as user_counter.<counter>_<window>"
+                )
             if self.side_of(source) is Side.PAIR:
                 raise ValueError(
-                    f"{name} depends on user and item together (or on a counter), which a {self.architecture.kind} cannot "
+                    f"{name} depends on user and item together, which a {self.architecture.kind} cannot "
                     "use: its users and items meet only in a dot product"
                 )
+
+    def reads_counter(self, source: str) -> bool:
+        """Whether it is a counter of the pair, or made of one."""
+        if source.startswith("feature."):
+            return any(self.reads_counter(each) for each in self.feature(source).inputs)
+        return source.startswith("counter.")
 
     def side_of(self, source: str) -> Side:
         """The side of a source; of a derived one, the join of its inputs': `PAIR` when they differ."""

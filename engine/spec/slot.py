@@ -11,10 +11,16 @@ from engine.spec.document import Document, Name, default_kind
 
 Source = Annotated[
     str,
-    StringConstraints(pattern=r"^((user|item|event|feature)\.[a-z][a-z0-9_]{0,62}|counter\.[a-z][a-z0-9_]{0,126})$"),
+    StringConstraints(
+        pattern=r"^((user|item|event|feature)\.[a-z][a-z0-9_]{0,62}|(user_)?counter\.[a-z][a-z0-9_]{0,126})$"
+    ),
 ]
 """Where a value comes from: `user.id`, `user.<property>`, `user.history`, `user.history_types`, `user.history_ages_s`, `item.id`,
-`item.<property>`, `event.time`, `event.<property>`, `feature.<name>`, `counter.<counter>_<window>`. See docs/features.md."""
+`item.<property>`, `event.time`, `event.<property>`, `feature.<name>`, `counter.<counter>_<window>`, and `user_counter.<counter>_<window>`
+of a counter that counts by nothing of the item. See docs/features.md."""
+
+USER_COUNTER = "user_counter."
+
 
 MAX_COUNT = 2**32 - 1
 MAX_RULE_S = 2**31
@@ -35,7 +41,8 @@ class Side(StrEnum):
 def side_of(source: str) -> Side:
     """The side of a value as it is given. A derived one has the side that its definition says (`ModelDefinition.side_of`).
 
-    A counter is as of the request, whatever its keys: it stands beside the pair, so that no cached item vector holds an old one.
+    A counter is as of the request: it stands beside the pair, so that no cached item vector holds an old one. One that counts by nothing of
+    the item may be read once a request instead, as a `user_counter` of the asker.
     """
     if source.startswith("counter."):
         return Side.PAIR

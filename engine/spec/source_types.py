@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from engine.errors import Problem
+from engine.spec.counter import user_values_of
 from engine.spec.dense_input import DenseInput
 from engine.spec.feature import EVENT_TIME, Bucket, Cross, Feature, Ratio, Text, Time, TimePart
 from engine.spec.schema import Property, PropertyType, Schema
-from engine.spec.slot import Slot
+from engine.spec.slot import USER_COUNTER, Slot
 
 _NUMERIC: Final = (PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN)
 _SLICED: Final = (PropertyType.STRING, PropertyType.INTEGER, PropertyType.BOOLEAN)
@@ -51,6 +52,9 @@ def source_types(schema: Schema, features: Sequence[Feature] = ()) -> dict[str, 
         types |= _declared("event", declared.properties)
     types[EVENT_TIME] = SourceType(PropertyType.TIMESTAMP)
     types |= {f"counter.{value.name}": SourceType(PropertyType.FLOAT) for value in schema.counter_values}
+    types |= {
+        f"{USER_COUNTER}{value.name}": SourceType(PropertyType.FLOAT) for value in user_values_of(schema.counters)
+    }
     types |= {f"feature.{feature.name}": _type_of(feature) for feature in features}
     return types
 
@@ -90,9 +94,16 @@ def check_slices(schema: Schema, slices: Sequence[str]) -> list[Problem]:
 
 def _problems(field: str, source: str, role: Role, types: Mapping[str, SourceType]) -> list[Problem]:
     if source not in types:
-        return [Problem(field, "is not declared in the schema", repr(source))]
+        return [Problem(field, _why_unknown(source, types), repr(source))]
     rule = _broken_rule(types[source].type, role)
     return [] if rule is None else [Problem(field, rule, repr(source))]
+
+
+def _why_unknown(source: str, types: Mapping[str, SourceType]) -> str:
+    of_pair = source.removeprefix("user_")
+    if source.startswith(USER_COUNTER) and of_pair in types:
+        return f"counts by the item, so that it is none of the user alone; a ranking model reads it as {of_pair}"
+    return "is not declared in the schema"
 
 
 def _broken_rule(kind: PropertyType, role: Role) -> str | None:

@@ -113,7 +113,7 @@ class ExampleTable(Sequence[Example]):
 
     def columns(self, sources: Iterable[str]) -> Columns:
         """By source what the encoder reads; a source that the file has not is left out, which is missing in every row."""
-        named = ((source, _OWN.get(source, source)) for source in sources)
+        named = ((source, _OWN.get(source, source.removeprefix("user_"))) for source in sources)
         return {source: self._rows.column(column) for source, column in named if column in self._rows.schema.names}
 
     def item_hashes(self) -> npt.NDArray[np.uint64]:

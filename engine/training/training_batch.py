@@ -262,7 +262,8 @@ class BatchBuilder:
         sources = self._encoder.sources(Side.PAIR)
         user = columns_from_examples(examples, [source for source in sources if side_of(source) is Side.USER])
         items = self._item_columns(examples, drawn, sources)
-        columns = pair_columns(user, items, user_rows, item_rows) | columns_of_counters(counters, sources)
+        of_pairs = columns_of_counters(counters, [source for source in sources if source.startswith("counter.")])
+        columns = pair_columns(user, items, user_rows, item_rows) | of_pairs
         return self._encoder.encode(columns, user_rows.size, Side.PAIR)
 
     def _draw_rates(self, rows: RowArray) -> FloatArray:
