@@ -53,6 +53,57 @@ def joiner_progress(*, project: Project) -> JoinerProgress | None:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleTally:
+    """How many events or shown items a rule of the joiner was applied to."""
+
+    what: str
+    count: int
+    rule: str
+
+
+_JOINER_RULES = (
+    ("num_positives", "Positive examples", "something was done about an item"),
+    ("num_negatives", "Negative examples", "a window ended without it"),
+    ("num_sampled_out", "Negatives left out", "by the schema's negative_sampling_rate, which the others carry"),
+    ("num_early", "Early actions", "came before the impression they name, and waited for it"),
+    ("num_early_joined", "… joined to it", "the others are orphans"),
+    ("num_late", "Late actions", "came after their window, on an impression that was still known"),
+    ("num_corrections", "… corrections", "positives that take the place of a negative; the others are orphans"),
+    ("num_orphans", "Orphan actions", "no impression: positives with the features of their own moment"),
+    ("num_duplicates", "Duplicates", "repeated events, actions and shown items; left out"),
+    ("num_expired_early", "Let go too early", "shown items that had no room to wait until their window ended"),
+    ("num_dated_ahead", "Dated ahead", "joined, and not counted in the schema's counters"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinerAccount:
+    """What became of a project's events, and what waits for more: items, and their bytes in memory and on the disk."""
+
+    tallies: list[RuleTally]
+    num_pending: int
+    num_spilled: int
+    num_early: int
+    memory_bytes: int
+    spilled_bytes: int
+
+
+def joiner_account(progress: JoinerProgress | None) -> JoinerAccount | None:
+    """None before the joiner said so."""
+    if progress is None or not progress.tallies:
+        return None
+    said = progress.tallies
+    return JoinerAccount(
+        [RuleTally(what, said.get(name, 0), rule) for name, what, rule in _JOINER_RULES],
+        progress.num_pending,
+        said["num_spilled"],
+        said["num_waiting_early"],
+        said["memory_bytes"],
+        said["spilled_bytes"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SourceAgreement:
     """Of a source's values that serving logged, how many were compared with what the log says, and the share that differed."""
 

@@ -65,6 +65,7 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
     context: dict[str, Any] = {"project": project, "page": "runs", "runs": shown.object_list, "shown": shown}
     joiner = selectors.joiner_progress(project=project)
     context |= {"joiner": joiner, "agreement": selectors.feature_agreement(joiner)}
+    context["account"] = selectors.joiner_account(joiner)
     return render(request, "training/runs.html", context)
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
+
+from django.conf import settings
+from django.db import DataError, IntegrityError
 
 from engine.errors import LeaseLost, OffsetOutOfRange
 from engine.joining.process import JoinerProcess
+from engine.joining.state import JoinerSettings
 from engine.spec.schema import Schema
 from engine.streams import topics
 from webapp.accounts.models import Project
@@ -63,38 +68,57 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
     def ends() -> bool:
         return should_end() or lease.is_lost
 
-    report = Pace(REPORT_EVERY_S)
     while not ends():
         current = schema_current(project=project)
-        process = JoinerProcess(
-            event_log(),
-            project.slug,
-            Schema.parse(current.document, "schema"),
-            joiner_folder(project),
-            time.time,
-            fence=lease.fence,
-            on_arrivals=lambda events: events_arrived(project=project, events=events),
-        )
-        logger.info("joiner of %s started with schema version %d", project.slug, current.version)
-        while not ends():
-            process.poll(POLL_TIMEOUT_S)
-            if not report.is_due():
-                continue
-            drop_broken_connection()
-            if not Project.objects.filter(pk=project.pk).exists():
+        with closing(_process(project, Schema.parse(current.document, "schema"), lease)) as process:
+            logger.info("joiner of %s started with schema version %d", project.slug, current.version)
+            if not _join_until(process, project, current.version, ends):
                 return
+            lease.fence()
+            process.checkpoint()
             _report(process, project)
-            if schema_current(project=project).version != current.version:
-                break
-        lease.fence()
-        process.checkpoint()
+
+
+def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProcess:
+    rules = JoinerSettings.from_schema(
+        schema, max_pending=settings.JOINER_MAX_WAITING, max_pending_bytes=settings.JOINER_MEMORY_BYTES
+    )
+    return JoinerProcess(
+        event_log(),
+        project.slug,
+        schema,
+        joiner_folder(project),
+        time.time,
+        fence=lease.fence,
+        settings=rules,
+        on_arrivals=lambda events: events_arrived(project=project, events=events),
+    )
+
+
+def _join_until(process: JoinerProcess, project: Project, schema_version: int, ends: Callable[[], bool]) -> bool:
+    """Until told to end or there is another schema version; False when there is no such project any more."""
+    report = Pace(REPORT_EVERY_S)
+    while not ends():
+        process.poll(POLL_TIMEOUT_S)
+        if not report.is_due():
+            continue
+        drop_broken_connection()
+        if not Project.objects.filter(pk=project.pk).exists():
+            return False
         _report(process, project)
+        if schema_current(project=project).version != schema_version:
+            break
+    return True
 
 
 def _report(process: JoinerProcess, project: Project) -> None:
     services.joiner_report(project=project, **_progress(process, project))
-    inbox_take(project=project)
-    inbox_note_unwritten(project=project, counted=process.dead.counted)
+    try:
+        inbox_take(project=project)
+        inbox_note_unwritten(project=project, counted=process.dead.counted)
+    except (DataError, IntegrityError):
+        # What PostgreSQL will not hold must not keep the good events from being joined.
+        logger.exception("the inbox of %s could not take what was refused", project.slug)
 
 
 def _progress(process: JoinerProcess, project: Project) -> dict[str, Any]:
@@ -111,6 +135,7 @@ def _progress(process: JoinerProcess, project: Project) -> dict[str, Any]:
         "num_duplicates": counters.num_duplicates,
         "num_pending": process.num_pending,
         "lag_records": sum(max(0, end - offsets.get(partition, 0)) for partition, end in ends.items()),
+        "tallies": counters.to_json() | process.waiting,
         "agreement": process.agreement,
         "error": _about_dead(process, project)[:MAX_ERROR_LENGTH],
     }
