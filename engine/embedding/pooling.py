@@ -55,3 +55,33 @@ def pool_gradient(
 ) -> Floats:
     """The gradient with respect to `rows`, float32 [num_rows, dim], given that with respect to what `pool` answered."""
     return engine_cc.pool_gradient(pooling, first_n, out_gradient, members, splits, num_rows, weights, out)
+
+
+def pool_columns(  # noqa: PLR0917 - as `pool` takes them, and where they go
+    pooling: Pooling,
+    rows: Floats,
+    members: Members,
+    splits: Splits,
+    columns: Members,
+    row_of: Members | None,
+    out: Floats,
+) -> None:
+    """Write the bags of s slots side by side into the lines of `out`, float32 [n, width]; other columns stay as they are.
+
+    Bag r * s + i is what row r has in slot i, and goes to the dim columns from columns[i] on, int32 [s]. Line l has row row_of[l],
+    int32 [n], or row l for None. Everything else, and what is raised, as of `pool`; FIRST_N is refused.
+    """
+    engine_cc.pool_columns(pooling, rows, members, splits, columns, row_of, out)
+
+
+def add_column_gradient(  # noqa: PLR0917 - as `pool_columns` takes them
+    pooling: Pooling,
+    gradient: Floats,
+    members: Members,
+    splits: Splits,
+    columns: Members,
+    row_of: Members | None,
+    out: Floats,
+) -> None:
+    """Add to `out`, float32 [num_rows, dim], the gradient with respect to `rows`, given that of the lines of `pool_columns`."""
+    engine_cc.add_column_gradient(pooling, gradient, members, splits, columns, row_of, out)

@@ -100,3 +100,19 @@ class TableCounters:
     candidate_bytes: int
     num_candidates_dropped: int
     num_candidates_decayed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotCount:
+    """What has become of the ids of one slot since the table was new; a restore goes on from the checkpoint's numbers, 0 of before
+    there were such counts.
+
+    `num_admitted`: rows earned by sighting. `num_expired`, `num_over_budget`: evictions by reason. `num_turned_away`: sightings of FIDs
+    that had no row and did not earn one.
+    """
+
+    slot: int
+    num_admitted: int = 0
+    num_expired: int = 0
+    num_over_budget: int = 0
+    num_turned_away: int = 0

@@ -17,6 +17,7 @@ from engine.embedding.rows import (
     Fids,
     Floats,
     Seconds,
+    SlotCount,
     SlotNumbers,
     TableCounters,
     TableDelta,
@@ -143,6 +144,10 @@ class EmbeddingTable:
     @property
     def counters(self) -> TableCounters:
         return TableCounters(**self._core.counters())
+
+    def slot_counts(self) -> dict[int, SlotCount]:
+        """By slot number, of those slots that anything was counted of."""
+        return {counts[0]: SlotCount(*counts) for counts in self._core.slot_counts()}
 
     def shard_sizes(self) -> list[int]:
         """The number of rows in each shard, one shard after the other."""

@@ -37,13 +37,15 @@ class Sequence:
 class Inputs:
     """Tensors of n rows: `slots` by name, each float32[n, dim], pooled; `dense` float32[n, num_dense]; `sequences` by slot name.
 
-    `stacked` is all of `slots` in their order, float32[n, num_slots, dim], where they come so; None where they do not.
+    `stacked` is all of `slots` in their order, float32[n, num_slots, dim], and `flat` all of the definition's slots side by side in its
+    order and then `dense`, float32[n, width], where they come so; None where they do not.
     """
 
     slots: dict[str, Any]
     dense: Any
     sequences: dict[str, Sequence] = field(default_factory=dict)
     stacked: Any | None = None
+    flat: Any | None = None
 
 
 class Architecture:

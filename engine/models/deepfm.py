@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.models.architecture import Inputs
-from engine.models.fm import SecondOrder
+from engine.models.fm import FactorizationTerms
 from engine.models.gated import GatedArchitecture
 from engine.spec.definition import ModelDefinition
 from engine.spec.ranking import DeepFM
@@ -21,8 +21,7 @@ class DeepFMModel(GatedArchitecture):
         super().__init__(definition)
         settings = definition.architecture
         assert isinstance(settings, DeepFM)
-        self._first_order = self.add_dense("first_order", self.width, self.num_tasks, full_precision=True)
-        self._second_order = SecondOrder(self, definition.slots[0].dim)
+        self._terms = FactorizationTerms(self, definition)
         self._network = self.add_gated_network("hidden", self.width, settings.hidden)
         self._output = self.add_output("output", self._network.width)
 
@@ -30,5 +29,5 @@ class DeepFMModel(GatedArchitecture):
         """float32[n, num_tasks]."""
         fields = self.fields(inputs)
         flat = fields.flat
-        deep = self._output(self._network(flat, fields.gate_inputs))
-        return self._first_order(flat) + self._second_order(fields.stacked) + deep
+        terms = self._terms(flat, fields.stacked) if fields.beside is None else self._terms.beside(flat)
+        return terms + self._output(self._network(flat, fields.gate_inputs))

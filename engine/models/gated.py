@@ -18,18 +18,21 @@ from engine.spec.ranking import GatedRanking
 class Fields:
     """What a network computes with: embeddings float32[n, dim] in the definition's order, dense float32[n, num_dense].
 
-    `gate_inputs` float32[n, width of the LHUC slots], None without such gates. `together`: the embeddings as one tensor where they came
-    as one, which saves taking them apart and putting them together again.
+    `gate_inputs` float32[n, width of the LHUC slots], None without such gates. `together`: the embeddings as one tensor, `beside`: all of
+    `flat`, where they came so, which saves taking them apart and putting them together again.
     """
 
     embeddings: list[Any]
     dense: Any
     gate_inputs: Any | None
     together: Any | None = None
+    beside: Any | None = None
 
     @property
     def flat(self) -> Any:
         """float32[n, width]: the embeddings side by side, then the dense inputs."""
+        if self.beside is not None:
+            return self.beside
         if self.together is None:
             return tf.concat([*self.embeddings, self.dense], axis=1)
         width = self.together.shape[1] * self.together.shape[2]
@@ -83,11 +86,13 @@ class GatedArchitecture(RankingArchitecture):
     def fields(self, inputs: Inputs) -> Fields:
         embeddings = [inputs.slots[slot.name] for slot in self._slots]
         gates = [inputs.slots[name] for name in self._gate_slots]
+        as_they_came = self._senet is None and self._slots == self.definition.slots
         return Fields(
             embeddings if self._senet is None else self._senet(embeddings),
             inputs.dense,
             tf.concat(gates, axis=1) if gates else None,
-            inputs.stacked if self._senet is None and self._slots == self.definition.slots else None,
+            inputs.stacked if as_they_came else None,
+            inputs.flat if as_they_came else None,
         )
 
     def add_gated_network(

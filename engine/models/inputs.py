@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.embedding.bag_layout import SlotGroup, lay_out
 from engine.embedding.store import table_name
-from engine.features.encoded import EncodedBatch, FidArray, FloatArray, SlotValues
+from engine.features.encoded import EncodedBatch, FidArray, FloatArray
 from engine.spec.definition import ModelDefinition, Side, Slot
 from engine.spec.slot import Pooling
 
 IndexArray = npt.NDArray[np.int32]
 SplitArray = npt.NDArray[np.int64]
 StampArray = npt.NDArray[np.uint32]
-
-_NO_STAMPS: StampArray = np.empty(0, np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +88,13 @@ class InputLayout:
         self.definition = definition
         self.tables = {table_name(dim): dim for dim in definition.dims}
         self.sides: tuple[Side, ...] = (Side.USER, Side.ITEM, *((Side.PAIR,) if definition.has_pairs else ()))
-        self._number = {slot.name: definition.number_of(slot) for slot in definition.slots}
         self._slots = {side: definition.slots_of(side) for side in Side}
         self._groups = {side: _groups(self.tables, slots) for side, slots in self._slots.items()}
+        self._group_numbers = {
+            (group.name, group.slots[0].name): np.array([definition.number_of(slot) for slot in group.slots], np.uint16)
+            for groups in self._groups.values()
+            for group in groups
+        }
         self._dense_indices = {side: _dense_indices(definition, side) for side in Side}
 
     def groups(self, side: Side) -> list[Group]:
@@ -130,59 +133,26 @@ class InputLayout:
         values: dict[str, Values] = {}
         blocks: dict[Side, dict[str, Block]] = {side: {} for side in sides}
         for table in self.tables:
-            parts: list[Values] = []
+            places = [(side, group) for side in sides for group in self._groups[side] if group.table == table]
+            fids, slots, stamps, splits = lay_out(
+                [
+                    self._slot_group(group, sides[side], None if seen_at_s is None else seen_at_s[side])
+                    for side, group in places
+                ]
+            )
+            values[table] = Values(fids, slots, stamps)
             start = 0
-            for side, batch in sides.items():
-                stamps = None if seen_at_s is None else seen_at_s[side]
-                for group in self._groups[side]:
-                    if group.table != table:
-                        continue
-                    numbers = np.array([self._number[slot.name] for slot in group.slots], np.uint16)
-                    part, splits = _bags([batch.slots[slot.name] for slot in group.slots], numbers, stamps)
-                    parts.append(part)
-                    blocks[side][group.name] = Block(start, splits)
-                    start += len(part)
-            values[table] = _joined(parts)
+            for (side, group), bounds in zip(places, splits, strict=True):
+                blocks[side][group.name] = Block(start, bounds)
+                start += int(bounds[-1])
         return SparseBatch(
             values, {side: SideBatch(blocks[side], batch.dense, batch.num_rows) for side, batch in sides.items()}
         )
 
-
-def _bags(
-    slots: list[SlotValues], numbers: npt.NDArray[np.uint16], stamps: StampArray | None
-) -> tuple[Values, SplitArray]:
-    """The values of several slots row by row, and the bags they are in."""
-    num_rows, num_slots = slots[0].offsets.size - 1, len(slots)
-    if all(_is_one_each(each) for each in slots):  # as most slots are
-        fids = np.empty((num_rows, num_slots), np.uint64)
-        for place, each in enumerate(slots):
-            fids[:, place] = each.fids
-        seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, num_slots)
-        return Values(fids.ravel(), np.tile(numbers, num_rows), seen_at_s), np.arange(fids.size + 1)
-    lengths = np.stack([each.lengths for each in slots], axis=1)
-    splits = np.zeros(num_rows * num_slots + 1, np.int64)
-    np.cumsum(lengths.ravel(), out=splits[1:])
-    bases = np.cumsum([0, *(each.fids.size for each in slots[:-1])])
-    begins = np.stack([each.offsets[:-1] + base for each, base in zip(slots, bases, strict=True)], axis=1).ravel()
-    in_bags = np.repeat(begins - splits[:-1], lengths.ravel()) + np.arange(splits[-1])
-    fids = np.concatenate([each.fids for each in slots])[in_bags]
-    seen_at_s = _NO_STAMPS if stamps is None else np.repeat(stamps, lengths.sum(axis=1))
-    return Values(fids, np.repeat(np.tile(numbers, num_rows), lengths.ravel()), seen_at_s), splits
-
-
-def _is_one_each(values: SlotValues) -> bool:
-    """Whether every row has exactly one value."""
-    return values.fids.size == values.offsets.size - 1 and bool((np.diff(values.offsets) == 1).all())
-
-
-def _joined(parts: list[Values]) -> Values:
-    if not parts:
-        return Values(np.empty(0, np.uint64), np.empty(0, np.uint16), _NO_STAMPS)
-    return Values(
-        np.concatenate([part.fids for part in parts]),
-        np.concatenate([part.slots for part in parts]),
-        np.concatenate([part.seen_at_s for part in parts]),
-    )
+    def _slot_group(self, group: Group, batch: EncodedBatch, stamps: StampArray | None) -> SlotGroup:
+        slots = [batch.slots[slot.name] for slot in group.slots]
+        numbers = self._group_numbers[group.name, group.slots[0].name]
+        return SlotGroup([each.fids for each in slots], [each.offsets for each in slots], numbers, stamps)
 
 
 def _groups(tables: Mapping[str, int], slots: list[Slot]) -> list[Group]:

@@ -16,6 +16,14 @@ class Adagrad(DenseOptimizer):
     def __init__(self, shapes: Shapes, settings: DenseAdagrad) -> None:
         super().__init__(shapes, settings, {"accumulator": settings.initial_accumulator})
 
-    def _update(self, gradient: Any, weight: Any, state: tuple[Any, ...], rate: Any, step: Any) -> tuple[Any, ...]:  # noqa: ARG002
-        accumulator = state[0] + tf.square(gradient)
-        return weight - rate * gradient / tf.sqrt(accumulator), accumulator
+    def _apply_one(
+        self, gradient: Any, weight: Any, state: tuple[Any, ...], rate: Any, step: Any, enabled: Any
+    ) -> None:  # noqa: ARG002, PLR0917
+        """In one pass of TensorFlow's own; a gradient of zeros changes nothing."""
+        tf.raw_ops.ResourceApplyAdagradV2(
+            var=weight.handle,
+            accum=state[0].handle,
+            lr=rate,
+            epsilon=tf.zeros([], gradient.dtype),
+            grad=tf.where(enabled, gradient, tf.zeros_like(gradient)),
+        )

@@ -7,10 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from engine.spec.dense_optimizer import DenseAdam, DenseAdamW
-from engine.training.dense_optimizer import DenseOptimizer, Shapes
+from engine.training.dense_optimizer import ComputedUpdate, Shapes
 
 
-class Adam(DenseOptimizer):
+class Adam(ComputedUpdate):
     """m <- β₁m + (1-β₁)g; v <- β₂v + (1-β₂)g²; w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ)·m/(√v + ε), as Keras' Adam.
 
     With `weight_decay` w first loses lr·weight_decay·w, as Keras' AdamW. State: `first` (m), `second` (v).

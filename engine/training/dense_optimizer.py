@@ -43,13 +43,13 @@ class DenseOptimizer(ABC):
             else ((),) * len(weights)
         )
         for gradient, weight, state in zip(self._clipped(gradients), weights, states, strict=True):
-            new_weight, *new_state = self._update(gradient, weight, state, rate, before + 1)
-            for variable, value in zip((weight, *state), (new_weight, *new_state), strict=True):
-                variable.assign(tf.where(enabled, value, variable))
+            self._apply_one(gradient, weight, state, rate, before + 1, enabled)
 
     @abstractmethod
-    def _update(self, gradient: Any, weight: Any, state: tuple[Any, ...], rate: Any, step: Any) -> tuple[Any, ...]:
-        """The new weight and the new state, in the state's order; `step` (int64 scalar) counts this step too."""
+    def _apply_one(  # noqa: PLR0917 - all that an update is made of
+        self, gradient: Any, weight: Any, state: tuple[Any, ...], rate: Any, step: Any, enabled: Any
+    ) -> None:
+        """Update one weight and its state, in the state's order, unless not `enabled`; `step` (int64 scalar) counts this step too."""
 
     def _clipped(self, gradients: list[Any]) -> list[Any]:
         limit = self._settings.clip_norm
@@ -80,3 +80,18 @@ class DenseOptimizer(ABC):
             for name, variable in variables.items():
                 variable.assign(state[f"{name}/{part}"])
         self._step.assign(num_steps)
+
+
+class ComputedUpdate(DenseOptimizer):
+    """An optimizer whose update is a formula in TensorFlow."""
+
+    def _apply_one(  # noqa: PLR0917 - all that an update is made of
+        self, gradient: Any, weight: Any, state: tuple[Any, ...], rate: Any, step: Any, enabled: Any
+    ) -> None:
+        new = self._update(gradient, weight, state, rate, step)
+        for variable, value in zip((weight, *state), new, strict=True):
+            variable.assign(tf.where(enabled, value, variable))
+
+    @abstractmethod
+    def _update(self, gradient: Any, weight: Any, state: tuple[Any, ...], rate: Any, step: Any) -> tuple[Any, ...]:
+        """The new weight, then the new state in its order."""

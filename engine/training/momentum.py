@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine.spec.dense_optimizer import DenseMomentum
-from engine.training.dense_optimizer import DenseOptimizer, Shapes
+from engine.training.dense_optimizer import ComputedUpdate, Shapes
 
 
-class Momentum(DenseOptimizer):
+class Momentum(ComputedUpdate):
     """v <- momentum·v + g; w -= lr·v, or lr·(g + momentum·v) with Nesterov's look ahead. State: `velocity` (v), none at momentum 0."""
 
     def __init__(self, shapes: Shapes, settings: DenseMomentum) -> None:

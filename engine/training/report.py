@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engine.embedding.options import bytes_per_row, table_name
+from engine.embedding.rows import SlotCount
 from engine.spec.definition import Slot
 from engine.training.slot_census import SlotCensus
 from engine.training.state import TrainingState
@@ -27,11 +28,17 @@ class Reporter:
         self._census.turn()
         metrics = self._state.metrics
         hottest = self._state.hot_ids.hottest()
+        counts = {name: table.slot_counts() for name, table in self._state.store.tables.items()}
         return {
             "slices": metrics.slices(),
             "reliability": metrics.reliability(),
             "tables": self._tables(),
-            "slots": [self._slot(slot, hottest[slot.name]) for slot in self._state.definition.slots],
+            "slots": [
+                self._slot(
+                    slot, hottest[slot.name], counts[table_name(slot.dim)].get(slot.number, SlotCount(slot.number))
+                )
+                for slot in self._state.definition.slots
+            ],
         }
 
     def _tables(self) -> list[dict[str, Any]]:
@@ -48,7 +55,7 @@ class Reporter:
             for name, table in self._state.store.tables.items()
         ]
 
-    def _slot(self, slot: Slot, hottest: list[dict[str, Any]]) -> dict[str, Any]:
+    def _slot(self, slot: Slot, hottest: list[dict[str, Any]], counts: SlotCount) -> dict[str, Any]:
         definition = self._state.definition
         row: dict[str, Any] = {
             "name": slot.name,
@@ -65,4 +72,8 @@ class Reporter:
             "num_rows": num_rows,
             "num_bytes": None if num_rows is None else num_rows * bytes_per_row(slot.dim, definition.sparse_optimizer),
             "num_candidates": self._census.num_candidates(slot.number),
+            "num_admitted": counts.num_admitted,
+            "num_expired": counts.num_expired,
+            "num_over_budget": counts.num_over_budget,
+            "num_turned_away": counts.num_turned_away,
         }

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import Batch
 from engine.features.encoded import FloatArray
-from engine.models.architecture import Inputs, RankingArchitecture, RetrievalArchitecture
-from engine.models.handover import FloatBuffers, array_of
-from engine.models.inputs import InputLayout, SparseBatch
-from engine.models.pooling import pool_block_gradient
-from engine.models.signature import by_side, pair_inputs, side_inputs, side_signature, side_tensors
+from engine.models.architecture import RankingArchitecture, RetrievalArchitecture
+from engine.models.handover import FloatBuffers
+from engine.models.inputs import InputLayout
+from engine.models.pair_matrix import PairMatrix, RowsOf
+from engine.models.signature import by_side
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.dense_optimizer import DenseOptimizer
 from engine.training.retrieval_losses import retrieval_loss
 from engine.training.sparse_update import SparseUpdate
+from engine.training.step_inputs import InputsBySide, InputsOfPairs, rows_of_pairs
 from engine.training.task_losses import StepLoss, task_losses, task_signature, task_tensors
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
@@ -49,8 +50,8 @@ class StepResult:
 
 class TrainStep:
     """Learns from batches. `num_traces` counts compilations, which do not depend on batch sizes: one, and one more for a ranking model
-    that gets batches with drawn items and batches without. `compiled_s` counts the seconds inside compiled functions; the rest of a step is
-    the table and the way between it and TensorFlow.
+    that is given its sides apart (`StepInputs`) and gets batches with drawn items and batches without. `compiled_s` counts the seconds
+    inside compiled functions; the rest of a step is the table and the way between it and TensorFlow.
 
     Rows are pooled, and the gradients of what was pooled taken apart again, by `engine_cc`: inside TensorFlow that takes as long as
     the network.
@@ -80,15 +81,12 @@ class TrainStep:
         self._variables = list(architecture.variables.values())
         self.num_traces = 0
         self._rows = FloatBuffers()
-        self._pooled = FloatBuffers()
-        self._gradients = FloatBuffers()
-        sides = {side.value: side_signature(self._layout, side) for side in self._layout.sides}
-        signature = [sides, self._extra_signature()]
-        compiled = {
-            are_pairs: tf.function(partial(self._learned, are_pairs), input_signature=signature, autograph=False)
-            for are_pairs in (True, False)
-        }
-        self._steps: dict[bool, Any] = compiled
+        self._inputs: InputsOfPairs | InputsBySide = (
+            InputsOfPairs(self._layout)
+            if PairMatrix.fits(self._layout)
+            else InputsBySide(self._layout, architecture.scaling)
+        )
+        self._steps: dict[bool, Any] = {}
 
     def learn(self, batch: RankingBatch | RetrievalBatch) -> StepResult:
         """Score the batch, then learn from it."""
@@ -99,69 +97,59 @@ class TrainStep:
             for table, each in sparse.values.items()
         }
         rows = {table: self._gather(table, each) for table, each in sighted.items()}
-        members = {table: each.members for table, each in sighted.items()}
-        sides = {
-            side.value: side_tensors(self._layout, side, sparse.sides[side], rows, members, self._pooled)
-            for side in self._layout.sides
-        }
-        step = self._steps[isinstance(batch, RankingBatch) and _are_pairs(batch)]
+        of = _rows_of(batch)
+        tensors = self._inputs.tensors(sparse, rows, sighted, of)
+        step = self._step(are_pairs=of[Side.USER] is None)
         extra = _extra_tensors(batch)
         started_s = self._clock()
-        loss, scores, labels, pooled_gradients = step(sides, extra)
-        finite = bool(np.isfinite(loss.numpy()))
+        loss, scores, labels, input_gradients = step(tensors, extra)
+        mean_loss = float(loss.numpy())
+        finite = math.isfinite(mean_loss)
         self.compiled_s += self._clock() - started_s
         if finite:
-            gradients = self._row_gradients(sparse, sighted, pooled_gradients)
+            gradients = self._inputs.row_gradients(sparse, sighted, of, input_gradients)
             # the count includes this step, and travels with the checkpoint
             self._update_rows.apply(sighted, sparse.values, gradients, self._dense_optimizer.num_steps - 1)
         by_row = scores.numpy()
         if not isinstance(batch, RankingBatch):
-            return StepResult(float(loss), by_row, labels.numpy(), finite)
+            return StepResult(mean_loss, by_row, labels.numpy(), finite)
         known = batch.known[:, 0]
-        return StepResult(float(loss), by_row[known, 0], batch.labels[known, 0], finite, by_row)
+        return StepResult(mean_loss, by_row[known, 0], batch.labels[known, 0], finite, by_row)
+
+    def _step(self, *, are_pairs: bool) -> Any:
+        """The compiled function, called as it is: tf.function's own look at every argument takes a tenth of a millisecond."""
+        are_pairs = are_pairs or isinstance(self._inputs, InputsOfPairs)
+        if are_pairs not in self._steps:
+            signature = [self._inputs.signature, self._extra_signature()]
+            function = tf.function(partial(self._learned, are_pairs), input_signature=signature, autograph=False)
+            self._steps[are_pairs] = function.get_concrete_function()
+        return self._steps[are_pairs]
 
     def _gather(self, table: str, batch: Batch) -> FloatArray:
         """The batch's rows, zeros for FIDs that have not earned one, in memory that the next step uses again."""
         gathered = self._store.tables[table]
         return gathered.gather(batch, self._rows.of(table, (batch.num_unique, gathered.dim)))
 
-    def _row_gradients(
-        self, sparse: SparseBatch, sighted: dict[str, Batch], pooled: dict[str, dict[str, Any]]
-    ) -> dict[str, FloatArray]:
-        """The gradient of each table's rows, float32[num_unique, dim], summed over the sides that use them."""
-        found: dict[str, FloatArray] = {}
-        for side in self._layout.sides:
-            for group in self._layout.groups(side):
-                batch = sighted[group.table]
-                block, gradient = sparse.sides[side].blocks[group.name], array_of(pooled[side.value][group.name])
-                is_first = group.table not in found
-                # fresh memory each step costs more in page faults than the arithmetic does
-                name = group.table if is_first else f"{group.table}.more"
-                out = self._gradients.of(name, (batch.num_unique, self._layout.tables[group.table]))
-                mine = pool_block_gradient(group, block, gradient, batch.members, batch.num_unique, out)
-                if is_first:
-                    found[group.table] = mine
-                else:
-                    found[group.table] += mine
-        return found
-
     def _extra_signature(self) -> dict[str, Any]:
         if isinstance(self._architecture, RankingArchitecture):
             return task_signature(self._definition.tasks)
         return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
 
-    def _ranking_loss(self, are_pairs: bool, inputs: dict[Side, Inputs], extra: dict[str, Any]) -> StepLoss:
+    def _ranking_loss(self, are_pairs: bool, tensors: Any, extra: dict[str, Any]) -> StepLoss:
         model = self._architecture
         assert isinstance(model, RankingArchitecture)
-        rows: tuple[Any, Any] = (None, None) if are_pairs else (extra["user_rows"], extra["item_rows"])
-        users, items, pairs = inputs[Side.USER], inputs[Side.ITEM], inputs.get(Side.PAIR)
-        together = pair_inputs(self._layout, users, items, *rows, pairs)
+        if isinstance(self._inputs, InputsOfPairs):
+            together = self._inputs.pairs(tensors)
+        else:
+            rows: tuple[Any, Any] = (None, None) if are_pairs else (extra["user_rows"], extra["item_rows"])
+            together = self._inputs.pairs(tensors, *rows)
         return task_losses(self._definition.tasks, model.logits(together), extra)
 
-    def _retrieval_loss(self, inputs: dict[Side, Inputs], extra: dict[str, Any]) -> StepLoss:
+    def _retrieval_loss(self, tensors: Any, extra: dict[str, Any]) -> StepLoss:
         model = self._architecture
-        assert isinstance(model, RetrievalArchitecture)
-        user_vectors, item_vectors = model.user_vectors(inputs[Side.USER]), model.item_vectors(inputs[Side.ITEM])
+        assert isinstance(model, RetrievalArchitecture) and isinstance(self._inputs, InputsBySide)
+        sides = self._inputs.sides(tensors)
+        user_vectors, item_vectors = model.user_vectors(sides[Side.USER]), model.item_vectors(sides[Side.ITEM])
         cosines = tf.matmul(user_vectors, item_vectors, transpose_b=True)
         settings = self._definition.architecture
         assert is_retrieval(settings)
@@ -170,23 +158,19 @@ class TrainStep:
         mean = tf.math.divide_no_nan(weighted, tf.reduce_sum(extra["weights"]))
         return StepLoss(weighted, mean, *_compared(cosines, extra["item_keys"]))
 
-    def _learned(self, are_pairs: bool, sides: dict[str, Any], extra: dict[str, Any]) -> Any:
+    def _learned(self, are_pairs: bool, tensors: Any, extra: dict[str, Any]) -> Any:
         """The compiled step: loss, scores and labels, gradients of what was pooled; new dense weights."""
         self.num_traces += 1
-        pooled = {name: tensors["pooled"] for name, tensors in sides.items()}
+        learned = self._inputs.learned(tensors)
         with tf.GradientTape() as tape, self._architecture.learning() as observed:
-            tape.watch(pooled)
-            scaled = self._architecture.scaling.scaled
-            inputs = {
-                side: scaled(side, side_inputs(self._layout, side, sides[side.value])) for side in self._layout.sides
-            }
+            tape.watch(learned)
             if isinstance(self._architecture, RankingArchitecture):
-                found = self._ranking_loss(are_pairs, inputs, extra)
+                found = self._ranking_loss(are_pairs, tensors, extra)
             else:
-                found = self._retrieval_loss(inputs, extra)
+                found = self._retrieval_loss(tensors, extra)
         dense = [variable.value for variable in self._variables]
-        pooled_gradients, dense_gradients = tape.gradient(
-            found.total, (pooled, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        input_gradients, dense_gradients = tape.gradient(
+            found.total, (learned, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         finite = tf.math.is_finite(found.total)
         self._dense_optimizer.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
@@ -196,14 +180,14 @@ class TrainStep:
             found.mean,
             found.scores,
             found.labels,
-            tf.nest.map_structure(tf.convert_to_tensor, pooled_gradients),
+            tf.nest.map_structure(tf.convert_to_tensor, input_gradients),
         )
 
 
-def _are_pairs(batch: RankingBatch) -> bool:
-    """Whether row i of both sides is pair i: no item was drawn."""
-    rows = np.arange(batch.user.num_rows, dtype=np.int32)
-    return np.array_equal(batch.user_rows, rows) and np.array_equal(batch.item_rows, rows)
+def _rows_of(batch: RankingBatch | RetrievalBatch) -> RowsOf:
+    if isinstance(batch, RankingBatch):
+        return rows_of_pairs(batch.user_rows, batch.item_rows, batch.user.num_rows)
+    return dict.fromkeys(Side)
 
 
 def _compared(cosines: Any, item_keys: Any) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ namespace freshet::python {
 
 void bind_errors(pybind11::module_& module);
 void bind_hashing(pybind11::module_& module);
+void bind_layout(pybind11::module_& module);
 void bind_pooling(pybind11::module_& module);
 void bind_sighted_batch(pybind11::module_& module);
 void bind_table(pybind11::module_& module);

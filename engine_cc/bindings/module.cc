@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, module) {
       "Freshet's C++ core. Arguments are checked here; the work runs without the interpreter lock.";
   freshet::python::bind_errors(module);
   freshet::python::bind_hashing(module);
+  freshet::python::bind_layout(module);
   freshet::python::bind_pooling(module);
   freshet::python::bind_sighted_batch(module);
   freshet::python::bind_table(module);

@@ -2,6 +2,7 @@
 
 #include "array_arguments.h"
 #include "bindings.h"
+#include "freshet/column_pooling.h"
 #include "freshet/pooling.h"
 
 namespace freshet::python {
@@ -75,6 +76,58 @@ py::array pool_rows_gradient(const std::string& pooling, std::uint32_t first_n,
   return gradients;
 }
 
+ColumnBags column_bags(const std::string& pooling, const py::object& members, const py::object& splits,
+                       const py::object& columns, const py::object& row_of, std::size_t dim) {
+  ColumnBags bags;
+  bags.pooling = pooling_argument(pooling);
+  bags.dim = dim;
+  bags.members = vector_argument<std::int32_t>(members, "members");
+  bags.splits = vector_argument<std::int64_t>(splits, "splits");
+  bags.columns = vector_argument<std::int32_t>(columns, "columns");
+  if (!row_of.is_none()) bags.row_of = vector_argument<std::int32_t>(row_of, "row_of");
+  return bags;
+}
+
+/// None is every row in turn; an array without elements is no line at all.
+bool has_no_lines(const py::object& row_of, const ColumnBags& bags) {
+  return !row_of.is_none() && bags.row_of.empty();
+}
+
+void pool_rows_into_columns(const std::string& pooling, const py::object& rows, const py::object& members,
+                            const py::object& splits, const py::object& columns, const py::object& row_of,
+                            const py::object& out) {
+  const py::array vectors = array_argument<float>(rows, "rows", 2);
+  py::array lines = array_argument<float>(out, "out", 2);
+  if (!lines.writeable()) throw py::value_error("out must be writeable");
+  const ColumnBags bags =
+      column_bags(pooling, members, splits, columns, row_of, static_cast<std::size_t>(vectors.shape(1)));
+  const auto num_rows = static_cast<std::size_t>(vectors.shape(0));
+  const auto* const from = static_cast<const float*>(vectors.data());
+  const Lines<float> to{span_of<float>(lines).data(), static_cast<std::size_t>(lines.shape(0)),
+                        static_cast<std::size_t>(lines.shape(1))};
+  if (to.num == 0 && has_no_lines(row_of, bags)) return;
+  const py::gil_scoped_release unlocked;
+  pool_columns(bags, from, num_rows, to);
+}
+
+void add_column_gradient(const std::string& pooling, const py::object& gradient, const py::object& members,
+                         const py::object& splits, const py::object& columns, const py::object& row_of,
+                         const py::object& out) {
+  const py::array given = array_argument<float>(gradient, "gradient", 2);
+  py::array sums = array_argument<float>(out, "out", 2);
+  if (!sums.writeable()) throw py::value_error("out must be writeable");
+  const ColumnBags bags =
+      column_bags(pooling, members, splits, columns, row_of, static_cast<std::size_t>(sums.shape(1)));
+  const auto num_rows = static_cast<std::size_t>(sums.shape(0));
+  const Lines<const float> from{static_cast<const float*>(given.data()),
+                                static_cast<std::size_t>(given.shape(0)),
+                                static_cast<std::size_t>(given.shape(1))};
+  float* const to = span_of<float>(sums).data();
+  if (from.num == 0 && has_no_lines(row_of, bags)) return;
+  const py::gil_scoped_release unlocked;
+  pool_columns_gradient(bags, from, num_rows, to);
+}
+
 }  // namespace
 
 void bind_pooling(py::module_& module) {
@@ -85,6 +138,12 @@ void bind_pooling(py::module_& module) {
              py::arg("out_gradient"), py::arg("members"), py::arg("splits"), py::arg("num_rows"),
              py::arg("weights") = py::none(), py::arg("out") = py::none(),
              "The gradient with respect to the rows that `pool` was given, float32 [num_rows, dim].");
+  module.def("pool_columns", &pool_rows_into_columns, py::arg("pooling"), py::arg("rows"), py::arg("members"),
+             py::arg("splits"), py::arg("columns"), py::arg("row_of"), py::arg("out"),
+             "Bags of several slots into their columns of a matrix; see freshet/column_pooling.h.");
+  module.def("add_column_gradient", &add_column_gradient, py::arg("pooling"), py::arg("gradient"),
+             py::arg("members"), py::arg("splits"), py::arg("columns"), py::arg("row_of"), py::arg("out"),
+             "Adds the gradient with respect to the rows that `pool_columns` was given to `out`.");
 }
 
 }  // namespace freshet::python

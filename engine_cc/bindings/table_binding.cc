@@ -202,6 +202,20 @@ py::dict counters(const Table& table) {
   return named;
 }
 
+py::list slot_counts(const Table& table) {
+  std::vector<SlotCount> counts;
+  {
+    const py::gil_scoped_release unlocked;
+    counts = table.slot_counts();
+  }
+  py::list listed;
+  for (const SlotCount& count : counts) {
+    listed.append(py::make_tuple(count.slot, count.num_admitted, count.num_expired, count.num_over_budget,
+                                 count.num_turned_away));
+  }
+  return listed;
+}
+
 // Delta.
 
 py::tuple export_delta(Table& table, std::size_t max_rows) {
@@ -309,6 +323,7 @@ void bind_reading(py::class_<Table>& type) {
       .def("digest", &Table::digest, unlocked)
       .def("computed_digest", &Table::computed_digest, unlocked)
       .def("counters", &counters)
+      .def("slot_counts", &slot_counts)
       .def("shard_sizes", &shard_sizes, unlocked)
       .def_property_readonly("dim", &Table::dim)
       .def_property_readonly("num_state_floats", &Table::num_state_floats)

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <stdexcept>
 #include <string>
 
+#include "bag_checks.h"
 #include "freshet/dispatch.h"
 
 namespace freshet {
@@ -40,44 +40,17 @@ struct Bags {
   std::size_t end_of(std::size_t bag) const noexcept { return static_cast<std::size_t>(splits[bag + 1]); }
 };
 
-[[noreturn]] void refuse(const std::string& element, const std::string& rule, const std::string& received) {
-  throw std::invalid_argument(element + " " + rule + ", received " + received);
-}
-
-void check_splits(std::span<const std::int64_t> splits, std::size_t num_positions) {
-  const auto element = [](std::size_t i) { return "splits[" + std::to_string(i) + "]"; };
-  if (splits.empty()) refuse("splits", "must have one element more than there are bags", "none");
-  if (splits.front() != 0) refuse(element(0), "must be 0", std::to_string(splits.front()));
-  for (std::size_t i = 1; i < splits.size(); ++i) {
-    if (splits[i] >= splits[i - 1]) continue;
-    refuse(element(i), "must not be below the one before, " + std::to_string(splits[i - 1]),
-           std::to_string(splits[i]));
-  }
-  if (static_cast<std::uint64_t>(splits.back()) == num_positions) return;
-  refuse(element(splits.size() - 1), "must be the number of members, " + std::to_string(num_positions),
-         std::to_string(splits.back()));
-}
-
-void check_members(std::span<const std::int32_t> members, std::size_t num_rows) {
-  // A member of -1 becomes 0 and num_rows - 1 becomes num_rows; what is below or above is too large.
-  const auto is_wrong = [=](std::int32_t member) {
-    return static_cast<std::uint32_t>(member) + 1U > num_rows;
-  };
-  const auto wrong = std::find_if(members.begin(), members.end(), is_wrong);
-  if (wrong == members.end()) return;
-  refuse("members[" + std::to_string(wrong - members.begin()) + "]",
-         "must be -1 or a row number below " + std::to_string(num_rows), std::to_string(*wrong));
-}
-
 void check(const Bags& bags, std::size_t num_rows) {
-  if (bags.dim == 0) refuse("dim", "must be at least 1", "0");
-  if (bags.pooling == Pooling::kFirstN && bags.first_n == 0) refuse("first_n", "must be at least 1", "0");
+  if (bags.dim == 0) refuse_bags("dim", "must be at least 1", "0");
+  if (bags.pooling == Pooling::kFirstN && bags.first_n == 0)
+    refuse_bags("first_n", "must be at least 1", "0");
   check_splits(bags.splits, bags.members.size());
   check_members(bags.members, num_rows);
   if (bags.weights.empty() || bags.weights.size() == bags.members.size()) return;
-  refuse("weights",
-         "must have one element for each of " + std::to_string(bags.members.size()) + " members, or none",
-         std::to_string(bags.weights.size()));
+  refuse_bags(
+      "weights",
+      "must have one element for each of " + std::to_string(bags.members.size()) + " members, or none",
+      std::to_string(bags.weights.size()));
 }
 
 /// What a bag's sum is divided by; for kSum 1, by which division is exact.

@@ -13,10 +13,14 @@ std::uint32_t Table::range_bits(std::uint64_t num_rows) noexcept {
   return std::clamp(wanted, std::uint32_t{HashParts::kShardBits}, 40U);
 }
 
-void Table::evict(Shard& shard, std::span<const std::uint64_t> hashes, std::uint64_t& counter) {
+void Table::evict(Shard& shard, std::span<const std::uint64_t> hashes, std::uint64_t& counter,
+                  std::uint64_t SlotCount::* slot_counter) {
   for (const std::uint64_t hash : hashes) {
-    remove(shard, hash, index_.find(hash));
+    const Place place = index_.find(hash);
+    SlotCount& of_slot = shard.slot_counts.of(slot(place.row()));
+    remove(shard, hash, place);
     ++counter;
+    ++(of_slot.*slot_counter);
   }
 }
 
@@ -61,7 +65,7 @@ void Table::make_room(unsigned number, std::uint32_t now_s) {
     }
   }
   std::sort(hashes.begin(), hashes.end());
-  evict(shard, hashes, shard.num_over_budget);
+  evict(shard, hashes, shard.num_over_budget, &SlotCount::num_over_budget);
 }
 
 std::size_t Table::expire(std::uint32_t now_s, std::size_t num_rows) {
@@ -82,7 +86,7 @@ std::size_t Table::expire(std::uint32_t now_s, std::size_t num_rows) {
         ++num_seen;
         if (ttl_s != 0 && until_s < now_s) hashes.push_back(hash);
       });
-      evict(shard, hashes, shard.num_expired);
+      evict(shard, hashes, shard.num_expired, &SlotCount::num_expired);
       num_expired += hashes.size();
     }
     const std::uint64_t ranges_a_shard = std::uint64_t{1} << (bits - HashParts::kShardBits);

@@ -3,6 +3,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "freshet/table.h"
 #include "table_visit.h"
@@ -110,6 +111,22 @@ void Table::import_candidates(const Candidates& candidates) {
   }
 }
 
+/// With every shard's lock.
+SlotCounts Table::merged_slot_counts() const {
+  SlotCounts sum;
+  for (const Shard& shard : shards_) sum.add(shard.slot_counts);
+  return sum;
+}
+
+std::vector<SlotCount> Table::slot_counts() const {
+  SlotCounts sum;
+  for (const Shard& shard : shards_) {
+    const ShardLock lock(shard.mutex);
+    sum.add(shard.slot_counts);
+  }
+  return sum.counted();
+}
+
 std::vector<std::uint64_t> Table::export_state() const {
   const std::lock_guard expire_lock(expire_mutex_);
   std::vector<ShardLock> locks;
@@ -118,7 +135,7 @@ std::vector<std::uint64_t> Table::export_state() const {
   return export_state_locked();
 }
 
-/// Two words of the table, then nine of each shard.
+/// Two words of the table, nine of each shard, and the counts by slot, of all shards together.
 std::vector<std::uint64_t> Table::export_state_locked() const {
   std::vector<std::uint64_t> words{num_sighted_.load(), expire_hand_};
   for (const Shard& shard : shards_) {
@@ -129,15 +146,20 @@ std::vector<std::uint64_t> Table::export_state_locked() const {
       words.push_back(word);
     }
   }
+  merged_slot_counts().export_to(words);
   return words;
 }
 
 void Table::import_state(std::span<const std::uint64_t> words) {
   constexpr std::size_t kShardWords = 9;
-  if (words.size() != 2 + kNumShards * kShardWords) {
-    throw std::invalid_argument("state must have " + std::to_string(2 + kNumShards * kShardWords) +
+  constexpr std::size_t kNumWords = 2 + kNumShards * kShardWords;
+  if (words.size() < kNumWords) {
+    throw std::invalid_argument("state must have at least " + std::to_string(kNumWords) +
                                 " words, received " + std::to_string(words.size()));
   }
+  SlotCounts slot_counts;
+  if (words.size() > kNumWords)
+    slot_counts = SlotCounts::from(words.subspan(kNumWords));  // older states have none
   for (unsigned number = 0; number < kNumShards; ++number) {
     if (HashParts::shard(words[2 + number * kShardWords]) != number) {
       throw std::invalid_argument("state is not of a table: the hand of shard " + std::to_string(number) +
@@ -157,6 +179,7 @@ void Table::import_state(std::span<const std::uint64_t> words) {
     shard.num_erased = word[4];
     shard.num_turned_away = word[5];
     shard.ledger.restore_progress({word[6], word[7], word[8]});
+    shard.slot_counts = &shard == &shards_.front() ? std::move(slot_counts) : SlotCounts();
     word += kShardWords;
   }
 }

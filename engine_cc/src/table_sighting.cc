@@ -44,14 +44,17 @@ Table::Place Table::admit(unsigned number, const BatchPlan& plan, const BatchPla
   if (seen.num == 0) return {};
   const std::uint16_t slot_number = sightings.slots[seen.first];
   const std::uint32_t seen_at_s = sightings.seen_at(seen.first);
+  shard.slot_counts.of(slot_number);  // what may fail comes before what is counted
   if (!options_.rules.all_always() &&
       !shard.ledger.sight(index_.key(group.hash), slot_number, options_.rules, seen.num, seen_at_s,
                           sightings.first_draw + seen.first)) {
     shard.num_turned_away += seen.num;
+    shard.slot_counts.of(slot_number).num_turned_away += seen.num;
     return {};
   }
   if (options_.max_rows != 0 && size() >= options_.max_rows) make_room(number, seen_at_s);
   const Place place = create(number, group.hash, slot_number, RowMark::kTouched, notes);
+  ++shard.slot_counts.of(slot_number).num_admitted;
   note_sighting(shard, place, plan, group, sightings, notes);
   return place;
 }

@@ -15,6 +15,7 @@
 #include "freshet/pre_images.h"
 #include "freshet/row_arena.h"
 #include "freshet/row_digest.h"
+#include "freshet/slot_counts.h"
 #include "freshet/table_types.h"
 #include "freshet/touched_log.h"
 
@@ -124,6 +125,8 @@ class Table {
   /// What a row takes in a large table, index included: how a budget in bytes becomes `max_rows`.
   static std::size_t bytes_per_row(std::uint32_t dim, const OptimizerOptions& optimizer);
   TableCounters counters() const;
+  /// By slot, ascending, of those slots that anything was counted of.
+  std::vector<SlotCount> slot_counts() const;
 
   /// The sum modulo 2^64 over all rows of a hash of FID and encoded vector: equal for equal contents, whatever the
   /// order of arrival. Slots, state and stamps are not in it. Kept up to date: O(1).
@@ -207,6 +210,7 @@ class Table {
     std::uint64_t num_over_budget = 0;
     std::uint64_t num_erased = 0;
     std::uint64_t num_turned_away = 0;
+    SlotCounts slot_counts;
   };
   using ShardLock = std::unique_lock<std::mutex>;
 
@@ -264,7 +268,8 @@ class Table {
   Place create(unsigned number, std::uint64_t hash, std::uint16_t slot, std::uint32_t marks,
                TouchNotes& notes, const float* vector = nullptr);
   void remove(Shard& shard, std::uint64_t hash, const Place& place);
-  void evict(Shard& shard, std::span<const std::uint64_t> hashes, std::uint64_t& counter);
+  void evict(Shard& shard, std::span<const std::uint64_t> hashes, std::uint64_t& counter,
+             std::uint64_t SlotCount::*slot_counter);
   void note_sighting(Shard& shard, const Place& place, const BatchPlan& plan, const BatchPlan::Group& group,
                      const Sightings& sightings, TouchNotes& notes);
   Place admit(unsigned number, const BatchPlan& plan, const BatchPlan::Group& group,
@@ -289,6 +294,7 @@ class Table {
   void unmark_in_flight(std::uint32_t marks_added);
 
   std::vector<std::uint64_t> export_state_locked() const;
+  SlotCounts merged_slot_counts() const;
   static std::uint32_t range_bits(std::uint64_t num_rows) noexcept;
   static const TableOptions& checked(const TableOptions& options);
   void check_batch(std::size_t num_fids) const;

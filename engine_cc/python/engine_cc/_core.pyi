@@ -40,6 +40,31 @@ def pool_gradient(
     out: Floats | None = None,
 ) -> Floats: ...
 
+def pool_columns(
+    pooling: str,
+    rows: Floats,
+    members: NDArray[np.int32],
+    splits: NDArray[np.int64],
+    columns: NDArray[np.int32],
+    row_of: NDArray[np.int32] | None,
+    out: Floats,
+) -> None: ...
+def add_column_gradient(
+    pooling: str,
+    gradient: Floats,
+    members: NDArray[np.int32],
+    splits: NDArray[np.int64],
+    columns: NDArray[np.int32],
+    row_of: NDArray[np.int32] | None,
+    out: Floats,
+) -> None: ...
+def lay_out(
+    groups: Sequence[
+        tuple[Sequence[Fids], Sequence[NDArray[np.int32]], SlotNumbers, Seconds | None]
+    ],
+    asks_when: bool,
+) -> tuple[Fids, SlotNumbers, Seconds, list[NDArray[np.int64]]]: ...
+
 class SightedBatch:
     @property
     def fids(self) -> Fids: ...
@@ -83,6 +108,8 @@ class Table:
     def digest(self) -> int: ...
     def computed_digest(self) -> int: ...
     def counters(self) -> dict[str, int]: ...
+    # slot, num_admitted, num_expired, num_over_budget, num_turned_away
+    def slot_counts(self) -> list[tuple[int, int, int, int, int]]: ...
     def shard_sizes(self) -> list[int]: ...
     @property
     def dim(self) -> int: ...

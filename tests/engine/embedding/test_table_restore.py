@@ -90,6 +90,7 @@ def test_increments_bring_everything_back_and_the_future_is_the_same(tmp_path: P
     # What a ledger takes of memory depends on how it grew.
     for name in ("num_created", "num_expired", "num_over_budget", "num_turned_away", "num_candidates_dropped"):
         assert getattr(restored.counters, name) == getattr(table.counters, name)
+    assert restored.slot_counts() == table.slot_counts()
 
 
 def test_a_budget_and_a_full_ledger_were_at_work_in_these_tests(tmp_path: Path) -> None:

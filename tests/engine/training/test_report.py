@@ -38,6 +38,17 @@ def test_rows_of_slots_add_up_to_the_tables() -> None:
     assert (table["name"], table["num_rows"]) == ("dim8", state.store.num_rows)
 
 
+def test_what_became_of_the_ids_of_slots_adds_up_to_the_tables() -> None:
+    report = Reporter(learned()).report()
+    (table,) = report["tables"]
+    owners = [each for each in report["slots"] if each["shares"] is None]
+    for name in ("num_admitted", "num_expired", "num_over_budget", "num_turned_away"):
+        assert sum(each[name] for each in owners) == table[name]
+    turned_away = {each["name"]: each["num_turned_away"] for each in owners}
+    assert turned_away.pop("user_id") > 0 and set(turned_away.values()) == {0}
+    assert next(each for each in owners if each["name"] == "topic")["num_admitted"] == 3
+
+
 def test_report_is_a_json_document_with_every_slice() -> None:
     report = orjson.loads(orjson.dumps(Reporter(learned()).report()))
     assert set(report) == {"slices", "reliability", "tables", "slots"}
