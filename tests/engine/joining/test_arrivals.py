@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import orjson
 import pytest
+from hypothesis import strategies as st
 
 from engine.errors import CorruptRecord, Problem
 from engine.joining import dead_letters
@@ -123,6 +126,36 @@ def test_what_was_buried_stays_so_when_a_restart_reads_it_by_a_wider_schema(shop
     shop.joiner.poll()
     assert [letter.id for letter in shop.letters()] == ["0:0"]
     assert [example.example_id for example in shop.examples()] == ["s2"]
+
+
+# A checkpoint waits for the disk.
+@hypothesis.settings(max_examples=30, deadline=None)
+@hypothesis.given(
+    st.lists(st.sampled_from(["good", "bad", "no json", "poll", "checkpoint", "kill", "kill and widen"]), max_size=30)
+)
+def test_whenever_it_is_killed_each_bad_record_is_buried_once_and_each_good_one_joined_once(steps: list[str]) -> None:
+    narrow = Schema.parse({"events": {"impression": {"role": "impression"}, "click": {}}, "join_window_s": 10})
+    with TemporaryDirectory() as folder:
+        shop = Shop(narrow, Path(folder))
+        for number, step in enumerate(steps):
+            if step in ("good", "bad"):
+                shop.produce(click(f"e{number}", **({} if step == "good" else {"colour": 1})))
+            elif step == "no json":
+                shop.produce(b"{")
+            elif step == "poll":
+                shop.joiner.poll()
+            elif step == "checkpoint":
+                shop.joiner.checkpoint()
+            else:
+                shop.start(narrow if step == "kill" else WIDER)
+        shop.joiner.poll()
+        records = shop.log.read(EVENTS, 0, 0, 1000)
+        good = [
+            orjson.loads(one.value)["event_id"] for one in records if one.value != b"{" and b"colour" not in one.value
+        ]
+        bad = [f"0:{one.offset}" for one in records if one.value == b"{" or b"colour" in one.value]
+        assert [letter.id for letter in shop.letters()] == bad
+        assert [example.example_id for example in shop.examples()] == good
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.features.counters import ALLOWED_SKEW_S
+from engine.spec.block_validation import BlockValidator
 from engine.spec.event import Event
 from engine.spec.intake import MAX_AHEAD_MS, Intake, RefusedEvent, received_ms_of
 from engine.spec.schema import Schema
@@ -26,7 +27,7 @@ SCHEMA = Schema.parse(
         }
     }
 )
-VALIDATOR = EventValidator(SCHEMA)
+VALIDATOR, BLOCKS = EventValidator(SCHEMA), BlockValidator(SCHEMA)
 INTAKE = Intake(VALIDATOR, lambda: NOW_MS / 1000)
 CLICK: dict[str, Any] = {"event_id": "e1", "type": "click", "user_id": "u", "item_id": "i", "timestamp": NOW_MS}
 
@@ -53,14 +54,15 @@ def refusal(value: bytes, timestamp_ms: int = NOW_MS) -> RefusedEvent:
 
 @given(DOCUMENTS, st.integers(NOW_MS - 10**9, NOW_MS + MAX_AHEAD_MS))
 def test_a_document_is_judged_as_the_api_judges_it(document: Any, timestamp_ms: int) -> None:
-    verdict = VALIDATOR.validate([document], received_ms=timestamp_ms)
+    verdict = BLOCKS.encode([document], received_ms=timestamp_ms)
     value = orjson.dumps(document)
-    if verdict.events:
-        arrivals: list[Event] = []
-        assert INTAKE.read(value, timestamp_ms, arrivals) == verdict.events[0]
-        assert arrivals == verdict.events
-    else:
+    if verdict.rejected:
         assert refusal(value, timestamp_ms).problems == list(verdict.rejected[0].problems)
+    else:
+        arrivals: list[Event] = []
+        event = INTAKE.read(value, timestamp_ms, arrivals)
+        assert event == Event.from_bytes(verdict.values[0])
+        assert arrivals == [event]
 
 
 @given(st.binary(max_size=40))
