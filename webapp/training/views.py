@@ -15,6 +15,7 @@ from webapp.accounts.console import REFUSALS, project_page
 from webapp.accounts.models import Project
 from webapp.registry.selectors import model_version
 from webapp.training import selectors, services
+from webapp.training.lag import project_lag
 from webapp.training.live import ENDED, point_id, render_report, run_update
 from webapp.training.models import Run
 from webapp.training.task_curves import Chart, tasks_of
@@ -64,7 +65,7 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
     shown = Paginator(selectors.runs_of(project=project), PAGE_SIZE).get_page(request.GET.get("page"))
     context: dict[str, Any] = {"project": project, "page": "runs", "runs": shown.object_list, "shown": shown}
     joiner = selectors.joiner_progress(project=project)
-    context |= {"joiner": joiner, "agreement": selectors.feature_agreement(joiner)}
+    context |= {"joiner": joiner, "agreement": selectors.feature_agreement(joiner), "lag": project_lag(project=project)}
     context["account"] = selectors.joiner_account(joiner)
     return render(request, "training/runs.html", context)
 
