@@ -31,7 +31,9 @@ class Traffic:
         self._pause_s = 1.0 / impressions_per_s
         self._num_items = num_items
         self._stopping = threading.Event()
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._stream, name="traffic")
+        self.event_ids: set[str] = set()
         self.num_events = 0
         self.num_shown = 0
         self.num_clicks = 0
@@ -46,38 +48,44 @@ class Traffic:
         self._stopping.set()
         self._thread.join()
 
+    def note(self, events: list[dict[str, object]]) -> None:
+        """These are in the log too, whoever brought them there."""
+        shown = [event["items"] for event in events if "items" in event]
+        with self._lock:
+            self.event_ids.update(str(event["event_id"]) for event in events)
+            self.num_events += len(events)
+            self.num_shown += sum(len(items) for items in shown if isinstance(items, list))
+            self.num_clicks += sum(event["type"] == "click" for event in events)
+
     def _stream(self) -> None:
         with self._client:
             while not self._stopping.wait(self._pause_s):
-                self._post(self._session())
+                self.note(self.post(self._session()))
 
     def _session(self) -> list[dict[str, object]]:
-        now_ms = int(time.time() * 1000)
         user, shown = (
             uuid.uuid4().hex,
             [f"i{n}" for n in self._random.choice(self._num_items, NUM_SHOWN, replace=False)],
         )
         clicked = [item for item in shown if self._random.random() < CLICK_SHARE]
-        self.num_shown += len(shown)
-        self.num_clicks += len(clicked)
         impression: dict[str, object] = {"type": "impression", "items": shown}
         clicks: list[dict[str, object]] = [{"type": "click", "item_id": item} for item in clicked]
-        return [
-            {"event_id": uuid.uuid4().hex, "user_id": user, "timestamp": now_ms + after_ms, **event}
-            for after_ms, event in enumerate([impression, *clicks])
-        ]
+        return [{"event_id": uuid.uuid4().hex, "user_id": user, **event} for event in [impression, *clicks]]
 
-    def _post(self, events: list[dict[str, object]]) -> None:
+    def post(self, events: list[dict[str, object]], shift_ms: int = 0) -> list[dict[str, object]]:
+        """Until acknowledged, dated when they are sent; answers the events."""
         while True:
+            now_ms = int(time.time() * 1000) + shift_ms
+            dated = [{**event, "timestamp": now_ms + after_ms} for after_ms, event in enumerate(events)]
             try:
-                reply = self._client.post("/api/v1/events", json={"events": events})
+                reply = self._client.post("/api/v1/events", json={"events": dated})
             except httpx.TransportError:
                 reply = None
-            if reply is not None and reply.status_code < 500:
+            if reply is not None and reply.status_code < 500 and reply.status_code != 429:
                 break
             self.num_retries += 1
             time.sleep(RETRY_AFTER_S)
         body = reply.json()
         if reply.status_code != 200 or body["rejected"]:
             self.refusals.append(reply.text)
-        self.num_events += len(events)
+        return events

@@ -1,0 +1,221 @@
+"""What can happen to a running Freshet: deaths, sleeps, a full disk, a broken delta, doubled and reordered deliveries."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import psutil
+
+from engine.streams import topics
+from engine.streams.log import Record
+from tests.chaos.faults import lease_pid, program_pid
+from tests.chaos.subject import Subject
+from webapp.core.log import event_log
+
+FIND_PATIENCE_S = 60.0
+FULL_DISK_BYTES = 4096
+NUM_DELIVERED = 20
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`happen` returns when it is over, and answers what it hit. `silences` says that nobody can answer while it lasts."""
+
+    name: str
+    happen: Callable[[], str]
+    silences: bool = False
+
+
+@dataclass(frozen=True)
+class Process:
+    """Somebody who can be hit. `find` answers every process id of it, the first of which is killed; () while it is away."""
+
+    name: str
+    find: Callable[[], tuple[int, ...]]
+    silences: bool = False
+
+
+def processes(
+    data_dir: Path, launcher_pid: int, subject: Subject, kafka_pid: Callable[[], int | None]
+) -> dict[str, Process]:
+    """Each process of the product, and its servers, by name."""
+    run_folder = data_dir / "run"
+
+    def program(name: str) -> Callable[[], tuple[int, ...]]:
+        return lambda: _one(program_pid(run_folder, name))
+
+    def server(name: str) -> Callable[[], tuple[int, ...]]:
+        return lambda: _with_children(launcher_pid, name)
+
+    found = [
+        Process("trainer", lambda: _one(lease_pid(subject.run.lease_name))),
+        Process("joiner", lambda: _one(lease_pid(f"joiner:{subject.project.pk}"))),
+        *(Process(name, program(name)) for name in ("replica-1", "worker-trainer", "worker-joiner")),
+        *(Process(name, program(name)) for name in ("worker-periodic", "beat")),
+        Process("web-worker", lambda: _web_workers(run_folder)),
+        Process("web", program("web"), silences=True),
+        Process("postgres", server("postgres"), silences=True),
+        Process("redis", server("redis-server")),
+    ]
+    if kafka_pid() is not None:
+        found.append(Process("kafka", lambda: _one(kafka_pid())))
+    return {process.name: process for process in found}
+
+
+def death(*victims: Process) -> Fault:
+    """kill -9, of all at once."""
+
+    def happen() -> str:
+        found = [_wait_for(victim)[0] for victim in victims]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return ", ".join(map(str, found))
+
+    return Fault("kill " + " and ".join(v.name for v in victims), happen, any(v.silences for v in victims))
+
+
+def sleep(victim: Process, for_s: float) -> Fault:
+    """SIGSTOP to all of its processes, and SIGCONT after a while."""
+
+    def happen() -> str:
+        found = _wait_for(victim)
+        _signal(found, signal.SIGSTOP)
+        try:
+            time.sleep(for_s)
+        finally:
+            _signal(found, signal.SIGCONT)
+        return ", ".join(map(str, found))
+
+    return Fault(f"stop {victim.name} for {for_s:g} s", happen, victim.silences)
+
+
+def full_disk(trainer: Process, for_s: float) -> Fault:
+    """The trainer can write no file of more than a page: its checkpoints and snapshots fail as on a full disk."""
+
+    def happen() -> str:
+        pid = _wait_for(trainer)[0]
+        with contextlib.suppress(ProcessLookupError), _file_limit(pid, FULL_DISK_BYTES):
+            time.sleep(for_s)
+        return str(pid)
+
+    return Fault(f"full disk for {for_s:g} s", happen)
+
+
+def broken_delta(subject: Subject) -> Fault:
+    """A record that is no delta where replicas expect the next one."""
+    version = subject.run.model_version
+
+    def happen() -> str:
+        topic = topics.params(subject.project.slug, version.model.name, version.version)
+        newest = max(event_log().end_offsets(topic).values())
+        place = event_log().append(topic, [Record("rows", os.urandom(512), int(time.time() * 1000))])
+        return f"offset {place[0].offset}, at or after {newest}"
+
+    return Fault("broken delta", happen)
+
+
+def doubled_and_reordered(subject: Subject, delivered: Callable[[list[dict[str, object]]], None]) -> Fault:
+    """Straight into the topic, as another producer does: each event twice, the click before what it is a click on.
+
+    `delivered` is told the distinct events.
+    """
+
+    def happen() -> str:
+        events: list[dict[str, object]] = []
+        for number in range(NUM_DELIVERED):
+            common = {"user_id": uuid.uuid4().hex, "recommendation_id": uuid.uuid4().hex}
+            now_ms, item = int(time.time() * 1000), f"i{number}"
+            shown = {**common, "event_id": uuid.uuid4().hex, "type": "impression", "items": [item], "timestamp": now_ms}
+            click = {**common, "event_id": uuid.uuid4().hex, "type": "click", "item_id": item, "timestamp": now_ms}
+            events += [click, shown]
+        records = [
+            Record(str(event["user_id"]), orjson.dumps(event), int(time.time() * 1000))
+            for event in events
+            for _ in range(2)
+        ]
+        event_log().append(topics.events(subject.project.slug), records)
+        delivered(events)
+        return f"{len(records)} records"
+
+    return Fault("doubled and reordered delivery", happen)
+
+
+def clock_jump(post: Callable[[list[dict[str, object]], int], list[dict[str, object]]]) -> Fault:
+    """A client whose clock is an hour ahead, then one whose clock is an hour behind. `post` is given events and the shift in ms.
+
+    They show and do not click: when such a click counts as late is the joiner's rule, and has tests of its own.
+    """
+
+    def happen() -> str:
+        for shift_ms in (HOUR_MS, -HOUR_MS):
+            shown: dict[str, object] = {
+                "event_id": uuid.uuid4().hex,
+                "user_id": uuid.uuid4().hex,
+                "type": "impression",
+                "items": ["i1", "i2"],
+            }
+            post([shown], shift_ms)
+        return "2 impressions"
+
+    return Fault("client clocks an hour ahead and behind", happen)
+
+
+def _one(pid: int | None) -> tuple[int, ...]:
+    return () if pid is None else (pid,)
+
+
+def _with_children(launcher_pid: int, name: str) -> tuple[int, ...]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(launcher_pid).children():
+            if child.name() == name:
+                return (child.pid, *(one.pid for one in child.children(recursive=True)))
+    return ()
+
+
+def _web_workers(run_folder: Path) -> tuple[int, ...]:
+    """The processes that answer, below the one that watches over them; multiprocessing's tracker is none."""
+    master = program_pid(run_folder, "web")
+    if master is None:
+        return ()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(master).children()
+        return tuple(one.pid for one in children if "spawn_main" in " ".join(one.cmdline()))[:1]
+    return ()
+
+
+def _wait_for(victim: Process) -> tuple[int, ...]:
+    deadline = time.monotonic() + FIND_PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := victim.find():
+            return found
+        time.sleep(0.1)
+    raise RuntimeError(f"there is no {victim.name} to hit")
+
+
+def _signal(pids: tuple[int, ...], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+@contextlib.contextmanager
+def _file_limit(pid: int, num_bytes: int) -> Iterator[None]:
+    """No file of the process may grow beyond; a write then fails with EFBIG, which Python raises as the OSError of a full disk."""
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
