@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,16 +13,17 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from engine.spec.definition import ModelDefinition
 from engine.spec.early_stopping import WatchedMetric
 from webapp.accounts.console import REFUSALS, account_of, problems_of, project_page, project_stream
 from webapp.accounts.models import Project
 from webapp.core.sse import sse_response
-from webapp.core.strict_json import BrokenJson, read_json
-from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.training import search_selectors as selectors
 from webapp.training import search_services as services
+from webapp.training.example_files import example_files
 from webapp.training.parallel_coordinates import picture, word_of
+from webapp.training.search_form import SHOW, SearchForm
 from webapp.training.search_services import ENDED
 
 INTERVAL_S = 2.0
@@ -36,49 +36,21 @@ SEARCHES_SHOWN = 50
 def search_new(request: HttpRequest, project: Project, name: str, version: int) -> HttpResponse:
     """The form; what it posts is refused on the same page, as it was typed."""
     base = model_version(project=project, name=name, version=version)
-    typed = {
-        "varies": request.POST.get("varies", _by_line(suggested(base))),
-        "num_trials": request.POST.get("num_trials", "20"),
-        "metric": request.POST.get("metric", WatchedMetric.AUC.value),
-    }
+    form = SearchForm(base.document, request.POST.dict() if request.method == "POST" else None)
     context: dict[str, Any] = {
-        "project": project, "page": "models", "base": base, "typed": typed, "metrics": list(WatchedMetric),
+        "project": project, "page": "models", "base": base, "form": form, "metrics": list(WatchedMetric),
+        "tasks": ModelDefinition.parse(base.document).tasks, "files": example_files(),
+        "stopping": base.document.get("training", {}).get("early_stopping"),
         "searches": selectors.searches_of(project=project, model=base.model)[:SEARCHES_SHOWN],
     }  # fmt: skip
-    if request.method == "POST":
+    if request.method == "POST" and form.how != SHOW:
         try:
-            settings = {
-                "varies": read_json(typed["varies"]),
-                "num_trials": int(typed["num_trials"]) if typed["num_trials"].isdigit() else typed["num_trials"],
-                "metric": typed["metric"],
-            }
-            started = services.search_start(model_version=base, settings=settings)
-        except BrokenJson as error:
-            context |= {"message": f"What varies is not JSON: {error}", "problems": []}
+            started = services.search_start(model_version=base, settings=form.settings())
         except REFUSALS as error:
             context |= {"message": error.message, "problems": problems_of(error)}
         else:
             return redirect("search", project.slug, started.pk)
     return render(request, "training/search_new.html", context, status=400 if "message" in context else 200)
-
-
-def suggested(base: ModelVersion) -> list[dict[str, Any]]:
-    """What usually matters most, in this definition."""
-    document = base.document
-    varies: list[dict[str, Any]] = []
-    for optimizer, low, high in (("sparse_optimizer", 0.005, 0.5), ("dense_optimizer", 0.0001, 0.01)):
-        if isinstance(document.get(optimizer, {}).get("learning_rate"), int | float):
-            varies.append({"kind": "log_range", "path": f"{optimizer}.learning_rate", "low": low, "high": high})
-    hidden = document.get("architecture", {}).get("hidden")
-    if isinstance(hidden, list):
-        wider = [2 * units for units in hidden] or [64]
-        varies.append({"kind": "choice", "path": "architecture.hidden", "values": [hidden, wider]})
-    return varies or [{"kind": "choice", "path": "training.batch_size", "values": [256, 512, 1024]}]
-
-
-def _by_line(varies: list[dict[str, Any]]) -> str:
-    """A JSON list with a line for each member."""
-    return "[\n" + ",\n".join(f"  {json.dumps(each)}" for each in varies) + "\n]"
 
 
 @require_GET
@@ -131,7 +103,15 @@ def _update(*, project: Project, search_id: int) -> dict[str, Any]:
 def _context(shown: Any, project: Project) -> dict[str, Any]:
     settings, trials = selectors.search_settings(shown), list(selectors.trials_of(search=shown))
     paths = [each.path for each in settings.varies]
-    rows = [{"trial": trial, "cells": [word_of(trial.params.get(path)) for path in paths]} for trial in trials]
+    rows = [
+        {
+            "trial": trial,
+            "cells": [word_of(trial.params.get(path)) for path in paths],
+            "num_epochs": len(trial.details.get("epochs", [])) or len(trial.rungs),
+            "seeds": [value for value in trial.details.get("seeds", []) if value is not None],
+        }
+        for trial in trials
+    ]
     num_over = sum(trial.state != "running" for trial in trials)
     return {
         "project": project,
@@ -139,6 +119,7 @@ def _context(shown: Any, project: Project) -> dict[str, Any]:
         "settings": settings,
         "paths": paths,
         "rows": rows,
+        "has_epochs": bool(shown.model_version.document.get("training", {}).get("early_stopping")),
         "num_over": num_over,
         "share": num_over / settings.num_trials,
         "picture": picture(settings, trials),

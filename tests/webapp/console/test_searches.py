@@ -39,28 +39,109 @@ def search(version: ModelVersion) -> Search:
     return search
 
 
+def filled(browser: Client, address: str) -> dict[str, str]:
+    """What a browser posts of the form as it is shown, but for the button."""
+    form = browser.get(address).context["form"]
+    posted = {**form.typed, "prunes": "on", "varies": form.as_json}
+    for row in form.rows:
+        one = row.parameter
+        posted |= {f"{row.name}.{each}": getattr(one, each) for each in ("path", "kind", "low", "high", "values")}
+        posted |= {f"{row.name}.on": "on"} if row.is_on else {}
+    return posted
+
+
+def name_of(posted: dict[str, str], path: str) -> str:
+    return next(
+        name.removesuffix(".path") for name, value in posted.items() if name.endswith(".path") and value == path
+    )
+
+
 def test_it_suggests_what_may_vary_and_starts_with_it(browser: Client, project: Project, version: ModelVersion) -> None:
     address = f"/p/{project.slug}/models/ranker/v1/search"
     page = Page(browser.get(address).content.decode())
     assert not page.unlabelled
-    form = browser.get(address).context["typed"]
-    assert [each["path"] for each in json.loads(form["varies"])] == [
-        "sparse_optimizer.learning_rate", "dense_optimizer.learning_rate", "architecture.hidden",
-    ]  # fmt: skip
-    answer = browser.post(address, form)
+    answer = browser.post(address, filled(browser, address) | {"how": "guided"})
     search = Search.objects.get()
     assert answer.headers["Location"] == f"/p/{project.slug}/searches/{search.pk}/"
-    assert (search.settings["num_trials"], search.wanted) == (20, True)
+    settings = search_settings(search)
+    assert [each.path for each in settings.varies] == [
+        "sparse_optimizer.learning_rate", "dense_optimizer.learning_rate", "architecture.hidden",
+    ]  # fmt: skip
+    assert (settings.num_trials, settings.max_minutes, settings.num_seeds, settings.prunes) == (20, None, 1, True)
+
+
+def test_it_takes_each_kind_of_range_from_the_form(browser: Client, project: Project, version: ModelVersion) -> None:
+    address = f"/p/{project.slug}/models/ranker/v1/search"
+    posted = {name: value for name, value in filled(browser, address).items() if not name.endswith(".on")}
+    wanted = {
+        "sparse_optimizer.learning_rate": {"kind": "uniform", "low": "0.01", "high": "1"},
+        "dense_optimizer.learning_rate": {"kind": "log", "low": "1e-4", "high": "0.01"},
+        "architecture.num_negatives": {"kind": "integer", "low": "1", "high": "9"},
+        "training.batch_size": {"kind": "log_integer", "low": "64", "high": "1024"},
+        "slots.*.dim": {"kind": "choice", "values": "8, 16"},
+        "slots.*.admission": {"kind": "choice", "values": '{"kind": "always"}, {"kind": "min_count", "min_count": 3}'},
+    }
+    for path, typed in wanted.items():
+        name = name_of(posted, path)
+        posted |= {f"{name}.on": "on", **{f"{name}.{each}": value for each, value in typed.items()}}
+    posted |= {
+        "how": "guided",
+        "num_trials": "5",
+        "max_minutes": "90.5",
+        "num_seeds": "3",
+        "seed": "4",
+        "metric": "log_loss",
+    }
+    del posted["prunes"]
+    answer = browser.post(address, posted)
+    assert answer.status_code == 302, answer.context["problems"]
+    settings = Search.objects.get().settings
+    rate = {"path": "sparse_optimizer.learning_rate", "kind": "range", "low": 0.01, "high": 1.0, "whole": False}
+    assert settings["varies"][0] == rate
+    assert [(each["kind"], each.get("whole")) for each in settings["varies"]] == [
+        ("range", False), ("log_range", False), ("range", True), ("log_range", True), ("choice", None), ("choice", None),
+    ]  # fmt: skip
+    assert settings["varies"][4]["values"] == [8, 16]
+    kept = {name: settings[name] for name in ("num_trials", "max_minutes", "num_seeds", "seed", "metric", "prunes")}
+    assert kept == {
+        "num_trials": 5, "max_minutes": 90.5, "num_seeds": 3, "seed": 4, "metric": "log_loss", "prunes": False,
+    }  # fmt: skip
+
+
+def test_it_shows_the_guided_form_as_json_which_starts_the_same(
+    browser: Client, project: Project, version: ModelVersion
+) -> None:
+    address = f"/p/{project.slug}/models/ranker/v1/search"
+    posted = filled(browser, address)
+    name = name_of(posted, "training.batch_size")
+    shown = browser.post(address, posted | {"how": "show", f"{name}.on": "on", f"{name}.values": "64, 128"})
+    assert shown.status_code == 200 and not Search.objects.exists()
+    text = shown.context["form"].as_json
+    assert json.loads(text)[-1] == {"kind": "choice", "path": "training.batch_size", "values": [64, 128]}
+    assert browser.post(address, posted | {"how": "json", "varies": text}).status_code == 302
+    assert len(Search.objects.get().settings["varies"]) == 4
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"varies": "[{"}, "not JSON"),
-        ({"varies": "[]"}, "varies"),
-        ({"num_trials": "many"}, "num_trials"),
-        ({"varies": '[{"kind": "choice", "path": "nowhere", "values": [1]}]'}, "is no place in the definition"),
+        ({"varies": "[{", "how": "json"}, "not JSON"),
+        ({"varies": "[]", "how": "json"}, "varies"),
+        ({"num_trials": "many", "how": "json"}, "num_trials"),
+        ({"max_minutes": "-1", "how": "json"}, "max_minutes"),
+        ({"metric": "mae", "how": "json"}, "there is no mae"),
+        (
+            {"varies": '[{"kind": "choice", "path": "nowhere", "values": [1]}]', "how": "json"},
+            "is no place in the definition",
+        ),
+        ({"how": "guided"}, "tick a setting"),
+        (
+            {"how": "guided", "vary.0.path": "sparse_optimizer.learning_rate", "vary.0.on": "on", "vary.0.low": "x"},
+            "low",
+        ),
+        ({"how": "json", "input_file": "../secret.parquet"}, "input_file"),
     ],
+    ids=str,
 )
 def test_it_says_what_is_wrong_and_keeps_what_was_typed(
     browser: Client, project: Project, version: ModelVersion, typed: dict[str, str], said: str
@@ -70,8 +151,21 @@ def test_it_says_what_is_wrong_and_keeps_what_was_typed(
     assert answer.status_code == 400
     page = answer.content.decode()
     assert said in page
-    assert answer.context["typed"] == form
+    shown = answer.context["form"]
+    assert {name: shown.typed[name] for name in ("num_trials", "metric")} == {
+        "num_trials": form["num_trials"], "metric": form["metric"],
+    }  # fmt: skip
+    assert form["how"] != "json" or shown.as_json == form["varies"]
+    assert "vary.0.low" not in typed or 'value="x"' in page
     assert not Search.objects.exists()
+
+
+def test_it_says_what_early_stopping_means_for_a_trial(browser: Client, project: Project) -> None:
+    schema_publish(project=project, document=demo_schema())
+    training = demo_ranker().get("training", {}) | {"early_stopping": {"max_epochs": 7}}
+    model_publish(project=project, name="ranker", document=demo_ranker() | {"training": training})
+    page = browser.get(f"/p/{project.slug}/models/ranker/v1/search").content.decode()
+    assert "up to 7 times" in page and "epoch by epoch" in page
 
 
 def test_it_shows_trials_the_best_first_with_a_line_for_each(browser: Client, project: Project, search: Search) -> None:
