@@ -213,3 +213,22 @@ def test_it_splits_traffic_as_the_experiment_says(api: Api, answers: Answers, pr
     experiment_stop(experiment=experiment)
     assert {api.post("/recommend", {"user_id": user}).json()["deployment"] for user in users[:10]} == {"main"}
     assert api.post("/recommend", {"user_id": "u1", "deployment": "nowhere"}).status_code == 404
+
+
+def test_it_answers_what_it_answered_lately_while_no_replica_does(
+    api: Api, project: Project, answers: Answers, log: EventLog
+) -> None:
+    for item_id in ("tea", "jam"):
+        api.put(f"/items/{item_id}", {"properties": {}})
+    api.post("/recommend", {"user_id": "u1", "k": 2})
+    api.delete("/items/jam")
+    answers.reply = None
+    answer = api.post("/recommend", {"user_id": "u2", "k": 2})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["items"] == [{"item_id": "tea", "score": 1.0, "source": "lately_answered"}]
+    assert (body["degraded"], body["models"]) == ("no_replica", [])
+    last = impressions(log, project)[-1]
+    assert (last.recommendation_id, last.features) == (body["recommendation_id"], None)
+    refused = api.post("/recommend", {"user_id": "u2", "exclude": ["tea"]})
+    assert (refused.status_code, refused.json()["code"]) == (503, "replica_unavailable")

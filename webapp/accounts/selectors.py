@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 
 from webapp.accounts.models import Account, ApiKey, Project
 from webapp.core.errors import NotFound
-from webapp.core.remembered import Remembered
+from webapp.core.remembered import OUTAGE_S, Remembered
 
 KEY_MARK = "fk"
 KEYS_KEPT_S = 2.0
@@ -17,7 +17,7 @@ KEYS_KEPT_S = 2.0
 RIGHT_KEYS_KEPT_S = 3600.0
 
 # Of right secrets only, so that a flood of wrong ones pushes nothing out.
-_keys: Remembered[str, ApiKey] = Remembered(KEYS_KEPT_S, max_entries=4096)
+_keys: Remembered[str, ApiKey] = Remembered(KEYS_KEPT_S, stale_s=OUTAGE_S, max_entries=4096)
 _were_right: Remembered[str, bool] = Remembered(RIGHT_KEYS_KEPT_S, max_entries=4096)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -18,6 +19,8 @@ from webapp.accounts.selectors import KEY_MARK, api_keys_forget, secret_digest
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.log import ensure_topics
 from webapp.registry.services import schema_publish
+
+logger = logging.getLogger(__name__)
 
 USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -99,7 +102,10 @@ def api_key_used(*, api_key: ApiKey) -> None:
         return
     api_key.last_used_at = now
     stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - USE_NOTED_EVERY)
-    ApiKey.objects.filter(stale, pk=api_key.pk).update(last_used_at=now)
+    try:
+        ApiKey.objects.filter(stale, pk=api_key.pk).update(last_used_at=now)
+    except (OperationalError, InterfaceError) as error:  # a request that needs no database goes on
+        logger.warning("the use of a key was not noted: %s", error)
 
 
 def _invalid(error: ValidationError) -> Invalid:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from django.db import InterfaceError, OperationalError
+
+logger = logging.getLogger(__name__)
+
+OUTAGE_S = 120.0  # how long requests that only read go on without PostgreSQL
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -18,11 +25,20 @@ class Remembered(Generic[Key, Value]):
     """At most `max_entries` answers, each for `keep_s` seconds of `clock`; the least recently made goes first. Thread-safe.
 
     A change made through this process is seen at once by whoever calls `forget`; another process sees it after `keep_s`.
+    While PostgreSQL does not answer, an answer is given for `stale_s` more: whoever only reads goes on through its restart.
     """
 
-    def __init__(self, keep_s: float, *, max_entries: int = 1024, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        keep_s: float,
+        *,
+        stale_s: float = 0.0,
+        max_entries: int = 1024,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.clock = clock
         self._keep_s = keep_s
+        self._stale_s = stale_s
         self._max_entries = max_entries
         self._lock = threading.Lock()
         self._entries: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
@@ -36,7 +52,13 @@ class Remembered(Generic[Key, Value]):
             if entry is not None and self.clock() < entry[0]:
                 return entry[1]
             num_forgets = self._num_forgets
-        value = make()
+        try:
+            value = make()
+        except (OperationalError, InterfaceError) as error:
+            if entry is None or num_forgets != self._num_forgets or self.clock() >= entry[0] + self._stale_s:
+                raise
+            logger.warning("PostgreSQL does not answer (%s); going on with what was read before", error)
+            return entry[1]
         with self._lock:
             # What was read before a `forget` may be what the forgetter wanted gone.
             if num_forgets == self._num_forgets:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.remembered import Remembered
+from webapp.core.remembered import OUTAGE_S, Remembered
 from webapp.experiments.models import Arm, Experiment
 from webapp.serving.models import Deployment
 
@@ -27,7 +27,7 @@ class Plan:
     arms: tuple[tuple[Deployment, int], ...]
 
 
-_plans: Remembered[int, Plan] = Remembered(PLAN_KEPT_S)
+_plans: Remembered[int, Plan] = Remembered(PLAN_KEPT_S, stale_s=OUTAGE_S)
 
 
 def deployment_for(*, project: Project, user_id: str, name: str | None = None) -> Deployment:

@@ -14,7 +14,7 @@ from engine.spec.source_types import SourceType, source_types
 from engine.spec.validation import EventValidator
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.remembered import Remembered
+from webapp.core.remembered import OUTAGE_S, Remembered
 from webapp.registry.models import Model, ModelVersion, SchemaVersion
 
 SCHEMA_KEPT_S = 1.5
@@ -30,7 +30,7 @@ class CompiledSchema:
     blocks: BlockValidator
 
 
-_current: Remembered[int, CompiledSchema] = Remembered(SCHEMA_KEPT_S)
+_current: Remembered[int, CompiledSchema] = Remembered(SCHEMA_KEPT_S, stale_s=OUTAGE_S)
 # A version never changes, so what was compiled from it is good for ever; the bound is for memory alone.
 _compiled: Remembered[tuple[int, int], CompiledSchema] = Remembered(float("inf"), max_entries=256)
 

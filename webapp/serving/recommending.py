@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
+
 from engine.errors import LogError, ReplicaUnavailable
-from engine.serving.requests import RecommendReply, RecommendRequest
+from engine.serving.requests import RecommendReply, RecommendRequest, ScoredItem
 from engine.spec.event import Event, ShownItem
 from engine.spec.schema import EventRole, Property, Schema
 from engine.spec.validation import PropertyValidator
 from webapp.accounts.models import Project
+from webapp.catalog.selectors import item_properties
 from webapp.catalog.services import impression_log
 from webapp.core.clock import wall_ms
 from webapp.experiments.selectors import deployment_for
 from webapp.registry.selectors import schema_document
 from webapp.serving.clients import replica_client
+from webapp.serving.lately import SOURCE, LatelyAnswered
 from webapp.serving.models import Deployment
 from webapp.serving.selectors import replica_addresses
 
 logger = logging.getLogger(__name__)
 
 NUM_TRIES = 2
+DEGRADED_WITHOUT_REPLICA = "no_replica"
 
 _turns = itertools.count()
+lately = LatelyAnswered()
 
 
 def recommend(
@@ -44,7 +51,8 @@ def recommend(
     """The `k` best items for a user, as `POST /recommend` answers them; the answer is logged as an impression.
 
     `context` holds event properties known now, and is checked against the schema's. Raises `InvalidDocument` for it,
-    `NotFound` when nothing is deployed, `ReplicaUnavailable` when two replicas (or the only one) did not answer.
+    `NotFound` when nothing is deployed, `ReplicaUnavailable` when two replicas (or the only one) did not answer and nothing was
+    answered lately that could be answered again.
     """
     schema = schema_document(project=project)
     known_now = _context(schema, context)
@@ -58,7 +66,7 @@ def recommend(
         exclude=tuple(exclude),
         candidates=tuple(candidates),
     )
-    reply = _ask(request)
+    reply = _ask_or_recall(project, request)
     recommendation_id = uuid.uuid4().hex
     degraded = reply.degraded
     now_ms = clock_ms()
@@ -74,6 +82,35 @@ def _context(schema: Schema, context: Mapping[str, Any]) -> dict[str, Any]:
         declared |= event_type.properties
     checked = PropertyValidator(declared, "context").validate(dict(context), partial=True)
     return {name: value for name, value in checked.items() if value is not None}
+
+
+def _ask_or_recall(project: Project, request: RecommendRequest) -> RecommendReply:
+    """A replica's answer; while there is none, what this process answered most often lately, which says so in `degraded`."""
+    key = (project.pk, request.deployment)
+    started = time.monotonic()
+    try:
+        reply = _ask(request)
+    except ReplicaUnavailable as error:
+        recalled = lately.best(key, request.k, exclude=request.exclude, candidates=request.candidates)
+        items = [ScoredItem(item_id, share, SOURCE) for item_id, share in _existing(project, recalled)]
+        if not items:
+            raise
+        logger.warning("%s; answering what was answered lately", error.message)
+        took_ms = round(1000 * (time.monotonic() - started), 3)
+        return RecommendReply(items, [], DEGRADED_WITHOUT_REPLICA, {}, took_ms, replica="")
+    if not request.candidates:
+        lately.note(key, [item.item_id for item in reply.items])
+    return reply
+
+
+def _existing(project: Project, items: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Without those that were deleted since, as far as PostgreSQL can be asked."""
+    try:
+        known = item_properties(project=project, item_ids=[item_id for item_id, _ in items])
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("PostgreSQL does not answer (%s); answering items that may have been deleted", error)
+        return list(items)
+    return [item for item in items if item[0] in known]
 
 
 def _ask(request: RecommendRequest) -> RecommendReply:
@@ -113,7 +150,7 @@ def _impression(
         recommendation_id=recommendation_id,
         items=tuple(ShownItem(item.item_id, place, item.score) for place, item in enumerate(reply.items)),
         properties={name: value for name, value in request.context.items() if name in declared},
-        features=reply.features,
+        features=reply.features or None,
     )
 
 

@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from engine.serving.requests import ModelStatus, StatusReply
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.remembered import Remembered
+from webapp.core.remembered import OUTAGE_S, Remembered
 from webapp.core.selectors import Check
 from webapp.registry.models import ModelVersion
 from webapp.serving.clients import replica_client
@@ -31,7 +31,7 @@ NUM_DELTAS = 50
 
 MODEL_PARTS = ("retrieval__model__project", "ranking__model__project", "project")
 
-_addresses: Remembered[str, tuple[str, ...]] = Remembered(ADDRESSES_KEPT_S)
+_addresses: Remembered[str, tuple[str, ...]] = Remembered(ADDRESSES_KEPT_S, stale_s=OUTAGE_S)
 
 
 def deployments_of(*, project: Project) -> QuerySet[Deployment]:

@@ -58,7 +58,10 @@ class RecommendAnswer(serializers.Serializer[Any]):
     items = RecommendedItem(many=True)
     deployment = serializers.CharField()
     models = AnsweringModel(many=True)
-    degraded = serializers.CharField(allow_null=True, help_text="why the answer is less than it should be")
+    degraded = serializers.CharField(
+        allow_null=True,
+        help_text="why the answer is less than it should be; no_replica: no model answered, the items are what was answered often lately",
+    )
     replica = serializers.CharField()
     took_ms = serializers.FloatField()
 
