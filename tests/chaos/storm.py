@@ -74,12 +74,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--rate", type=float, default=10.0, help="impressions a second, of four items each")
     parser.add_argument("--requests", type=float, default=5.0, help="recommendations a second")
+    parser.add_argument("--keep", type=Path, help="a folder for data and logs that stays afterwards")
     parser.add_argument("--report", type=Path, default=ROOT / "reports" / "chaos.json")
     options = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(
+        folder = options.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="freshet-chaos-", ignore_cleanup_errors=True))
         )
+        folder.mkdir(parents=True, exist_ok=True)
         kafka_pid = _kafka(stack, folder) if options.kafka else _nobody
         product = stack.enter_context(Product(folder, "--no-demo"))
         report = _on(product, options, kafka_pid)
