@@ -113,7 +113,7 @@ class JoinerProcess:
         state = self._restored().state
         spilled = state.pending.spilled
         return {
-            "num_early": len(state.early),
+            "num_waiting_early": len(state.early),
             "memory_bytes": state.pending.num_bytes,
             "num_spilled": spilled.num_shown if spilled is not None else 0,
             "spilled_bytes": spilled.num_bytes if spilled is not None else 0,
