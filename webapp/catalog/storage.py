@@ -1,7 +1,7 @@
 """Whole batches in and out of PostgreSQL in one statement each. Call inside a transaction.
 
 Ids are sorted before they are written: two batches that share ids take their row locks in the same order and never
-wait for each other in a circle.
+wait for each other in a circle. (Where a join comes in between, the statement sorts, for a join may turn the order round.)
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _CREATE_ITEMS = """
 INSERT INTO catalog_item (project_id, external_id, properties, created_at, updated_at)
 SELECT %(project)s, new.id, '{}', now(), now() FROM unnest(%(ids)s::text[]) AS new (id)
 WHERE NOT EXISTS (SELECT FROM catalog_item WHERE project_id = %(project)s AND external_id = new.id)
+ORDER BY new.id
 ON CONFLICT (project_id, external_id) DO NOTHING
 RETURNING external_id
 """
