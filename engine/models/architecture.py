@@ -83,7 +83,7 @@ class Architecture:
         )
         layer.build((None, num_inputs))
         self._variables |= {f"{name}/{weight.name}": weight for weight in layer.weights}
-        return layer
+        return layer if num_inputs else BiasAlone(layer)
 
     def add_weight(self, name: str, shape: tuple[int, ...]) -> Any:
         """A float32 `keras.Variable` of its own, `<name>/kernel`, Glorot uniform."""
@@ -162,6 +162,21 @@ class Architecture:
         """Replace what dense inputs are scaled by (`engine.features.statistics.RunningStatistics.weights`)."""
         for name, value in weights.items():
             self.scaling.variables[name].assign(value)
+
+
+class BiasAlone:
+    """A dense layer without inputs: the activation of its bias. A product of matrices without columns makes oneDNN end the process."""
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+
+    def __call__(self, values: Any) -> Any:
+        """[…, units], of the layer's precision, from […, 0]."""
+        sums = keras.ops.sum(values, axis=-1, keepdims=True)
+        zeros = keras.ops.cast(keras.ops.repeat(sums, self._layer.units, axis=-1), self._layer.compute_dtype)
+        if self._layer.use_bias:
+            zeros += keras.ops.cast(self._layer.bias, self._layer.compute_dtype)
+        return self._layer.activation(zeros)
 
 
 class RankingArchitecture(Architecture, ABC):
