@@ -32,8 +32,12 @@ class DenseOptimizer(ABC):
             for part, first in state.items()
         }
 
-    def apply(self, gradients: list[Any], weights: list[Any], enabled: Any) -> None:
-        """Update `weights` (tf.Variable) in place, inside a compiled function; nothing changes unless `enabled` (bool scalar)."""
+    def apply(self, gradients: list[Any], weights: list[Any], enabled: Any) -> Any:
+        """Update `weights` (tf.Variable) in place, inside a compiled function; nothing changes unless `enabled` (bool scalar).
+
+        Answers the number of steps taken before, int64 scalar: the count travels with the checkpoint, and to read it by itself takes
+        as long as the table's whole update.
+        """
         before = self._step + tf.constant(0, tf.int64)
         rate = rate_at(self._settings.learning_rate, before)
         self._step.assign_add(tf.cast(enabled, tf.int64))
@@ -44,6 +48,7 @@ class DenseOptimizer(ABC):
         )
         for gradient, weight, state in zip(self._clipped(gradients), weights, states, strict=True):
             self._apply_one(gradient, weight, state, rate, before + 1, enabled)
+        return before
 
     @abstractmethod
     def _apply_one(  # noqa: PLR0917 - all that an update is made of

@@ -25,7 +25,7 @@ from engine.training.dense_optimizer import DenseOptimizer
 from engine.training.retrieval_losses import retrieval_loss
 from engine.training.sparse_update import SparseUpdate
 from engine.training.step_inputs import InputsBySide, InputsOfPairs, rows_of_pairs
-from engine.training.task_losses import StepLoss, task_losses, task_signature, task_tensors
+from engine.training.task_losses import StepLoss, task_columns, task_losses, task_signature, task_tensors
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
 _FLOAT_ROWS = tf.TensorSpec([None], tf.float32)
@@ -100,16 +100,15 @@ class TrainStep:
         of = _rows_of(batch)
         tensors = self._inputs.tensors(sparse, rows, sighted, of)
         step = self._step(are_pairs=of[Side.USER] is None)
-        extra = _extra_tensors(batch)
+        extra = self._extra_tensors(batch)
         started_s = self._clock()
-        loss, scores, labels, input_gradients = step(tensors, extra)
+        loss, scores, labels, input_gradients, num_steps = step(tensors, extra)
         mean_loss = float(loss.numpy())
         finite = math.isfinite(mean_loss)
         self.compiled_s += self._clock() - started_s
         if finite:
             gradients = self._inputs.row_gradients(sparse, sighted, of, input_gradients)
-            # the count includes this step, and travels with the checkpoint
-            self._update_rows.apply(sighted, sparse.values, gradients, self._dense_optimizer.num_steps - 1)
+            self._update_rows.apply(sighted, sparse.values, gradients, int(num_steps.numpy()))
         by_row = scores.numpy()
         if not isinstance(batch, RankingBatch):
             return StepResult(mean_loss, by_row, labels.numpy(), finite)
@@ -132,8 +131,13 @@ class TrainStep:
 
     def _extra_signature(self) -> dict[str, Any]:
         if isinstance(self._architecture, RankingArchitecture):
-            return task_signature(self._definition.tasks)
+            return task_signature(self._definition.tasks, with_rows=isinstance(self._inputs, InputsBySide))
         return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
+
+    def _extra_tensors(self, batch: RankingBatch | RetrievalBatch) -> dict[str, Any]:
+        if isinstance(batch, RankingBatch):
+            return task_tensors(batch, with_rows=isinstance(self._inputs, InputsBySide))
+        return {name: tf.convert_to_tensor(getattr(batch, name)) for name in ("item_keys", "log_q", "weights")}
 
     def _ranking_loss(self, are_pairs: bool, tensors: Any, extra: dict[str, Any]) -> StepLoss:
         model = self._architecture
@@ -143,7 +147,8 @@ class TrainStep:
         else:
             rows: tuple[Any, Any] = (None, None) if are_pairs else (extra["user_rows"], extra["item_rows"])
             together = self._inputs.pairs(tensors, *rows)
-        return task_losses(self._definition.tasks, model.logits(together), extra)
+        tasks = self._definition.tasks
+        return task_losses(tasks, model.logits(together), task_columns(tasks, extra))
 
     def _retrieval_loss(self, tensors: Any, extra: dict[str, Any]) -> StepLoss:
         model = self._architecture
@@ -159,7 +164,7 @@ class TrainStep:
         return StepLoss(weighted, mean, *_compared(cosines, extra["item_keys"]))
 
     def _learned(self, are_pairs: bool, tensors: Any, extra: dict[str, Any]) -> Any:
-        """The compiled step: loss, scores and labels, gradients of what was pooled; new dense weights."""
+        """The compiled step: loss, scores and labels, gradients of what was pooled, steps taken before; new dense weights."""
         self.num_traces += 1
         learned = self._inputs.learned(tensors)
         with tf.GradientTape() as tape, self._architecture.learning() as observed:
@@ -173,7 +178,9 @@ class TrainStep:
             found.total, (learned, dense), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         finite = tf.math.is_finite(found.total)
-        self._dense_optimizer.apply([tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite)
+        num_steps = self._dense_optimizer.apply(
+            [tf.convert_to_tensor(gradient) for gradient in dense_gradients], dense, finite
+        )
         for variable, moments in observed:
             variable.value.assign(tf.where(finite, moments, variable.value))
         return (
@@ -181,6 +188,7 @@ class TrainStep:
             found.scores,
             found.labels,
             tf.nest.map_structure(tf.convert_to_tensor, input_gradients),
+            num_steps,
         )
 
 
@@ -201,9 +209,3 @@ def _compared(cosines: Any, item_keys: Any) -> tuple[Any, Any]:
     scores = tf.concat([tf.linalg.diag_part(cosines), negative], axis=0)
     labels = tf.concat([tf.ones([num_users], tf.float32), tf.zeros_like(negative)], axis=0)
     return (scores + 1.0) / 2.0, labels
-
-
-def _extra_tensors(batch: RankingBatch | RetrievalBatch) -> dict[str, Any]:
-    if isinstance(batch, RankingBatch):
-        return task_tensors(batch)
-    return {name: tf.convert_to_tensor(getattr(batch, name)) for name in ("item_keys", "log_q", "weights")}
