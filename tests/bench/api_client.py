@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,11 +16,11 @@ IDLE_S = 2.0
 class ApiClient:
     """For one thread. Only ever talks to this machine."""
 
-    def __init__(self, base_url: str, api_key: str) -> None:
+    def __init__(self, base_url: str, api_key: str, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(base_url)
         assert parts.hostname in {"127.0.0.1", "localhost", "::1"}, f"not this machine: {base_url}"
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30.0)
-        self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+        self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json", **(headers or {})}
         self._used_at_s = time.monotonic()
 
     def post(self, path: str, body: bytes) -> Any:

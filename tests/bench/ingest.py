@@ -1,165 +1,83 @@
-"""`make bench-ingest`: events a second into the log, in batches of 500, on a system started for it and without demo.
+"""`make bench-ingest`: events a second into the log, in batches of 500, with PostgreSQL and with Kafka as the log.
 
-Three ways take turns: POST /api/v1/events over one connection and over four at once, the service behind it called in
-this process, and the bare append of the same bytes to a topic of the same log. Every accepted event is durable when the
-call returns. The joiner reads what is accepted meanwhile, as it does in life.
+Six ways take turns, on a system started for it and without demo: the bare append of the same bytes to a topic of the same
+log, by one writer and by four; the service behind the API called in this process; POST /api/v1/events over one connection
+and over four; and over four with packed JSON lines and the short answer. Every accepted event is durable when the call
+returns. The joiner reads what is accepted meanwhile, as it does in life.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-import uuid
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 
-import numpy as np
-import orjson
-
-from tests.bench.api_client import ApiClient
-from tests.bench.measuring import Slice, interleaved, median_share
+from deploy.kafka import jars
+from deploy.launcher.errors import StartError
+from tests.bench.ingest_events import BATCH
 from tests.bench.report import Report, say, say_table
-from tests.bench.started_system import started_system
 
-if TYPE_CHECKING:
-    from engine.streams.log import Record
-    from webapp.accounts.models import Project
-
-BATCH = 500
-NUM_CLIENTS = 4
-NUM_USERS, NUM_ITEMS = 10_000, 2_000
-SCHEMA: dict[str, object] = {
-    "items": {},
-    "users": {},
-    "events": {
-        "impression": {"role": "impression"},
-        "click": {"role": "action", "properties": {"device": {"type": "string"}}},
-    },
-}
 TITLES = {
-    "append": "bare append to the log",
+    "append": "bare append, one writer",
+    "append_together": "bare append, four writers",
     "service": "catalog.services.events_ingest",
-    "http": "POST /events, one connection",
-    "concurrent": f"POST /events, {NUM_CLIENTS} connections",
+    "one_connection": "POST /events, one connection",
+    "http": "POST /events, four connections",
+    "packed": "the same, JSON lines, gzip, short answer",
 }
-Rows = list[dict[str, object]]
-
-
-class Events:
-    """Clicks with ids never used before: a repeat would be cheaper."""
-
-    def __init__(self) -> None:
-        self._random = np.random.default_rng(17)
-
-    def batches(self, num: int) -> list[Rows]:
-        return [self._batch() for _ in range(num)]
-
-    def _batch(self) -> Rows:
-        users, items = self._random.integers(NUM_USERS, size=BATCH), self._random.integers(NUM_ITEMS, size=BATCH)
-        now_ms = int(time.time() * 1000)
-        return [
-            {
-                "event_id": uuid.uuid4().hex,
-                "type": "click",
-                "user_id": f"user-{user}",
-                "item_id": f"item-{item}",
-                "timestamp": now_ms,
-                "properties": {"device": "phone"},
-            }
-            for user, item in zip(users.tolist(), items.tolist(), strict=True)
-        ]
+KINDS = ("web", "database", "kafka", "joiner", "client")
 
 
 def run(*, quick: bool) -> None:
     report = Report("bench-ingest")
-    num_batches, num_rounds = (8, 3) if quick else (20, 7)
-    with started_system("--no-demo") as base_url:
-        rates = _measured(base_url, num_batches, num_rounds)
-    medians = {name: statistics.median(rates[name]) for name in TITLES}
-    values: dict[str, object] = {
-        "events_per_s": round(medians["http"], 1),
-        "concurrent_events_per_s": round(medians["concurrent"], 1),
-        "service_events_per_s": round(medians["service"], 1),
-        "append_events_per_s": round(medians["append"], 1),
-        "http_share_of_append": round(median_share(rates["http"], rates["append"]), 4),
-        "service_share_of_append": round(median_share(rates["service"], rates["append"]), 4),
-        "batch_size": BATCH,
-        "num_batches_per_round": num_batches,
-        "num_rounds": num_rounds,
-    }
-    rows = [
-        [title, f"{medians[name]:,.0f}", f"{median_share(rates[name], rates['append']):.2f}"]
-        for name, title in TITLES.items()
-    ]
-    say_table([f"batches of {BATCH}", "events/s", "of append"], rows)
+    values: dict[str, object] = {"batch_size": BATCH}
+    figures = _measured("postgresql", quick)
+    values |= {"events_per_s": figures["http_events_per_s"], "share_of_append": figures["http_share_of_append"]}
+    values |= {f"postgresql_{name}": value for name, value in figures.items()}
+    _show("PostgreSQL as the log", figures)
+    missing = _why_no_kafka()
+    if missing:
+        say(f"Kafka as the log: missing, because {missing}")
+        values["kafka_missing"] = missing
+    else:
+        figures = _measured("kafka", quick)
+        values |= {"kafka_events_per_s": figures["http_events_per_s"]}
+        values |= {f"kafka_{name}": value for name, value in figures.items()}
+        _show("Kafka as the log", figures)
     report.write(values)
 
 
-def _measured(base_url: str, num_batches: int, num_rounds: int) -> dict[str, list[float]]:
-    from engine.streams import topics
-    from webapp.accounts.services import api_key_create, project_create
-    from webapp.core.log import event_log
-    from webapp.registry.services import schema_publish
-
-    project = project_create(slug="bench", name="Measured")
-    schema_publish(project=project, document=SCHEMA)
-    _, secret = api_key_create(project=project, name="bench", scopes=["ingest"])
-    bare = "bench.bare"
-    event_log().create_topic(bare)
-    clients = [ApiClient(base_url, secret) for _ in range(NUM_CLIENTS)]
-    events, num_rounds_all = Events(), num_rounds + 1
-    http = [[_body(rows) for rows in events.batches(num_batches)] for _ in range(2 * num_rounds_all)]
-    direct = [events.batches(num_batches) for _ in range(num_rounds_all)]
-    records = [_records(rows) for rows in events.batches(num_batches)]
-    with ThreadPoolExecutor(NUM_CLIENTS) as pool:
-        slices: dict[str, Slice] = {
-            "append": partial(_append, bare, records),
-            "service": lambda: _ingest(project, direct.pop()),
-            "http": lambda: _post(clients[:1], http.pop(), pool),
-            "concurrent": lambda: _post(clients, http.pop(), pool),
-        }
-        interleaved(slices, 1)  # connections opened, schema compiled, items made
-        rates = interleaved(slices, num_rounds)
-    for client in clients:
-        client.close()
-    in_log = {topic: sum(event_log().end_offsets(topic).values()) for topic in (bare, topics.events("bench"))}
-    expected = num_rounds_all * num_batches * BATCH
-    assert in_log == {bare: expected, topics.events("bench"): 3 * expected}, f"the log holds {in_log}"
-    say(f"checked: every one of {3 * expected:,} acknowledged events is in the log, once")
-    return rates
+def _why_no_kafka() -> str:
+    try:
+        jars.java()
+        jars.class_path()
+    except StartError as error:
+        return str(error)
+    return ""
 
 
-def _body(rows: Rows) -> bytes:
-    return orjson.dumps({"events": rows})
+def _measured(log: str, quick: bool) -> dict[str, float]:
+    say(f"measuring with {log} as the log")
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
+        output = Path(folder) / "figures.json"
+        command = [sys.executable, "-m", "tests.bench.ingest_log", log, str(output), *(["--quick"] if quick else [])]
+        subprocess.run(command, check=True)
+        figures: dict[str, float] = json.loads(output.read_text())
+    return figures
 
 
-def _records(rows: Rows) -> list[Record]:
-    """The bytes that the service writes for these rows."""
-    from engine.spec.schema import Schema
-    from engine.spec.validation import EventValidator
-    from engine.streams.log import Record
-
-    validated = EventValidator(Schema.parse(SCHEMA, "schema")).validate(rows, received_ms=int(time.time() * 1000))
-    return [Record(event.user_id, event.to_bytes(), event.timestamp_ms) for event in validated.events]
-
-
-def _append(topic: str, batches: Sequence[list[Record]]) -> int:
-    from webapp.core.log import event_log
-
-    return sum(len(event_log().append(topic, records)) for records in batches)
-
-
-def _ingest(project: Project, batches: Sequence[Rows]) -> int:
-    from webapp.catalog.services import events_ingest
-
-    return sum(events_ingest(project=project, rows=rows, source="bench").num_accepted for rows in batches)
-
-
-def _post(clients: Sequence[ApiClient], bodies: Sequence[bytes], pool: ThreadPoolExecutor) -> int:
-    def share_of(number: int) -> int:
-        mine = bodies[number :: len(clients)]
-        return sum(clients[number].post("/events", body)["accepted"] for body in mine)
-
-    return sum(pool.map(share_of, range(len(clients))))
+def _show(title: str, figures: Mapping[str, float]) -> None:
+    say(f"{title}: batches of {BATCH}; processor time in seconds for 1000 events")
+    rows = [
+        [
+            TITLES[way],
+            f"{figures[f'{way}_events_per_s']:,.0f}",
+            f"{figures[f'{way}_share_of_append']:.2f}",
+            *(f"{figures.get(f'{way}_{kind}_cpu_s_per_1000_events', 0.0):.4f}" for kind in KINDS),
+        ]
+        for way in TITLES
+    ]
+    say_table(["", "events/s", "of append", *KINDS], rows)

@@ -15,6 +15,13 @@ from tests.chaos.product import Product
 @contextmanager
 def started_system(*arguments: str) -> Iterator[str]:
     """Its base URL. Import models and services inside only. Everything it made is gone afterwards."""
+    with started_product(*arguments) as product:
+        yield product.base_url
+
+
+@contextmanager
+def started_product(*arguments: str) -> Iterator[Product]:
+    """As `started_system`, for who looks at its processes as well."""
     say("starting a system for this benchmark")
     with (
         tempfile.TemporaryDirectory(prefix="freshet-bench-", ignore_cleanup_errors=True) as folder,
@@ -24,4 +31,4 @@ def started_system(*arguments: str) -> Iterator[str]:
         import django
 
         django.setup()
-        yield product.base_url
+        yield product
