@@ -33,14 +33,14 @@ def params(project: str, model: str, version: int) -> str:
     return f"{project}.params.{model}.v{version}"
 
 
+def trainer_steps(project: str, model: str, version: int) -> str:
+    """Which examples each step of an online trainer learned together; a single partition (`engine.training.step_journal`)."""
+    return f"{project}.steps.{model}.v{version}"
+
+
 def is_partitioned(topic: str) -> bool:
     """Whether a log that was told to make several partitions makes them for this topic: one that is keyed by user and long."""
     return topic.endswith((".events", ".examples"))
-
-
-def is_catalog(topic: str) -> bool:
-    """Whether the newest record of a key says everything that is to be known of it."""
-    return topic.endswith(".catalog")
 
 
 def is_catalog(topic: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from engine.errors import OffsetOutOfRange
 from engine.streams.log import EventLog, StoredRecord
@@ -11,7 +11,10 @@ from engine.training.parquet_examples import ExampleFile
 
 
 class ExampleReader:
-    """Reads each partition in order, in turn. `next_offsets` is what comes next; records read are not committed anywhere."""
+    """Reads each partition in order, in turn. `next_offsets` is what comes next; records read are not committed anywhere.
+
+    Of a log that does not grow meanwhile, what each `read` answers is a function of `next_offsets`.
+    """
 
     def __init__(self, log: EventLog, topic: str, start: Mapping[int, int]) -> None:
         """Partitions that `start` does not name begin at their earliest record.
@@ -55,8 +58,11 @@ class ExampleReader:
     ) -> list[StoredRecord]:
         """At most `max_records`: waits `timeout_s` for the first and, from then on, `linger_s` for the rest.
 
-        `until` (partition -> offset) ends each partition there. Raises `OffsetOutOfRange` when what comes next was trimmed.
+        `until` (partition -> offset) ends each partition there. In the order of partitions and offsets. Raises `OffsetOutOfRange` when
+        what comes next was trimmed.
         """
+        # Another partition first each time, and after a restart the same one as without it.
+        self._turn = sum(self.next_offsets.values()) // max(1, max_records)
         records = self._sweep(max_records, until, timeout_s)
         deadline = clock() + linger_s
         while records and len(records) < max_records:
@@ -64,7 +70,35 @@ class ExampleReader:
             if not more:
                 break
             records += more
+        return sorted(records, key=lambda record: (record.partition, record.offset))
+
+    def read_until(self, until: Mapping[int, int], caught_up: Collection[int]) -> list[StoredRecord]:
+        """What a `read` answered that ended there, and knew `caught_up` to be read to their end. Raises `OffsetOutOfRange`."""
+        records: list[StoredRecord] = []
+        for partition, end in sorted(until.items()):
+            offset = self.next_offsets[partition]
+            while offset < end:
+                found = self._log.read(self._topic, partition, offset, end - offset)
+                if not found:
+                    raise OffsetOutOfRange(
+                        f"{self._topic}/{partition} ends at {offset}, before {end}, which was learned; the log was replaced.",
+                        earliest=offset,
+                    )
+                records += [record for record in found if record.offset < end]
+                offset = min(found[-1].offset + 1, end)
+            self.next_offsets[partition] = end
+        self.note_at_end(caught_up)
         return records
+
+    def note_at_end(self, partitions: Collection[int]) -> None:
+        """What an earlier reader that came to this place knew of their ends."""
+        self._at_end = set(partitions)
+
+    def go_back(self, offsets: Mapping[int, int]) -> None:
+        """Read again from there on."""
+        moved = {partition for partition, offset in offsets.items() if self.next_offsets[partition] != offset}
+        self.next_offsets.update(offsets)
+        self._at_end -= moved
 
     def read_logged(
         self, max_records: int, clock: Callable[[], float], *, until: Mapping[int, int] | None = None

@@ -21,7 +21,10 @@ from engine.training.example_reader import ExampleReader
 from engine.training.logged import parse_records
 from engine.training.publication import Publication
 from engine.training.report import REPORT_EVERY_S, Report, Reporter
-from engine.training.state import TrainingState
+from engine.training.state import CHECKPOINTS, TrainingState
+from engine.training.state_cut import oldest_place
+from engine.training.step_journal import StepJournal
+from engine.training.stepping import Batch, StepClock, Stepping
 
 FROZEN: Final = "frozen"
 METRICS_EVERY_S: Final = 1.0
@@ -81,12 +84,23 @@ class OnlineTrainer:
         self._on_metrics = on_metrics
         self._on_report = on_report
         take_over(directory, fence)
-        self.state = TrainingState.restore_or_new(definition, directory, wall_clock=clock)
+        self._directory = directory
+        self._step_clock = StepClock(clock)
+        self.state = TrainingState.restore_or_new(definition, directory, wall_clock=self._step_clock)
         topic = topics.examples(project)
         log.create_topic(topic)
         self._reader = ExampleReader(log, topic, self.state.progress.examples)
         self.state.event_clock.register(self._reader.num_partitions)
         fence()
+        steps = topics.trainer_steps(project, model, version)
+        self._journal = StepJournal(log, steps, clock_ms=self._clock_ms, fence=fence)
+        self._stepping = Stepping(
+            self._reader,
+            self._journal,
+            clock=clock,
+            max_examples=definition.training.size_online,
+            linger_s=definition.training.linger_s,
+        )
         self._evaluator = PrequentialEvaluator(self.state, self._frozen(directory), clock)
         self.publication = Publication(
             self.state,
@@ -99,6 +113,7 @@ class OnlineTrainer:
             clock_ms=self._clock_ms,
             fence=fence,
         )
+        self._offsets_saved = self.publication.offsets_saved
         self._reporter = Reporter(self.state)
         self._report_due_s = clock()
         self._reported_s = clock()
@@ -110,19 +125,29 @@ class OnlineTrainer:
         Records that cannot be read are stepped over and counted (`num_corrupt`). Raises `LeaseLost` (stop at once), `OffsetOutOfRange`
         (what comes next was trimmed: begin again with a batch run), `LogError` and OSError (poll again, or start anew).
         """
-        training = self._definition.training
         wait_s = max(0.0, min(timeout_s, self.publication.next_due_s() - self._clock()))
-        records = self._reader.read(training.size_online, self._clock, timeout_s=wait_s, linger_s=training.linger_s)
-        num_evaluated = num_examples = 0
-        if records:
-            logged = parse_records(records)
-            num_examples = len(logged)
-            num_evaluated = self._evaluator.evaluate(logged)
-            self.state.learn(logged)
-        self.state.event_clock.report_caught_up(self._reader.at_end)
+        batch = self._stepping.next(wait_s)
+        num_examples, num_evaluated = self._learn(batch) if batch else (0, 0)
         report = self.publication.run_due()
+        self._forget_steps()
         self._report_metrics()
         return PollResult(num_examples, num_evaluated, report)
+
+    def _learn(self, batch: Batch) -> tuple[int, int]:
+        """Answers how many examples there were and how many were evaluated before."""
+        self._step_clock.set(batch.step.now_ms)
+        self.state.event_clock.report_caught_up(batch.step.caught_up)
+        logged = parse_records(batch.records)
+        num_evaluated = self._evaluator.evaluate(logged)
+        self.state.learn(logged)
+        return len(logged), num_evaluated
+
+    def _forget_steps(self) -> None:
+        """Steps that no checkpoint would repeat, when there is a new one."""
+        saved = self.publication.offsets_saved
+        if saved != self._offsets_saved:
+            self._offsets_saved = saved
+            self._journal.forget_before(oldest_place(self._directory / CHECKPOINTS))
 
     def close(self) -> None:
         """Publish and save what is pending, and wait for it; for an orderly stop. Raises as `poll`."""
@@ -147,7 +172,7 @@ class OnlineTrainer:
             "num_corrupt": progress.num_corrupt,
             **self.state.table_metrics(),
             "event_time_ms": progress.event_time_ms,
-            "lag_records": self._reader.num_behind(),
+            "lag_records": self._reader.num_behind() + self._stepping.num_ahead,
         }
 
     def _report_metrics(self, *, at_once: bool = False) -> None:

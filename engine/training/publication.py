@@ -66,6 +66,11 @@ class Publication:
         published = self.publisher.last_published
         return published is None or self._state.progress.reaches(published.trained_through.examples)
 
+    @property
+    def offsets_saved(self) -> dict[int, int]:
+        """Where the newest checkpoint that is known to be whole goes on reading examples."""
+        return self._writer.offsets_saved
+
     def next_due_s(self) -> float:
         """The clock's time at which `run_due` next has something to do."""
         return self._rows_due_s if self._writer.is_writing else min(self._rows_due_s, self._checkpoint_due_s)

@@ -16,8 +16,10 @@ import pyarrow as pa
 from engine.checkpoint.arrays import FloatArrays, load_table_file, save_arrays, save_table_file
 from engine.checkpoint.folder import write_folder
 from engine.checkpoint.folder_fence import in_epoch
+from engine.checkpoint.manifest import read_manifest
 from engine.checkpoint.snapshot import DENSE_FILE, write_snapshot_folder
 from engine.embedding.table_saver import StoreImage
+from engine.errors import CorruptRecord
 from engine.retrieval.item_to_item import ItemToItem
 from engine.sync.snapshot import SnapshotMeta
 from engine.training.co_occurrence import load_co_occurrence, save_co_occurrence
@@ -156,6 +158,19 @@ class StateCut:
         save_arrays(self.moments, folder / OPTIMIZER_FILE)
         save_table_file(self.catalogue.to_arrow(), folder / CATALOGUE_FILE)
         self.small.save(folder)
+
+
+def oldest_place(checkpoints: Path) -> dict[int, int]:
+    """The offsets of `examples` before which no checkpoint there begins; {} of none."""
+    places = []
+    for folder in checkpoints.iterdir() if checkpoints.is_dir() else ():
+        try:
+            offsets = read_manifest(folder).meta["progress"]["examples"]
+        except (CorruptRecord, KeyError):  # being written, or damaged: nobody begins there
+            continue
+        places.append({int(partition): int(offset) for partition, offset in offsets.items()})
+    partitions = {partition for place in places for partition in place}
+    return {partition: min(place.get(partition, 0) for place in places) for partition in partitions}
 
 
 def _column(table: pa.Table, name: str) -> np.ndarray[Any, Any]:

@@ -11,7 +11,8 @@ import pytest
 from engine.checkpoint.folder import newest_folder, open_folder
 from engine.checkpoint.snapshot import load_snapshot
 from engine.errors import LeaseLost, LogError
-from engine.streams.log import Position, Record
+from engine.streams import topics
+from engine.streams.log import Position, Record, StoredRecord
 from engine.streams.memory import MemoryLog
 from engine.training.online import OnlineTrainer
 from engine.training.state import CHECKPOINTS, SNAPSHOTS
@@ -239,6 +240,79 @@ def test_killed_and_unkilled_runs_end_in_the_same_state(tmp_path: Path) -> None:
         trainer.close()
         digests.append((trainer.state.store.digest(), trainer.state.progress))
     assert digests[0] == digests[1]
+
+
+class DyingLog(MemoryLog):
+    """Every call may be the last of a trainer: `num_left` counts them down. It forgets nothing, so that all can be told again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_left: int | None = None
+
+    def _live(self) -> None:
+        if self.num_left is not None:
+            self.num_left -= 1
+            if self.num_left < 0:
+                self.num_left = None
+                raise Killed("at a call of the log")
+
+    def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
+        self._live()
+        positions = super().append(topic, records)
+        self._live()
+        return positions
+
+    def read(self, *args: Any, **kwargs: Any) -> list[StoredRecord]:
+        self._live()
+        return super().read(*args, **kwargs)
+
+    def trim(self, topic: str, partition: int, before_offset: int) -> None:
+        self._live()
+
+
+def copied(log: MemoryLog) -> MemoryLog:
+    """What was learned from, and in which steps."""
+    copy = MemoryLog()
+    for topic in (topics.examples("p"), topics.trainer_steps("p", "m", 1)):
+        copy.create_topic(topic, len(log.partitions(topic)))
+        for partition in log.partitions(topic):
+            copy._topics[topic][partition].records.extend(log.read(topic, partition, 0, 100_000))
+    return copy
+
+
+@pytest.mark.parametrize(("kind", "num_kills"), [("deepfm", 20), ("two_tower", 5)])
+def test_run_killed_again_and_again_while_examples_arrive_ends_as_one_never_killed(
+    kind: str, num_kills: int, tmp_path: Path
+) -> None:
+    """To the bit, with examples from several partitions, steps of every size, and kills at any call of the log."""
+    rng, log = np.random.default_rng(num_kills), DyingLog()
+    log.create_topic("p.examples", 3)
+    stage = Stage(tmp_path / "killed", kind, log)
+    examples = make_examples(40 * num_kills, origin="action")
+    for number in range(num_kills):
+        append_examples(log, "p", examples[40 * number : 40 * number + 40])
+        log.num_left = int(rng.integers(12, 60))
+        with contextlib.suppress(Killed):
+            trainer = stage.trainer()
+            for _ in range(8):
+                trainer.poll(0.0)
+                stage.clock.now_s += rng.choice([0.1, 1.0, 3.0])
+        log.num_left = None
+        trainer.abandon()
+    trainer = stage.trainer()
+    stage.run(trainer, 20)
+    trainer.close()
+    stage.assert_follower_equals(trainer)
+
+    never = Stage(tmp_path / "never", kind, copied(log))
+    never.clock.now_s = 5e8
+    twin = never.trainer()
+    never.run(twin, 60)
+    assert twin.state.progress == trainer.state.progress
+    assert twin.state.progress.num_examples == 40 * num_kills
+    assert twin.state.store.digest() == trainer.state.store.digest()
+    for name, weight in trainer.state.architecture.dense_weights().items():
+        np.testing.assert_array_equal(twin.state.architecture.dense_weights()[name], weight)
 
 
 def test_online_steps_have_their_own_batch_size(tmp_path: Path) -> None:
