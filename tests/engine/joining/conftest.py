@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.joining.joiner import Joiner
 from engine.joining.state import JoinerSettings
 from engine.spec.event import Event, ShownItem
 from engine.spec.schema import EventRole, Schema
@@ -30,6 +31,11 @@ def schema() -> Schema:
 @pytest.fixture
 def settings() -> JoinerSettings:
     return JoinerSettings.from_schema(SCHEMA)
+
+
+@pytest.fixture
+def joiner(settings: JoinerSettings) -> Joiner:
+    return Joiner(settings)
 
 
 @pytest.fixture

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.joining import process as process_module
 from engine.joining.joiner import Joiner
 from engine.joining.process import JoinerProcess
 from engine.joining.state import JoinerSettings, JoinerState
@@ -40,17 +43,17 @@ rules = st.builds(
     positives=st.sampled_from(Positives),
     early_wait_ms=st.sampled_from([0, 12]),
     late_ms=st.sampled_from([0, 30]),
-    negative_sampling_rate=st.sampled_from([1.0, 0.5, 0.0]),
+    negative_sampling_rate=st.sampled_from([1.0, 1.0, 0.5, 0.0]),
     idle_after_ms=st.just(50),
 )
 
 
 @st.composite
-def streams(draw: st.DrawFn, max_events: int = 30) -> list[Event]:
+def streams(draw: st.DrawFn, min_events: int = 0, max_events: int = 30) -> list[Event]:
     """Events in the order in which they are received: some late, some early, some repeated, some about nothing."""
     events: list[Event] = []
     now_ms = 100
-    for number in range(draw(st.integers(0, max_events))):
+    for number in range(draw(st.integers(min_events, max_events))):
         now_ms += draw(st.sampled_from([0, 1, 3, 9, 9, 40]))
         if events and draw(st.integers(0, 9)) == 0:
             events.append(replace(draw(st.sampled_from(events)), received_ms=now_ms))
@@ -190,15 +193,16 @@ def check_lives(data: st.DataObject, events: list[Event], chosen: JoinerSettings
             size = data.draw(st.integers(1, 8))
             lives.send(left[:size])
             left = left[size:]
-            for _ in range(data.draw(st.integers(0, 2))):
+            for _ in range(data.draw(st.integers(0, 3))):
                 lives.now_ms += data.draw(st.sampled_from([0, 0, 5, 200]))
-                lives.poll(data.draw(st.sampled_from([0, 0, 1, 2, 3, 4, 5, 6])), checkpoint=data.draw(st.booleans()))
+                saved = data.draw(st.integers(0, 4)) == 0
+                lives.poll(data.draw(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6])), checkpoint=saved)
             fate = data.draw(st.sampled_from(["lives", "lives", "killed", "killed, and the newest checkpoint is lost"]))
             if fate != "lives":
                 lives.restart(forget_newest=fate.endswith("lost"))
-        lives.poll(0)
+        while lives.process.poll():
+            pass
         lives.now_ms += FAR_MS
-        lives.poll(0)
         lives.poll(0)
         assert lives.process.num_pending == 0
         expected = BruteJoin(chosen, range(num_partitions)).join(happenings(lives.log))
@@ -211,8 +215,16 @@ slow = settings(
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def small_reads() -> Iterator[None]:
+    """So that a few events are many steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process_module, "MAX_RECORDS", 2)
+        yield
+
+
 @slow
-@given(st.data(), streams(), rules, st.sampled_from([1, 2, 3]))
+@given(st.data(), streams(min_events=8), rules, st.sampled_from([1, 2, 3]))
 def test_a_joiner_killed_anywhere_makes_each_example_once(
     data: st.DataObject, events: list[Event], chosen: JoinerSettings, num_partitions: int
 ) -> None:
@@ -220,7 +232,7 @@ def test_a_joiner_killed_anywhere_makes_each_example_once(
 
 
 @settings(parent=slow, max_examples=25)
-@given(st.data(), streams(), rules, st.sampled_from([1, 3]), st.sampled_from([0, 6_000]))
+@given(st.data(), streams(min_events=8), rules, st.sampled_from([1, 3]), st.sampled_from([0, 6_000]))
 def test_a_joiner_with_next_to_no_memory_makes_the_same(
     data: st.DataObject, events: list[Event], chosen: JoinerSettings, num_partitions: int, max_bytes: int
 ) -> None:

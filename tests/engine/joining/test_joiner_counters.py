@@ -142,6 +142,27 @@ def test_a_state_of_the_first_format_is_read_and_its_counters_start_empty(
     assert counters(examples[1:], "clicks_10m") == [0.0]
 
 
+def test_a_state_of_the_second_format_goes_on_where_it_was(make_event: MakeEvent, tmp_path: Path) -> None:
+    """It has neither numbers nor labels nor ended windows, and no early actions."""
+    joiner = Joiner(SETTINGS)
+    feed(joiner, make_event("i1", "impression", 1000, shown=("a", "b")), make_event("c1", "click", 1001, "a"))
+    meta = save_state(joiner.state, tmp_path)
+    (tmp_path / "early.arrow").unlink()
+    for name, added in (("shown", ["labels", "negatives"]), ("impressions", ["number", "waits", "ended_ms"])):
+        table = read_table(tmp_path / f"{name}.arrow").drop_columns(added)
+        with pa.OSFile(str(tmp_path / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    for name in ("num_late", "num_corrections", "num_early", "num_early_joined"):
+        del meta["counters"][name]
+    meta = {name: value for name, value in meta.items() if name != "next_number"} | {"format": 2}
+    restored = Joiner(SETTINGS, load_state(tmp_path, meta, SETTINGS))
+    again, end = make_event("c2", "click", 1002, "a"), make_event("c3", "click", 99_999_999, "z")
+    assert [one.example_id for one in feed(restored, again, end)] == [
+        one.example_id for one in feed(joiner, again, end)
+    ]
+    assert restored.state.counters == joiner.state.counters
+
+
 def test_a_state_of_a_later_format_is_refused(tmp_path: Path) -> None:
     meta = save_state(Joiner(SETTINGS).state, tmp_path)
     with pytest.raises(CorruptRecord, match="format must be 1 to 3, received 4"):
