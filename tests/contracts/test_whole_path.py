@@ -58,10 +58,11 @@ def happenings() -> list[Event]:
     return events
 
 
-def travel(log: EventLog, project: str, folder: Path, batch: int) -> Outcome:
+def travel(log: EventLog, project: str, folder: Path, batch: int, num_partitions: int) -> Outcome:
     """Append, join, train and apply in turns, as the processes do."""
-    for topic in (topics.events, topics.events_dead, topics.catalog, topics.examples):
-        log.create_topic(topic(project))
+    log.create_topic(topics.events(project), num_partitions)
+    log.create_topic(topics.examples(project), num_partitions)
+    log.create_topic(topics.catalog(project))
     for item in ITEMS:
         change = CatalogChange("item", item, {"topic": "film", "price": 3.0})
         log.append(topics.catalog(project), [Record(f"item:{item}", change.to_bytes(), 0)])
@@ -86,9 +87,13 @@ def travel(log: EventLog, project: str, folder: Path, batch: int) -> Outcome:
     trainer.close()
     while applier.poll().num_deltas:
         pass
-    assert [row.num_waiting for row in lag_of(log, topics.events(project), groups.JOINER)] == [0]
-    assert [row.num_waiting for row in lag_of(log, topics.examples(project), groups.trainer("m", 1))] == [0]
-    examples = [record.value for record in log.read(topics.examples(project), 0, 0, max_records=100_000)]
+    for topic, group in ((topics.events(project), groups.JOINER), (topics.examples(project), groups.trainer("m", 1))):
+        assert [row.num_waiting for row in lag_of(log, topic, group)] == [0] * num_partitions
+    examples = [
+        record.value
+        for partition in range(num_partitions)
+        for record in log.read(topics.examples(project), partition, 0, max_records=100_000)
+    ]
     return Outcome(examples, dict(weights), applier.store.digest(), trainer.state.store.digest())
 
 
@@ -115,13 +120,13 @@ def following(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("batch", [7, 500])
+@pytest.mark.parametrize(("batch", "num_partitions"), [(7, 1), (500, 1), (11, 3)])
 def test_the_same_events_make_the_same_examples_and_tables_as_over_memory(
-    log: EventLog, tmp_path: Path, batch: int
+    log: EventLog, tmp_path: Path, batch: int, num_partitions: int
 ) -> None:
     project = f"shop-{uuid.uuid4().hex[:8]}"
-    expected = travel(MemoryLog(), project, tmp_path / "memory", batch)
-    outcome = travel(log, project, tmp_path / "other", batch)
+    expected = travel(MemoryLog(), project, tmp_path / "memory", batch, num_partitions)
+    outcome = travel(log, project, tmp_path / "other", batch, num_partitions)
     assert len(outcome.examples) > NUM_REQUESTS
     assert outcome.examples == expected.examples
     assert outcome.digest == outcome.trainer_digest == expected.digest
