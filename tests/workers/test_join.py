@@ -9,23 +9,29 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.spec.schema import Schema
 from engine.streams import topics
 from engine.streams.log import EventLog, Record
 from webapp.accounts.models import Project
 from webapp.catalog.models import DeadEvent, Item
 from webapp.catalog.services import events_ingest
+from webapp.registry.services import schema_publish
 from webapp.training.models import JoinerProgress
 from workers.leases import DatabaseLeases, HeldLease
 from workers.tasks import join as job
 
 
 @pytest.fixture
-def follow(project: Project, settings: Any, tmp_path: Path) -> Callable[[], JoinerProgress]:
-    """One look at the log, then a stop."""
-    settings.DATA_DIR = tmp_path
+def lease(db: None) -> HeldLease:
     token = DatabaseLeases().acquire("joiner:1", "test", 60)
     assert token is not None
-    lease = HeldLease(DatabaseLeases(), name="joiner:1", holder="test", token=token)
+    return HeldLease(DatabaseLeases(), name="joiner:1", holder="test", token=token)
+
+
+@pytest.fixture
+def follow(project: Project, lease: HeldLease, settings: Any, tmp_path: Path) -> Callable[[], JoinerProgress]:
+    """One look at the log, then a stop."""
+    settings.DATA_DIR = tmp_path
 
     def once() -> JoinerProgress:
         answers = iter([False, False, True, True])
@@ -47,6 +53,26 @@ def test_events_of_others_are_joined_make_their_items_and_leave_the_bad_ones_in_
     assert (dead.partition, dead.offset, dead.reason, dead.received) == (0, 1, "unknown_type", "'share'")
     follow()
     assert DeadEvent.objects.count() == 1
+
+
+def test_what_a_killed_joiner_joined_is_joined_again_by_the_schema_it_went_by(
+    follow: Callable[[], JoinerProgress], log: EventLog, project: Project, lease: HeldLease
+) -> None:
+    """It was killed before its checkpoint, and the schema that let the event pass is not in force any more."""
+    with_share = schema_publish(project=project, document={"events": {"click": {}, "share": {}}})
+    follow()
+    share = {"event_id": "s1", "type": "share", "user_id": "u", "item_id": "jam"}
+    log.append(topics.events("shop"), [Record("u", orjson.dumps(share), 1_790_000_000_000)])
+    killed = job._process(project, Schema.parse(with_share.document), lease)
+    killed.poll()
+    killed.close()
+    schema_publish(project=project, document={"events": {"click": {}}})
+    assert follow().num_examples == 1
+    assert not DeadEvent.objects.exists()
+    assert sum(log.end_offsets(topics.examples("shop")).values()) == 1
+    log.append(topics.events("shop"), [Record("u", orjson.dumps(share | {"event_id": "s2"}), 1_790_000_000_000)])
+    follow()
+    assert DeadEvent.objects.get().reason == "unknown_type"
 
 
 def test_record_that_is_no_event_is_put_aside_and_shown(

@@ -68,8 +68,9 @@ class DeadEventCount(models.Model):
 
 
 class Inbox(models.Model):
-    """How far a project's `events.dead` was taken in, and since when there has been more than is kept."""
+    """How far a project's `events.dead` was taken in, by which schema events are judged, and since when more is refused than kept."""
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="inbox", primary_key=True)
     next_offsets = models.JSONField(default=dict, help_text="of `events.dead`, by partition")
+    schema_version = models.IntegerField(null=True, help_text="the one by which the joiner judges and joins")
     flooded_at = models.DateTimeField(null=True, help_text="null: everything refused is kept")

@@ -19,9 +19,10 @@ from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.catalog.arrivals import events_arrived
 from webapp.catalog.inbox_taking import inbox_note_unwritten, inbox_take
+from webapp.catalog.judging import schema_version_judged_by, schema_version_note
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
-from webapp.registry.selectors import schema_current
+from webapp.registry.selectors import schema_current, schema_version
 from webapp.training import services
 from workers import sent
 from workers.celery_app import app
@@ -68,15 +69,34 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
     def ends() -> bool:
         return should_end() or lease.is_lost
 
+    is_first = True
     while not ends():
         current = schema_current(project=project)
+        if is_first:
+            _finish_earlier_schema(project, current.version, lease)
+        schema_version_note(project=project, version=current.version)
         with closing(_process(project, Schema.parse(current.document, "schema"), lease)) as process:
             logger.info("joiner of %s started with schema version %d", project.slug, current.version)
             if not _join_until(process, project, current.version, ends):
                 return
             lease.fence()
             process.checkpoint()
+            is_first = False
             _report(process, project)
+
+
+def _finish_earlier_schema(project: Project, current: int, lease: HeldLease) -> None:
+    """A joiner that was killed before its last checkpoint, and a schema published since: what it did is done again by its own schema.
+
+    By the new one other events would pass, and other examples come of them than those that are in the log already.
+    """
+    before = schema_version_judged_by(project=project)
+    if before is None or before == current:
+        return
+    document = schema_version(project=project, version=before).document
+    with closing(_process(project, Schema.parse(document, "schema"), lease)) as process:
+        lease.fence()
+        process.checkpoint()
 
 
 def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProcess:
