@@ -107,6 +107,7 @@ def _take_some(project: Project, log: EventLog, topic: str) -> int:
             return 0
         offsets, lost, records = _read(log, topic, _offsets(inbox), ends)
         if not records and not lost and offsets == _offsets(inbox):
+            _tell_joiner(log, topic, offsets)
             return 0
         letters = [letter for record in records if (letter := _letter(topic, record)) is not None]
         left_out = _keep(project, letters)
@@ -116,9 +117,17 @@ def _take_some(project: Project, log: EventLog, topic: str) -> int:
         inbox.next_offsets = {str(partition): offset for partition, offset in offsets.items()}
         inbox.save(update_fields=["next_offsets"])
         _alert(inbox, sum(left_out.values()))
-    # For the joiner, which leaves off writing when nothing is taken; the inbox itself goes by what is in PostgreSQL.
-    log.commit(INBOX_GROUP, topic, offsets)
+    _tell_joiner(log, topic, offsets)
     return len(records) + lost
+
+
+def _tell_joiner(log: EventLog, topic: str, offsets: dict[int, int]) -> None:
+    """It leaves off writing when nothing is taken; the inbox itself goes by what is in PostgreSQL.
+
+    Said again when nothing has come: the last commit may have failed, and Kafka forgets those of a quiet week.
+    """
+    if log.committed(INBOX_GROUP, topic) != offsets:
+        log.commit(INBOX_GROUP, topic, offsets)
 
 
 def _read(

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from engine.errors import InvalidDocument, LogError, UnknownTopic
+from engine.spec.dead_letter import INBOX_GROUP
 from engine.streams import groups, open_log, topics
 from engine.streams.copying import copy_topic
 from engine.streams.log import EventLog
@@ -56,9 +57,11 @@ def _topics() -> Iterator[tuple[str, list[str]]]:
         versions = ModelVersion.objects.filter(model__project=project).select_related("model").order_by("id")
         trainers = [groups.trainer(version.model.name, version.version) for version in versions]
         yield topics.events(project.slug), [groups.JOINER]
-        yield topics.events_dead(project.slug), []
+        yield topics.events_dead(project.slug), [INBOX_GROUP]
         yield topics.catalog(project.slug), []
         yield topics.examples(project.slug), trainers
         yield topics.joiner_steps(project.slug), []
         for version in versions:
-            yield topics.params(project.slug, version.model.name, version.version), []
+            named = project.slug, version.model.name, version.version
+            yield topics.params(*named), []
+            yield topics.trainer_steps(*named), []
