@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -34,3 +34,14 @@ class SubjectColumns:
                 column.append(subject.item_id if name == "id" else subject.item.get(name))
             else:
                 column.append(subject.event.get(name))
+
+    def add_beside(self, user: Subject, item_ids: Sequence[str], items: Sequence[Mapping[str, Any]]) -> None:
+        """The user and the event of a subject beside several items with their properties, a row for each."""
+        num_rows = len(item_ids)
+        for column, entity, name in self._columns:
+            if entity == "item":
+                column.extend(item_ids if name == "id" else [item.get(name) for item in items])
+            elif entity == "user":
+                column.extend([user.user_id if name == "id" else user.user.get(name)] * num_rows)
+            else:
+                column.extend([user.event.get(name)] * num_rows)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from engine.features.counter_subjects import Subject, SubjectColumns
@@ -11,7 +14,7 @@ from engine.features.counters import CounterState, Occurrences, Questions
 class Counting:
     """Questions and occurrences in the order of the events.
 
-    `ask` answers an empty dict, `ask_row` an empty list, which `settle` fills with what the counters were at that moment, so that whoever
+    `ask` answers an empty dict, `ask_beside` empty lists, which `settle` fills with what the counters were at that moment, so that whoever
     holds it already (an example, a waiting impression) has the values then. A question sees what was counted before it, and nothing
     that was after.
     """
@@ -23,21 +26,24 @@ class Counting:
     def ask(self, subject: Subject, time_ms: int) -> dict[str, float]:
         """The values for a user beside an item as of `time_ms`, once settled."""
         answer: dict[str, float] = {}
-        self._ask(subject, time_ms, answer)
-        return answer
-
-    def ask_row(self, subject: Subject, time_ms: int) -> list[float]:
-        """The same without the names, in the order in which `ask` gives them."""
-        answer: list[float] = []
-        self._ask(subject, time_ms, answer)
-        return answer
-
-    def _ask(self, subject: Subject, time_ms: int, answer: dict[str, float] | list[float]) -> None:
         if self._state.names:
             self._answers.append(answer)
             self._asked.add(subject)
             self._asked_ms.append(time_ms)
             self._after.append(len(self._types))
+        return answer
+
+    def ask_beside(
+        self, subject: Subject, item_ids: Sequence[str], items: Sequence[Mapping[str, Any]], time_ms: int
+    ) -> list[list[float]]:
+        """The same for the subject's user beside several items, a list for each, in the order in which `ask` names the values."""
+        answers: list[list[float]] = [[] for _ in item_ids]
+        if self._state.names:
+            self._answers += answers
+            self._asked.add_beside(subject, item_ids, items)
+            self._asked_ms += [time_ms] * len(answers)
+            self._after += [len(self._types)] * len(answers)
+        return answers
 
     def count(self, event_type: str, subject: Subject, time_ms: int) -> None:
         """An event happened."""

@@ -49,8 +49,9 @@ class RecentItems:
         if not size:
             return []
         # The upper 32 bits times the size: the bias is below size / 2**32.
-        places = (xxhash.xxh64_intdigest(key, self._seed + number) >> 32 for number in range(num_draws))
-        return [self._ring[(self._oldest + (place * size >> 32)) % size] for place in places]
+        ring, oldest, digest = self._ring, self._oldest, xxhash.xxh64_intdigest
+        seeds = range(self._seed, self._seed + num_draws)
+        return [ring[(oldest + ((digest(key, seed) >> 32) * size >> 32)) % size] for seed in seeds]
 
     def count(self, item_id: str) -> int:
         """How many of the actions in the ring were on this item."""

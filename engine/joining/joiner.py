@@ -211,17 +211,11 @@ class Joiner:
         """Negatives beside the action's user, their counters as they are before it; None when there is nothing to draw from."""
         recent, known = self.state.recent_items, self.state.items
         chosen = recent.draw(event.event_id, self.settings.num_drawn)
-        items = tuple(
-            DrawnItem(
-                each,
-                recent.count(each),
-                self._counting.ask_row(
-                    Subject(event.user_id, each, user, known.get(each, _NOTHING), event.properties), time_ms
-                ),
-            )
-            for each in chosen
-            if each != item_id
-        )
+        others = [each for each in chosen if each != item_id]
+        properties = [known.get(each, _NOTHING) for each in others]
+        asker = Subject(event.user_id, None, user, _NOTHING, event.properties)
+        values = self._counting.ask_beside(asker, others, properties, time_ms)
+        items = tuple(map(DrawnItem, others, map(recent.count, others), values))
         return Draws(len(chosen), len(recent), recent.count(item_id), items) if items else None
 
     def _labels(self, event: Event) -> dict[str, float]:
