@@ -12,6 +12,7 @@ NAMES = {
     "engine": "the C++ table beside a plain gather and other tables",
     "training": "training steps beside Keras and TensorFlow",
     "encoding": "features of a batch from Parquet, memory and the log",
+    "joining": "events a second that one joiner makes examples of",
     "ingest": "events a second through the service and over HTTP",
     "recommend": "requests a second and latency of POST /recommend",
 }
