@@ -16,7 +16,7 @@ from engine.errors import InvalidDocument, LeaseLost, LogError, NoCheckpoint, Of
 from engine.streams.fencing import Fence
 from webapp.core.errors import Invalid
 from webapp.core.jobs import Job
-from webapp.training import services
+from webapp.training import retries, services
 from webapp.training.models import Run
 from workers import sent
 from workers.fresh_connection import drop_broken_connection
@@ -182,7 +182,7 @@ def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None
         logger.exception("run %s failed", run.pk)
         _failed(run, error)
         return
-    sent.forget_failures(f"run:{run.pk}")
+    retries.run_attempt_ended(run=run)
     if state is None and not session.is_wanted:
         state = Run.State.STOPPED
     if state is not None:
@@ -194,14 +194,7 @@ def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None
 
 def _failed(run: Run, error: Exception) -> None:
     """Give up after `MAX_FAILURES` without progress between them, however long each took; until then it is tried again."""
-    message = f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
-    subject = f"run:{run.pk}"
-    run.refresh_from_db(fields=["num_examples"])
-    if sent.note_failure(subject, run.num_examples) >= sent.MAX_FAILURES:
-        sent.forget_failures(subject)
-        services.run_finished(run=run, state=Run.State.FAILED, error=message)
-    else:
-        _note(run, message)
+    retries.run_attempt_failed(run=run, error=f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH])
 
 
 def _note(run: Run, message: str) -> None:

@@ -134,6 +134,8 @@ def _run(run: Run) -> dict[str, Any]:
         "progress": run.progress,
         "num_examples": run.num_examples,
         "num_restarts": run.num_restarts,
+        "num_failures": run.num_failures,
+        "retry_at": run.retry_at,
         "latest": run.latest,
         "error": run.error,
         "created_at": run.created_at,

@@ -50,6 +50,12 @@ class Run(models.Model):
     progress = models.FloatField(default=0.0, help_text="0 to 1, batch only")
     num_examples = models.BigIntegerField(default=0, help_text="trained on by this model version, each once")
     num_restarts = models.PositiveIntegerField(default=0)
+    attempted_at = models.DateTimeField(null=True, blank=True, help_text="when a worker last took it up")
+    num_failures = models.PositiveIntegerField(
+        default=0, help_text="attempts in a row that ended badly without getting further"
+    )
+    failed_at_examples = models.BigIntegerField(default=-1, help_text="the furthest that any of them got")
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="not taken up again before")
     latest = models.JSONField(default=dict, help_text="the newest metrics, by name")
     report = models.JSONField(
         default=dict, help_text="the newest metrics by slice, reliability curve, tables and slots"

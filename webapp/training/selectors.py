@@ -123,8 +123,22 @@ def feature_agreement(progress: JoinerProgress | None) -> list[SourceAgreement]:
 
 
 def runs_to_revive() -> list[Run]:
-    """Runs that are wanted and have not ended, and that no worker holds."""
-    return list(_unheld_runs().filter(wanted=True).select_related(*RUN_PARTS).order_by("id"))
+    """Runs that are wanted and have not ended, that no worker holds, and that need not wait before they are tried again."""
+    return list(
+        _unheld_runs().filter(wanted=True).exclude(retry_at__gt=Now()).select_related(*RUN_PARTS).order_by("id")
+    )
+
+
+def runs_lost() -> list[Run]:
+    """Runs that are wanted and whose worker has gone without a word."""
+    lost = _unheld_runs().filter(wanted=True, state=Run.State.RUNNING)
+    return list(lost.select_related(*RUN_PARTS).order_by("id"))
+
+
+def run_was_well(*, run: Run) -> bool:
+    """Whether the newest attempt had learned all that there was to learn: then it is no wonder that it got no further."""
+    points = RunMetric.objects.filter(run=run, values__lag_records=0)
+    return run.attempted_at is not None and points.filter(at__gte=run.attempted_at).exists()
 
 
 def runs_to_end() -> QuerySet[Run]:

@@ -59,6 +59,8 @@ class RunAnswer(serializers.Serializer[Any]):
     progress = serializers.FloatField(help_text="0 to 1, batch only")
     num_examples = serializers.IntegerField()
     num_restarts = serializers.IntegerField()
+    num_failures = serializers.IntegerField(help_text="attempts in a row that ended badly without getting further")
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="after such an attempt, when the next may begin")
     latest = serializers.DictField(help_text="the newest metrics, by name")
     error = serializers.CharField()
     created_at = serializers.DateTimeField()

@@ -117,7 +117,13 @@ def run_started(*, run: Run, start_offsets: Mapping[int, int] | None = None) -> 
     """A worker has taken the run up; every time after the first counts as a restart."""
     restarts = Run.objects.filter(pk=run.pk, started_at__isnull=False)
     restarts.update(num_restarts=F("num_restarts") + 1)
-    values: dict[str, Any] = {"state": Run.State.RUNNING, "started_at": Coalesce("started_at", Now()), "error": ""}
+    values: dict[str, Any] = {
+        "state": Run.State.RUNNING,
+        "started_at": Coalesce("started_at", Now()),
+        "attempted_at": Now(),
+        "retry_at": None,
+        "error": "",
+    }
     if start_offsets is not None:
         values["start_offsets"] = _offsets(start_offsets)
     Run.objects.filter(pk=run.pk).update(**values)

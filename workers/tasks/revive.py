@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from webapp.core.jobs import QUEUES, Job
 from webapp.core.models import Lease
 from webapp.training.models import JoinerProgress, Run
+from webapp.training.retries import runs_note_lost
 from webapp.training.search_selectors import searches_to_revive
 from webapp.training.search_services import searches_end_unwanted
 from webapp.training.selectors import projects_to_join, runs_to_revive
@@ -29,6 +30,7 @@ CONCURRENCY_VARIABLE = {
 def revive() -> None:
     runs_end_unwanted()
     searches_end_unwanted()
+    runs_note_lost()
     for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
         wake(job, run.pk, run_id=run.pk)
