@@ -10,9 +10,11 @@ _django = get_asgi_application()
 # Django's settings exist once the line above ran
 from django.conf import settings  # noqa: E402
 
+from webapp.core.api_threads import ApiThreads  # noqa: E402
 from webapp.core.body_limit import BodyLimit  # noqa: E402
+from webapp.core.failures import API_PREFIX  # noqa: E402
 from webapp.core.kept_connections.base import keep_connections  # noqa: E402
 
 keep_connections()
 
-application = BodyLimit(_django, settings.MAX_BODY_BYTES + settings.FORM_OVERHEAD_BYTES)
+application = BodyLimit(ApiThreads(_django, API_PREFIX), settings.MAX_BODY_BYTES + settings.FORM_OVERHEAD_BYTES)
