@@ -136,6 +136,8 @@ def _one_pass(job: BatchJob, ends: Offsets) -> BatchResult:
 def _publish(job: BatchJob, state: TrainingState, ends: Offsets) -> None:
     # An empty partition has an exact place too. A file's places mean nothing where online training goes on.
     state.progress.examples = {} if job.reads_file else {**ends, **state.progress.examples}
+    if job.reads_file:
+        state.progress.events = {}
     publication = job.publication(state)
     try:
         publication.publish_snapshot()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from engine.errors import InvalidDocument, LogError, Problem
+from engine.errors import InvalidDocument, Problem
 from engine.features.parquet import ColumnFile, joined
-from engine.streams.log import Position, Record, StoredRecord
+from engine.streams.log import StoredRecord
 from engine.training.example_schema import conversions
 from engine.training.example_table import ExampleTable
 from engine.training.logged import LoggedColumns
+from engine.training.read_only_log import ReadOnlyLog
 from engine.training.readable_rows import readable
 
 _READABLE: Final = "(readable)"
@@ -24,8 +25,8 @@ _LOOK_ROWS: Final = 32_768
 _UNREADABLE: Final = b"{}"
 
 
-class ExampleFile:
-    """Implements what a batch run asks of `engine.streams.log.EventLog`: one partition, which never grows.
+class ExampleFile(ReadOnlyLog):
+    """Its rows as a batch run reads them: in columns, or as the records that they would be in the topic.
 
     Columns: `user_id`, `item_id`, `event_time` (a timestamp, or integer milliseconds since 1970), one `label.<event type>` or more (a
     number or boolean; null or NaN where nothing is known), and if there are any `user.<property>`, `item.<property>`,
@@ -37,6 +38,7 @@ class ExampleFile:
 
     def __init__(self, path: Path) -> None:
         """Raises `InvalidDocument` for a file that cannot be read or has not the columns, naming each and its rule."""
+        super().__init__(path.name)
         self._path = path
         try:
             self._file = _opened(path, self._prepared)
@@ -49,18 +51,6 @@ class ExampleFile:
     @property
     def num_rows(self) -> int:
         return self._file.num_rows
-
-    def create_topic(self, topic: str, num_partitions: int = 1) -> None:
-        """Nothing is to be made."""
-
-    def partitions(self, topic: str) -> list[int]:  # noqa: ARG002
-        return [0]
-
-    def earliest_offsets(self, topic: str) -> dict[int, int]:  # noqa: ARG002
-        return {0: 0}
-
-    def end_offsets(self, topic: str) -> dict[int, int]:  # noqa: ARG002
-        return {0: self.num_rows}
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:  # noqa: ARG002
         """The first row whose event time is at or after `timestamp_ms`, or the number of rows."""
@@ -101,18 +91,6 @@ class ExampleFile:
         ]
         records += [StoredRecord(0, place, "", _UNREADABLE, 0) for _, place in logged.skipped]
         return sorted(records, key=lambda record: record.offset)
-
-    def append(self, topic: str, records: Sequence[Record]) -> list[Position]:  # noqa: ARG002
-        raise LogError(f"{self._path.name} is only read")
-
-    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:  # noqa: ARG002
-        raise LogError(f"{self._path.name} is only read")
-
-    def committed(self, group: str, topic: str) -> dict[int, int]:  # noqa: ARG002
-        return {}
-
-    def trim(self, topic: str, partition: int, before_offset: int) -> None:  # noqa: ARG002
-        raise LogError(f"{self._path.name} is only read")
 
     def close(self) -> None:
         self._file.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.test import Client
 
@@ -26,7 +28,7 @@ def files(settings: Any, tmp_path: Path) -> Path:
     settings.DATA_DIR = tmp_path
     folder = tmp_path / "files"
     folder.mkdir()
-    (folder / "clicks.parquet").write_bytes(b"")
+    pq.write_table(pa.table({"label.click": [1.0]}), folder / "clicks.parquet")
     (folder / "notes.txt").write_text("")
     return folder
 

@@ -30,7 +30,7 @@ from webapp.registry.first_definition import (
 )
 from webapp.registry.reading_order import in_reading_order
 from webapp.training import selectors as training
-from webapp.training.example_files import example_files
+from webapp.training.example_files import run_files
 
 RUNS_SHOWN = 8
 VERSIONS_SHOWN = 50
@@ -66,7 +66,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "before": before,
         "differences": differences(in_reading_order(ModelDefinition, before.document), document) if before else [],
         "earlier": [version for version in versions if version.version < shown.version],
-        "example_files": example_files(),
+        "files": run_files(),
         "runs": training.runs_of(project=project, model=shown_model)[:RUNS_SHOWN],
     }
     return render(request, "registry/model.html", context)

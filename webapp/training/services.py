@@ -20,7 +20,7 @@ from webapp.core.errors import Conflict, Invalid
 from webapp.core.selectors import lease_holder
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import source_types_of
-from webapp.training.example_files import example_file
+from webapp.training.example_files import run_file
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 from webapp.training.selectors import runs_to_end
 
@@ -96,7 +96,7 @@ def _check_start(model_version: ModelVersion, start_from: ModelVersion) -> None:
 
 
 def _check_file(name: str, *, mode: str, start_from: ModelVersion | None) -> None:
-    example_file(name)
+    run_file(name)
     if mode == Run.Mode.ONLINE:
         raise Invalid.field("input_file", "is for batch runs; an online run reads the project's examples", repr(name))
     if start_from is not None:

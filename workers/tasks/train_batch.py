@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import asdict
+from pathlib import Path
 
-from engine.errors import CorruptRecord
+from engine.errors import CorruptRecord, Interrupted
 from engine.spec.definition import ModelDefinition
 from engine.streams import topics
 from engine.streams.log import EventLog
@@ -13,10 +15,11 @@ from engine.sync.delta import decode_header
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.registry.models import ModelVersion
-from webapp.training.example_files import example_file
+from webapp.training.example_files import Holds, run_file
 from webapp.training.models import Run
 from webapp.training.services import publish_record
 from workers.celery_app import app
+from workers.event_files import JOINED, examples_of_events
 from workers.folders import model_folder
 from workers.joined import await_joiner
 from workers.runs import RunSession, event_time, work_on
@@ -37,7 +40,10 @@ def _train(session: RunSession) -> Run.State | None:
     log, folder = event_log(), model_folder(version)
     session.fence()
     begin_anew(session, folder)
-    examples = _file_of(run)
+    try:
+        examples = _examples(session, log, folder)
+    except Interrupted:
+        return None
     if examples is None:
         if not await_joiner(session, log):
             return None
@@ -87,15 +93,29 @@ def _train(session: RunSession) -> Run.State | None:
     )
     if not result.is_complete:
         return None
+    shutil.rmtree(folder / JOINED, ignore_errors=True)
     _record_publish(version)
     return Run.State.SUCCEEDED
 
 
-def _file_of(run: Run) -> EventLog | None:
-    """The file that the run reads in place of the project's examples. Raises `Invalid`, `InvalidDocument`."""
+def _examples(session: RunSession, log: EventLog, folder: Path) -> EventLog | None:
+    """What the run learns from a file in place of the project's examples; None where it names none. Raises `Invalid`,
+    `InvalidDocument`, and `Interrupted` while events are joined."""
     from engine.training.parquet_examples import ExampleFile
 
-    return ExampleFile(example_file(run.input_file)) if run.input_file else None
+    run = session.run
+    if not run.input_file:
+        return None
+    path, holds = run_file(run.input_file)
+    if holds is Holds.EXAMPLES:
+        return ExampleFile(path)
+
+    def on_events(num_events: int) -> None:
+        session.report({"num_examples": 0, "num_events_joined": num_events}, progress=0.0)
+
+    return examples_of_events(
+        run.project, path, log, folder / JOINED, on_events=on_events, should_stop=session.should_stop
+    )
 
 
 class _Rate:

@@ -110,7 +110,7 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
                 ),
             )
         except KeyError as error:
-            raise _missing(path, columns, _csv_header(path)) from error
+            raise _missing(path, columns, csv_header(path)) from error
         with reader:
             for columns_read in reader:
                 broken, unreported[:] = list(unreported), []
@@ -121,7 +121,8 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
         yield Batch([], pa.RecordBatch.from_pydict({name: pa.array([], pa.string()) for name in columns}), unreported)
 
 
-def _csv_header(path: Path) -> list[str]:
+def csv_header(path: Path) -> list[str]:
+    """The names of its columns. Raises OSError, `pa.ArrowInvalid`."""
     with open_binary(path) as file:
         return list(pyarrow.csv.open_csv(file).schema.names)
 
