@@ -10,6 +10,7 @@ from engine.spec.dense_optimizer import DenseOptimizer
 from engine.spec.initializer import Constant, Initializer, Uniform, Zeros
 from engine.spec.learning_rate import ConstantRate, LearningRate
 from engine.spec.retention import Evict, Retention
+from engine.spec.score import FirstTask, ProductScore
 from engine.spec.slot import Admission, AdmitMinCount, AdmitProbability, Expiry
 from engine.spec.sparse_optimizer import SparseOptimizer
 from webapp.registry.kind_titles import title_of
@@ -104,6 +105,20 @@ def retention_words(retention: Retention) -> str:
     return f"{binary_size(retention.max_table_bytes)}; {EVICTED_FIRST[retention.evict]}"
 
 
+def score_words(definition: ModelDefinition) -> str:
+    """What items are ranked by: "click", "click × dwell^0.3", "click - 5 · complaint"."""
+    score = definition.score
+    if isinstance(score, FirstTask):
+        return definition.tasks[0].name
+    if isinstance(score, ProductScore):
+        return " × ".join(name if power == 1 else f"{name}^{power:g}" for name, power in score.weights.items())
+    terms = [
+        ("-" if factor < 0 else "+", name if abs(factor) == 1 else f"{abs(factor):g} · {name}")
+        for name, factor in score.weights.items()
+    ]
+    return " ".join(part for term in terms for part in term).removeprefix("+ ")
+
+
 def binary_size(num_bytes: int) -> str:
     """Exact where a binary unit divides it, as budgets are given: 2147483648 is "2 GiB"; else to four digits."""
     for size, unit in _BINARY_UNITS:
@@ -114,7 +129,7 @@ def binary_size(num_bytes: int) -> str:
 
 def definition_words(document: Any) -> dict[str, Any]:
     """`slots` (words by slot name), `ruled` (those of slots with a rule of their own), `optimizer`, `network_optimizer`,
-    `new_rows`, `memory` and `precision`; empty for what is no definition.
+    `new_rows`, `memory`, `precision` and `score`; empty for what is no definition.
     """
     try:
         definition = ModelDefinition.parse(document)
@@ -129,4 +144,5 @@ def definition_words(document: Any) -> dict[str, Any]:
         "new_rows": initializer_words(definition.sparse_optimizer.initializer),
         "memory": retention_words(definition.retention),
         "precision": definition.serving.precision.value,
+        "score": score_words(definition),
     }

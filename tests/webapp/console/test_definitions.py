@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -14,6 +16,7 @@ from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
 from webapp.registry.architecture_titles import ABOUT
 from webapp.registry.definition_form import document_from_form
+from webapp.registry.definition_words import definition_words
 from webapp.registry.differences import differences
 from webapp.registry.first_definition import first_definition
 from webapp.registry.models import ModelVersion
@@ -239,3 +242,24 @@ def test_differences_match_rows_by_name_not_by_place() -> None:
         ("added", "new", None, [1, 2]),
         ("changed", "slots.b.dim", 2, 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ({"kind": "first_task"}, "bought"),
+        ({"kind": "product", "weights": {"bought": 1, "looked": 0.3}}, "bought × looked^0.3"),
+        ({"kind": "sum", "weights": {"bought": 2.5, "looked": -1}}, "2.5 · bought - looked"),
+        ({"kind": "sum", "weights": {"looked": -5}}, "- 5 · looked"),
+    ],
+)
+def test_it_says_what_items_are_ranked_by(score: dict[str, Any], words: str) -> None:
+    assert definition_words(FULL_RANKING | {"score": score})["score"] == words
+
+
+def test_it_says_at_the_score_which_task_has_no_number(browser: Client, project: Project) -> None:
+    posted = form_of(FULL_RANKING) | {"score.product.weights": "bought: much, looked: 0.25"}
+    page = Page(browser.post(reverse("model_new", args=[project.slug]), {"name": "ranker", **posted}).content.decode())
+    wrong = {given["name"] for tag, given in page.tags if given.get("aria-invalid") == "true"}
+    assert wrong == {"score.product.weights"}
+    assert page.value_of("score.product.weights") == "bought: much, looked: 0.25"
