@@ -8,6 +8,7 @@ from django.test import Client
 
 from engine.joining.state import JoinerCounters
 from webapp.accounts.models import Project
+from webapp.registry.services import schema_publish
 from webapp.training.services import joiner_report
 
 
@@ -28,3 +29,16 @@ def test_it_shows_how_often_each_rule_was_applied_and_what_waits(browser: Client
     assert "7,890 shown items wait" in page
     assert "456 items" in page
     assert "3 actions wait for their impression" in page
+
+
+def test_it_says_on_the_schema_page_what_becomes_of_actions(browser: Client, project: Project) -> None:
+    where = f"/p/{project.slug}/schema/"
+    page = browser.get(where).content.decode()
+    assert "at once" in page
+    assert "A late one still corrects</dt><dd>nothing" in page
+    joining = {"positives": "wait", "negative_sampling_rate": 0.25, "late_s": 7200}
+    document = {"events": {"impression": {"role": "impression"}, "click": {}}, "joining": joining}
+    schema_publish(project=project, document=document)
+    page = browser.get(where).content.decode()
+    for text in ("when the window ends, with all labels", "<dd>25.0%</dd>", "<dd>2 h after its window</dd>"):
+        assert text in page
