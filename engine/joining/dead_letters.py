@@ -3,8 +3,8 @@
 A letter's id is the place of its record in `events`. Those written since the checkpoint are read again at a restart, and their records are
 neither buried a second time nor joined, even when a newer schema would let them pass: they are in the inbox, whence they are replayed.
 
-While `MAX_WAITING` letters wait for the inbox, further ones are counted by reason and field, and a few of each written: a flood of
-bad messages must not fill the disk. The counts are part of the joiner's checkpoint, so that a replay counts nothing twice.
+While the inbox is full, or `MAX_WAITING` letters wait for it, further ones are counted by reason and field, and a few of each written:
+a flood of bad messages must not fill the disk. The counts are part of the joiner's checkpoint, so that a replay counts nothing twice.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Tally:
 class DeadLetters:
     """One joiner's writes to a project's `events.dead`. Not thread-safe.
 
-    `num_buried` and `last` are since this process began. `clock` answers seconds since 1970.
+    `num_buried` and `last` are since this process began. `clock` answers seconds since 1970. `room` says how many letters the inbox would
+    still keep; whoever runs the joiner sets it.
     """
 
     def __init__(self, log: EventLog, project: str, clock: Callable[[], float]) -> None:
@@ -53,6 +54,7 @@ class DeadLetters:
         self._known: set[tuple[int, int]] = set()
         self._unwritten: list[DeadLetter] = []
         self._counted: dict[Group, Tally] = {}
+        self.room: Callable[[], int] = lambda: MAX_WAITING
         self.num_buried = 0
         self.last = ""
         log.create_topic(self._topic)
@@ -106,9 +108,10 @@ class DeadLetters:
         """Write what was noted, as far as there is room, and count the rest. Raises `LogError`, and what the fence raises."""
         if not self._unwritten:
             return
-        room = MAX_WAITING - self._num_waiting()
-        written, rest = self._unwritten[: max(0, room)], self._unwritten[max(0, room) :]
-        num_samples = room + MAX_SAMPLES
+        num_waiting = self._num_waiting()
+        room = max(0, min(MAX_WAITING, self.room()) - num_waiting)
+        written, rest = self._unwritten[:room], self._unwritten[room:]
+        num_samples = MAX_WAITING + MAX_SAMPLES - num_waiting - len(written)
         groups: set[Group] = set()
         for letter in rest:
             if (letter.reason, letter.field) not in groups and len(groups) < min(MAX_GROUPS, num_samples):

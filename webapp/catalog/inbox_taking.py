@@ -57,6 +57,11 @@ def inbox_limit() -> int:
     return environment.integer("FRESHET_INBOX_LIMIT", 10_000)
 
 
+def inbox_room(*, project: Project) -> int:
+    """How many more are kept."""
+    return max(0, inbox_limit() - DeadEvent.objects.filter(project=project).count())
+
+
 def inbox_take(*, project: Project) -> int:
     """Take in what has come since the last time; answers how many letters. Raises `LogError`.
 

@@ -18,7 +18,7 @@ from engine.spec.schema import Schema
 from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.catalog.arrivals import events_arrived
-from webapp.catalog.inbox_taking import inbox_note_unwritten, inbox_take
+from webapp.catalog.inbox_taking import inbox_note_unwritten, inbox_room, inbox_take
 from webapp.catalog.judging import schema_version_judged_by, schema_version_note
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
@@ -103,7 +103,7 @@ def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProces
     rules = JoinerSettings.from_schema(
         schema, max_pending=settings.JOINER_MAX_WAITING, max_pending_bytes=settings.JOINER_MEMORY_BYTES
     )
-    return JoinerProcess(
+    process = JoinerProcess(
         event_log(),
         project.slug,
         schema,
@@ -113,6 +113,8 @@ def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProces
         settings=rules,
         on_arrivals=lambda events: events_arrived(project=project, events=events),
     )
+    process.dead.room = lambda: inbox_room(project=project)
+    return process
 
 
 def _join_until(process: JoinerProcess, project: Project, schema_version: int, ends: Callable[[], bool]) -> bool:

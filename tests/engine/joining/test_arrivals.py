@@ -189,6 +189,15 @@ def test_a_flood_is_counted_and_sampled_instead_of_written(shop: Shop, schema: S
 
 
 @pytest.mark.usefixtures("small_limits")
+def test_a_full_inbox_is_sent_samples_only(shop: Shop) -> None:
+    shop.joiner.dead.room = lambda: 0
+    shop.produce(*[b"{"] * 20, *[click(f"c{number}", colour=1) for number in range(5)])
+    shop.joiner.poll()
+    assert [letter.offset for letter in shop.letters()] == [0, 20]
+    assert numbers(shop) == {("not_json", "(record)"): 19, ("undeclared_field", "colour"): 4}
+
+
+@pytest.mark.usefixtures("small_limits")
 def test_there_is_room_again_when_the_inbox_has_taken_the_letters(shop: Shop) -> None:
     shop.produce(*[b"{"] * 20)
     shop.joiner.poll()
