@@ -21,7 +21,7 @@ from engine.streams.kafka_producers import TIMESTAMP_HEADER
 from engine.streams.kafka_settings import MIB, KafkaSettings
 from engine.streams.log import StoredRecord
 
-MAX_IDLE_READERS = 24
+MAX_IDLE_READERS = 128  # a replica of many projects reads a few partitions of each, over and over
 FETCH_BYTES = 2 * MIB  # of one partition at once; a single larger batch comes whole
 FETCH_RECORDS = 20_000  # taken out of the consumer at once; what is not asked for yet is kept
 FETCH_WAIT_MS = 100  # how long the broker holds a fetch that finds nothing; a seek waits for it

@@ -13,7 +13,7 @@ from typing import Any, LiteralString, TypeVar
 
 import psycopg
 
-from engine.errors import LogError, OffsetOutOfRange, UnknownTopic
+from engine.errors import LogError, LogUnavailable, OffsetOutOfRange, UnknownTopic
 from engine.streams.fencing import outdated
 from engine.streams.log import Position, Record, StoredRecord
 from engine.streams.partitioning import by_partition
@@ -139,7 +139,8 @@ class PostgresLog:
             try:
                 return self._append_once(topic, records, epoch, fresh=True)
             except _NotCommittedError as error:
-                raise LogError(f"the event log could not be reached: {error}", outcome="not appended") from error
+                message = f"the event log could not be reached: {error}"
+                raise LogUnavailable(message, outcome="not appended") from error
 
     def read(
         self, topic: str, partition: int, offset: int, max_records: int = 1000, timeout_s: float = 0.0
@@ -241,6 +242,8 @@ class PostgresLog:
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 with self._pool.connection(fresh=True) as connection:
                     return work(connection)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise LogUnavailable(f"the event log's database does not answer: {error}") from error
         except psycopg.Error as error:
             raise LogError(f"the event log's database answered: {error}") from error
 
@@ -260,7 +263,7 @@ class PostgresLog:
                 return positions
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if committing:
-                raise LogError(
+                raise LogUnavailable(
                     f"the connection broke while appending {len(records)} records to {topic!r}; "
                     "they may or may not be in the log",
                     outcome="unknown",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,12 +23,19 @@ pytestmark = pytest.mark.kafka
 PATIENCE_S = 90.0
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Kafka]:
-    kafka = Kafka(tmp_path / "kafka", log=tmp_path / "kafka.log")
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """One for all: each test leaves it running."""
+    folder = tmp_path_factory.mktemp("outage")
+    kafka = Kafka(folder / "kafka", log=folder / "kafka.log")
     kafka.start()
     yield kafka
     kafka.kill()
+
+
+@pytest.fixture
+def topic() -> str:
+    return f"shop-{uuid.uuid4().hex[:8]}.events"
 
 
 def opened(broker: Kafka, delivery_timeout_ms: int = 2000) -> KafkaLog:
@@ -45,8 +53,8 @@ def numbers(log: KafkaLog, topic: str) -> list[int]:
     return found
 
 
-def test_a_killed_broker_loses_nothing_acknowledged_and_everyone_goes_on(broker: Kafka) -> None:
-    log, topic = opened(broker), "shop.events"
+def test_a_killed_broker_loses_nothing_acknowledged_and_everyone_goes_on(broker: Kafka, topic: str) -> None:
+    log = opened(broker)
     log.create_topic(topic)
     acknowledged: list[int] = []
     refused: list[str] = []
@@ -92,8 +100,8 @@ def test_a_killed_broker_loses_nothing_acknowledged_and_everyone_goes_on(broker:
     log.close()
 
 
-def test_an_append_outlives_a_broker_that_is_back_within_the_delivery_timeout(broker: Kafka) -> None:
-    log, topic = opened(broker, delivery_timeout_ms=60_000), "shop.events"
+def test_an_append_outlives_a_broker_that_is_back_within_the_delivery_timeout(broker: Kafka, topic: str) -> None:
+    log = opened(broker, delivery_timeout_ms=60_000)
     log.create_topic(topic)
     log.append(topic, [Record("user", b"0", 1)])
     broker.kill()
@@ -105,8 +113,8 @@ def test_an_append_outlives_a_broker_that_is_back_within_the_delivery_timeout(br
     log.close()
 
 
-def test_a_broker_that_hangs_is_given_up_in_time_and_answers_again_when_it_goes_on(broker: Kafka) -> None:
-    log, topic = opened(broker), "shop.events"
+def test_a_broker_that_hangs_is_given_up_in_time_and_answers_again_when_it_goes_on(broker: Kafka, topic: str) -> None:
+    log = opened(broker)
     log.create_topic(topic)
     log.append(topic, [Record("user", b"0", 1)])
     log.commit("joiner", topic, {0: 1})

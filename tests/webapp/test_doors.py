@@ -191,7 +191,7 @@ def test_it_says_what_does_not_answer(nobody: Api, settings: Any) -> None:
     settings.LOG_URL = "postgresql://nobody@127.0.0.1:9/none"
     answer = nobody.get("/health")
     assert answer.status_code == 503
-    assert answer.json()["checks"]["log"] == "does not answer (LogError)"
+    assert answer.json()["checks"]["log"] == "does not answer (LogUnavailable)"
     assert answer.json()["checks"]["database"] == "ok"
 
 
