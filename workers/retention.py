@@ -5,6 +5,7 @@ Events and examples: `FRESHET_LOG_DAYS` (30; 0 keeps them) after their receipt, 
 from. Never what the joiner, or a wanted run, would read again after falling back to the oldest checkpoint it keeps.
 Parameters: below the second newest snapshot, because a replica starts from the newest one that is whole.
 Buried events: all but the newest `DEAD_KEPT`.
+The catalogue: what was said an hour before all of it was said once more, and that the joiner would not read again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from engine.streams import topics
 from engine.streams.log import EventLog, StoredRecord
 from webapp import environment
 from webapp.accounts.models import Project
+from webapp.catalog.restating import RESTATED_GROUP, catalog_restate
 from webapp.core.log import event_log
 from webapp.registry.models import ModelVersion
 from webapp.training.models import Run, Search
@@ -33,6 +35,8 @@ from workers.trimming import first_received_after
 IDS_PER_DELETE = 20_000
 SNAPSHOTS_KEPT = 2
 DEAD_KEPT = 10_000
+# A replica that stood still for less misses no deletion.
+RESTATED_KEPT_MS = 3_600_000
 
 _FORGET_IDS = """
 WITH oldest AS MATERIALIZED (SELECT id, accepted_at FROM catalog_acceptedevent ORDER BY id LIMIT %s)
@@ -61,6 +65,8 @@ def trim_project(project: Project, *, now_ms: Callable[[], int] = lambda: time.t
     log = event_log()
     num_trimmed = sum(_trim_params(log, version) for version in _versions(project))
     num_trimmed += _trim_dead(log, topics.events_dead(project.slug))
+    num_trimmed += _trim_restated(log, project, now_ms() - RESTATED_KEPT_MS)
+    catalog_restate(project=project)
     days = environment.integer("FRESHET_LOG_DAYS", 30)
     if days > 0:
         cutoff_ms = now_ms() - days * 86_400_000
@@ -149,6 +155,16 @@ def _trim_old(
         except UnknownTopic:
             return num_trimmed
         num_trimmed += _trim(log, topic, partition, min(before, consumed))
+    return num_trimmed
+
+
+def _trim_restated(log: EventLog, project: Project, said_before_ms: int) -> int:
+    topic, num_trimmed = topics.catalog(project.slug), 0
+    read = _least(_offsets(meta["catalog"]) for meta in _metas(joiner_folder(project)))
+    for partition, restated in log.committed(RESTATED_GROUP, topic).items():
+        first = log.read(topic, partition, restated, 1)
+        if first and first[0].timestamp_ms <= said_before_ms:
+            num_trimmed += _trim(log, topic, partition, min(restated, read.get(partition, 0)))
     return num_trimmed
 
 
