@@ -8,11 +8,12 @@ import numpy as np
 
 from engine.evaluation.findings import Findings
 from engine.evaluation.intervals import Estimate, mean_of
+from engine.evaluation.lists.definitions import default_definition
 from engine.evaluation.lists.measuring import measure
 from engine.evaluation.lists.plan import POPULAR, ListPlan, Values
 from engine.evaluation.lists.recommenders import CoOccurrence, Factorisation, MostPopular, Recommender
 from engine.evaluation.lists.task import ListTask
-from engine.evaluation.lists.trained import Trained, default_definition
+from engine.evaluation.lists.trained import Trained
 from engine.spec.definition import ModelDefinition
 
 Progress = Callable[[str, int, int], None]

@@ -12,50 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import InvalidDocument, Problem
+from engine.evaluation.lists.definitions import MAX_HISTORY
 from engine.evaluation.lists.measuring import measure
 from engine.evaluation.lists.plan import Metrics, Schedule
 from engine.evaluation.lists.recommenders import CoOccurrence, Recommender, Scores
 from engine.evaluation.lists.task import Codes, ListTask, task_of
-from engine.features.columns import columns_for_items, columns_from_examples
+from engine.features.columns import Columns, RowIndices, columns_for_items, columns_from_examples, pair_columns
 from engine.models.forward import Predictor
 from engine.spec.architecture import is_retrieval
-from engine.spec.definition import ModelDefinition, Side
+from engine.spec.definition import ModelDefinition, Side, side_of
 from engine.spec.example import Cause, Example, Origin
 from engine.training.logged import LoggedExamples
 from engine.training.state import TrainingState
 
-MAX_HISTORY: Final = 100
 _CAUSE: Final = Cause(0, 0, 0)
 _NUM_VALIDATION_USERS: Final = 2000
 _RERANKED: Final = 200
 _ENCODE_ROWS: Final = 8192
-
-
-def default_definition(kind: str, num_clicks: int, seed: int) -> ModelDefinition:
-    """A definition of `kind` over the user, its history, and the item. The size of a batch grows with the number of clicks.
-
-    Raises `InvalidDocument` for a kind that Freshet does not have.
-    """
-    batch_size = int(np.clip(2 ** round(np.log2(max(num_clicks / 100, 1))), 256, 2048))
-    is_ranking = kind not in ("two_tower", "matrix_factorisation", "sasrec")
-    architecture: dict[str, Any] = {"kind": kind}
-    if not is_ranking:
-        architecture |= {"output_dim": 64}
-    if kind == "two_tower":
-        architecture |= {"hidden": []}
-    history = {"name": "history", "number": 3, "source": "user.history", "dim": 64, "shares": "item"}
-    history |= {"max_values": MAX_HISTORY} | ({"pooling": "sequence"} if kind in ("sasrec", "din") else {})
-    return ModelDefinition.parse(
-        {
-            "slots": [
-                {"name": "item", "number": 1, "source": "item.id", "dim": 64},
-                {"name": "user", "number": 2, "source": "user.id", "dim": 64},
-                history,
-            ],
-            "architecture": architecture,
-            "training": {"batch_size": batch_size, "seed": seed},
-        }
-    )
+_PAIRS_AT_ONCE: Final = 16_384
 
 
 class Trained(Recommender):
@@ -108,12 +82,18 @@ class Trained(Recommender):
     def candidate_scores(self, users: Codes, candidates: Codes) -> Scores:
         if self._is_retrieval:
             return super().candidate_scores(users, candidates)
-        distinct, item_rows = np.unique(candidates, return_inverse=True)
+        size = max(1, _PAIRS_AT_ONCE // max(1, candidates.shape[1]))
+        starts = range(0, users.size, size)
+        parts = [self._pair_scores(users[start : start + size], candidates[start : start + size]) for start in starts]
+        return np.concatenate([np.empty((0, candidates.shape[1]), np.float32), *parts])
+
+    def _pair_scores(self, users: Codes, candidates: Codes) -> Scores:
+        distinct, columns = np.unique(candidates, return_inverse=True)
+        item_rows = columns.ravel().astype(np.int32)
         user_rows = np.repeat(np.arange(users.size, dtype=np.int32), candidates.shape[1])
-        scores = self._predictor.pair_scores(
-            self._encode_users(users), self._encode_items(distinct), user_rows, item_rows.ravel().astype(np.int32)
-        )
-        return scores.reshape(candidates.shape)
+        pairs = self._encode_pairs(users, distinct, user_rows, item_rows) if self._state.encoder.has_pairs else None
+        user, items = self._encode_users(users), self._encode_items(distinct)
+        return self._predictor.pair_scores(user, items, user_rows, item_rows, pairs).reshape(candidates.shape)
 
     def _train(self, schedule: Schedule, on_progress: Callable[[int, int], None]) -> None:
         rng = np.random.default_rng(self._state.definition.training.seed)
@@ -169,9 +149,20 @@ class Trained(Recommender):
 
     def _encode_items(self, items: Codes) -> Any:
         encoder = self._state.encoder
-        ids = [self._task.train.item_ids[item] for item in items]
-        columns = columns_for_items(ids, [{}] * items.size, encoder.sources(Side.ITEM))
+        columns = self._columns_of(items, encoder.sources(Side.ITEM))
         return encoder.encode(columns, items.size, Side.ITEM)
+
+    def _encode_pairs(self, users: Codes, items: Codes, user_rows: RowIndices, item_rows: RowIndices) -> Any:
+        encoder = self._state.encoder
+        sources = encoder.sources(Side.PAIR)
+        asked = [source for source in sources if side_of(source) is Side.USER]
+        of_users = columns_from_examples(self._examples.asking(users), asked)
+        columns = pair_columns(of_users, self._columns_of(items, sources), user_rows, item_rows)
+        return encoder.encode(columns, user_rows.size, Side.PAIR)
+
+    def _columns_of(self, items: Codes, sources: list[str]) -> Columns:
+        ids = [self._task.train.item_ids[item] for item in items]
+        return columns_for_items(ids, [{}] * items.size, sources)
 
 
 class _Examples:

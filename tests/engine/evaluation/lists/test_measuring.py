@@ -7,12 +7,14 @@ import math
 import numpy as np
 import pytest
 
+from engine.evaluation.lists.definitions import default_definition
 from engine.evaluation.lists.evaluation import evaluate_lists
 from engine.evaluation.lists.measuring import measure
 from engine.evaluation.lists.plan import ListPlan, Metrics, Schedule
 from engine.evaluation.lists.recommenders import CoOccurrence, Factorisation, MostPopular, Recommender, Scores
 from engine.evaluation.lists.task import Clicks, Codes, ListTask, leave_last_out, task_of
-from engine.evaluation.lists.trained import Trained, default_definition
+from engine.evaluation.lists.trained import Trained
+from engine.spec.architecture import ARCHITECTURES
 
 
 def _two_camps(num_users: int = 60, num_items: int = 24, seed: int = 0) -> Clicks:
@@ -110,7 +112,12 @@ def test_factorisations_tell_the_camps_apart(kind: str) -> None:
     assert (scores * same).sum() / same.sum() > (scores * ~same).sum() / (~same).sum()
 
 
-@pytest.mark.parametrize("kind", ["two_tower", "deepfm"])
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_every_kind_that_can_be_asked_for_has_a_definition(kind: str) -> None:
+    assert default_definition(kind, 80_000, seed=3).architecture.kind == kind
+
+
+@pytest.mark.parametrize("kind", ["two_tower", "deepfm", "logistic_regression"])
 def test_freshets_models_tell_the_camps_apart(kind: str) -> None:
     task = leave_last_out(_two_camps(), 12, seed=0)
     learned: list[int] = []
