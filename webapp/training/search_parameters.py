@@ -151,7 +151,7 @@ def _number(place: _Place, value: float | None, bounds: _Bounds) -> Parameter:
     elif bounds.high is not None:
         high = min(high, bounds.high)
     kind, low, high = _PRESETS.get(place.path, (kind, low, high))
-    return place.parameter(value, _OF_FLOATS, kind, low=_word(low), high=_word(high))
+    return place.parameter(value, _OF_FLOATS, kind, low=f"{low:.4g}", high=f"{high:.4g}")
 
 
 def _whole(place: _Place, value: int | None, bounds: _Bounds) -> Parameter:
