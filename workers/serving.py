@@ -12,11 +12,13 @@ from django.db import DatabaseError
 
 from engine.errors import EngineError
 from engine.serving.deployment import DeploymentSpec, ModelRef
+from engine.serving.freshness_meter import Freshness
 from engine.serving.requests import StatusReply
 from engine.spec.definition import ModelDefinition
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import schema_document
 from webapp.serving import services
+from webapp.serving.freshness_series import freshness_note
 from webapp.serving.models import Deployment, Replica
 from webapp.serving.selectors import deployments_active
 from webapp.serving.services import PositionReport
@@ -24,6 +26,7 @@ from webapp.serving.services import PositionReport
 logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]
+FRESHNESS_TURNS = 5
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
@@ -37,6 +40,8 @@ class Servant(Protocol):
     def withdraw(self, project: str, name: str) -> None: ...
 
     def status(self) -> StatusReply: ...
+
+    def take_freshness(self) -> dict[tuple[str, str, int], Freshness]: ...
 
 
 class ServingTurn:
@@ -54,12 +59,14 @@ class ServingTurn:
         self._started_at = datetime.now(UTC)
         self._deployments: dict[Key, Deployment] = {}
         self._errors: dict[Key, str] = {}
+        self._fresh_turns = 0
 
     def turn(self) -> None:
         """One look and one report, on whatever connection there is. While the database is away the replica goes on with what it has."""
         try:
             self._follow()
             self._report()
+            self._note_freshness()
         except (DatabaseError, EngineError) as error:
             logger.warning("replica %s: its turn failed and will be tried again: %s", self._name, error)
 
@@ -97,6 +104,22 @@ class ServingTurn:
             positions=positions_of(self._replica.status(), self._deployments),
             last_error="; ".join(f"{project}/{name}: {text}" for (project, name), text in sorted(self._errors.items())),
         )
+
+    def _note_freshness(self) -> None:
+        """Every `FRESHNESS_TURNS`, so that a point of the series holds several canaries."""
+        self._fresh_turns += 1
+        if self._fresh_turns < FRESHNESS_TURNS:
+            return
+        self._fresh_turns = 0
+        versions = {
+            (project, version.model.name, version.version): version
+            for (project, _), deployment in self._deployments.items()
+            for version in (deployment.retrieval, deployment.ranking)
+            if version is not None
+        }
+        for key, found in self._replica.take_freshness().items():
+            if key in versions and (found.wall_s or found.num_given_up):
+                freshness_note(model_version=versions[key], replica=self._name, measured=found)
 
 
 def spec_of(deployment: Deployment) -> DeploymentSpec:

@@ -122,7 +122,9 @@ class HostedProject:
         with self._lock:
             num_done = self._poll_state()
             stages: list[Stage] = [*self._retrieval.values(), *self._ranking.values()]
+            canaries = self.state.canaries.take()
             for stage in stages:
+                stage.model.freshness.expect(canaries)
                 num_done += self._poll_stage(stage)
         return num_done
 

@@ -12,6 +12,7 @@ from engine.features.histories import History, UserHistories
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.live_sources import LiveSources
 from engine.retrieval.source import Action
+from engine.serving.freshness_meter import Canaries, Canary
 from engine.serving.live_counters import LiveCounters
 from engine.serving.topic_tail import TopicTail
 from engine.spec.candidates import Candidates
@@ -54,6 +55,7 @@ class ProjectState:
         self._schema: Schema | None = None
         self._intake: Intake | None = None
         self._recent_event_ids: dict[str, None] = {}
+        self.canaries = Canaries(clock)
         self.counters = self._new_counters({})
         self._events_tail = self._tail_of_events()
 
@@ -149,6 +151,7 @@ class ProjectState:
                 time_ms = min(event.timestamp_ms, event.received_ms)
                 self._histories.record(event.user_id, event.item_id, time_ms, event.type)
             actions.append(Action(event.user_id, event.item_id, time_ms))
+            self.canaries.note(Canary(record.partition, record.offset, event.timestamp_ms, event.received_ms))
         self.live.observe(actions)
         self.counters.note(events, self.catalogue)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.errors import ReplicaUnavailable
 from engine.serving.deployment import DeploymentSpec
+from engine.serving.freshness_meter import Freshness
 from engine.serving.hosted_project import HostedProject, Stage, StageKey, stage_key
 from engine.serving.pipeline import Pipeline
 from engine.serving.requests import DeploymentStatus, RecommendReply, RecommendRequest, StatusReply
@@ -105,6 +106,18 @@ class Replica:
         """Where every model of every deployment stands."""
         deployed = self._deployed
         return StatusReply(self.name, self.started_ms, [_status(deployed[key]) for key in sorted(deployed)])
+
+    def take_freshness(self) -> dict[tuple[str, str, int], Freshness]:
+        """What was measured since the last call, by project, model and version; the stage that was slower where a model is two."""
+        taken: dict[tuple[str, str, int], Freshness] = {}
+        models = {
+            id(stage.model): (key[0], stage.model) for key, each in self._deployed.items() for stage in each.stages
+        }
+        for project, model in models.values():
+            found, key = model.freshness.take(), (project, model.ref.name, model.ref.version)
+            if key not in taken or max(found.wall_s, default=0.0) > max(taken[key].wall_s, default=0.0):
+                taken[key] = found
+        return taken
 
     def _prepare(self, spec: DeploymentSpec) -> _Deployed:
         project = self._projects.get(spec.project)

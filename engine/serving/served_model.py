@@ -16,6 +16,7 @@ from engine.features.encoded import FidArray
 from engine.features.encoder import FeatureEncoder
 from engine.models.forward import Predictor
 from engine.serving.deployment import ModelRef
+from engine.serving.freshness_meter import GIVE_UP_S, FreshnessMeter
 from engine.serving.requests import ModelPosition, ModelStatus, Role
 from engine.streams import topics
 from engine.streams.log import EventLog
@@ -51,6 +52,7 @@ class ServedModel:
         self.title = f"{ref.name} v{ref.version}"
         self.encoder = FeatureEncoder(ref.definition)
         self.failure: str | None = None
+        self.freshness = FreshnessMeter(clock, give_up_s=max(GIVE_UP_S, 3 * ref.definition.sync.interval_s))
         self._clock = clock
         self._changed_fids: list[FidArray] = []
         self._everything_changed = False
@@ -106,6 +108,8 @@ class ServedModel:
         """From now on answers come from what the last `poll` applied: only now may the model claim its sequence."""
         self._served = (self._applier.status(), self._clock())
         self._is_served = self.has_parameters
+        if self._is_served:
+            self.freshness.look(self._served[0].trained_through.events)
 
     def position(self, role: Role) -> ModelPosition:
         status, age_s = self._status()

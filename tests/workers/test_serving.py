@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from engine.errors import EngineError
 from engine.serving.deployment import DeploymentSpec
+from engine.serving.freshness_meter import Freshness
 from engine.serving.requests import DeploymentStatus, ModelStatus, StatusReply
 from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish, schema_publish
-from webapp.serving.models import Deployment, Replica, ReplicaPosition
+from webapp.serving.freshness_series import KEPT, freshness_of, freshness_prune, freshness_series
+from webapp.serving.models import Deployment, FreshnessPoint, Replica, ReplicaPosition
 from webapp.serving.selectors import replicas_alive
 from webapp.serving.services import deployment_put
-from workers.serving import ServingTurn
+from workers.serving import FRESHNESS_TURNS, ServingTurn
 
 
 class Recorder:
@@ -24,6 +29,7 @@ class Recorder:
         self.served: dict[tuple[str, str], DeploymentSpec] = {}
         self.num_deploys = 0
         self.refuses = False
+        self.measured: dict[tuple[str, str, int], Freshness] = {}
 
     def deployments(self) -> list[DeploymentSpec]:
         return list(self.served.values())
@@ -36,6 +42,9 @@ class Recorder:
 
     def withdraw(self, project: str, name: str) -> None:
         del self.served[project, name]
+
+    def take_freshness(self) -> dict[tuple[str, str, int], Freshness]:
+        return self.measured
 
     def status(self) -> StatusReply:
         return StatusReply("replica-1", 0, [self._status(spec) for spec in self.served.values()])
@@ -132,3 +141,31 @@ def test_replica_that_leaves_is_not_asked_any_more(project: Project) -> None:
     assert replicas_alive().exists()
     turn.leave()
     assert not replicas_alive().exists()
+
+
+@pytest.mark.django_db
+def test_what_a_replica_measures_becomes_a_series(project: Project, retriever: ModelVersion) -> None:
+    replica = Recorder()
+    turn = ServingTurn(replica, name="replica-1", address="127.0.0.1:1")
+    deployment_put(project=project, name="main", retrieval=retriever, ranking=None)
+    assert freshness_of(model_version=retriever)["wall"] == {"p50_s": None, "p95_s": None, "max_s": None}
+    replica.measured = {
+        (project.slug, "retriever", 1): Freshness((1.0, 3.0), (2.0, 4.0), 1),
+        (project.slug, "withdrawn meanwhile", 1): Freshness((9.0,), (9.0,), 0),
+    }
+    for _ in range(FRESHNESS_TURNS):
+        turn.turn()
+    replica.measured = {(project.slug, "retriever", 1): Freshness((0.5,), (1.5,), 0)}
+    for _ in range(FRESHNESS_TURNS):
+        turn.turn()
+    assert freshness_of(model_version=retriever) == {
+        "window_s": 3600,
+        "num_canaries": 3,
+        "num_given_up": 1,
+        "wall": {"p50_s": 1.0, "p95_s": 3.0, "max_s": 3.0},
+        "event_time": {"p50_s": 2.0, "p95_s": 4.0, "max_s": 4.0},
+    }
+    (point,) = freshness_series(model_version=retriever, window_s=3600, num_points=1)
+    assert (point["p50_s"], point["max_s"]) == (1.0, 3.0)
+    FreshnessPoint.objects.update(at=timezone.now() - KEPT - timedelta(seconds=1))
+    assert freshness_prune() == 2

@@ -17,6 +17,7 @@ from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.registry.serializers import ModelQuery
 from webapp.serving import selectors, services
+from webapp.serving.freshness_series import freshness_of
 from webapp.serving.models import Deployment
 from webapp.serving.serializers import (
     DeploymentAnswer,
@@ -118,7 +119,7 @@ class SyncView(ApiView):
     def get(self, request: Request, name: str) -> Response:
         version = read(ModelQuery, request.query_params.dict())["version"]
         found = model_version(project=project_of(request), name=name, version=version)
-        return Response(selectors.sync_status(model_version=found))
+        return Response({**selectors.sync_status(model_version=found), "freshness": freshness_of(model_version=found)})
 
 
 def _chosen(project: Project, choice: dict[str, Any] | None) -> ModelVersion | None:

@@ -18,10 +18,12 @@ from webapp.core.sse import sse_response
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.serving import selectors
+from webapp.serving.freshness_series import freshness_of
 
 INTERVAL_S = 1.0
 MAX_LIFE_S = 300.0
 DELTAS_SHOWN = 20
+LIVE_FRESHNESS_S = 30
 
 
 @require_GET
@@ -38,7 +40,7 @@ async def _updates(project: Project, followed: ModelVersion) -> AsyncIterator[tu
 
 
 def sync_update(project: Project, followed: ModelVersion) -> dict[str, Any]:
-    """The page's tables as HTML, and one point of its charts with a line for the trainer and one for each replica."""
+    """The page's tables as HTML, one point of its charts with a line for the trainer and one for each replica, and how fresh they are."""
     context = sync_context(model_version=followed)
     status = context["status"]
     sequences, ages = {"trainer": status["trainer"]["sequence"]}, {}
@@ -51,6 +53,7 @@ def sync_update(project: Project, followed: ModelVersion) -> dict[str, Any]:
         "at_s": timezone.now().timestamp(),
         "sequences": sequences,
         "ages": ages,
+        "freshness": freshness_of(model_version=followed, window_s=LIVE_FRESHNESS_S)["wall"],
     }
 
 
@@ -61,6 +64,7 @@ def sync_context(*, model_version: ModelVersion) -> dict[str, Any]:
     ages = [replica["age_s"] for replica in status["replicas"] if replica["age_s"] is not None]
     return {
         "status": status,
+        "freshness": freshness_of(model_version=model_version),
         "deltas": status["deltas"][:DELTAS_SHOWN],
         "mean_rows": sum(delta["num_rows"] for delta in deltas) / len(deltas) if deltas else None,
         "mean_bytes": sum(delta["num_bytes"] for delta in deltas) / len(deltas) if deltas else None,

@@ -73,3 +73,20 @@ class ReplicaPosition(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["replica", "deployment", "model_version"], name="replica_position_once")
         ]
+
+
+class FreshnessPoint(models.Model):
+    """What one replica measured in a few seconds: how long events took to reach the parameters it answers with."""
+
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="freshness")
+    replica = models.CharField(max_length=120)
+    at = models.DateTimeField(auto_now_add=True)
+    wall_s = models.JSONField(default=list, help_text="of each canary, seconds since it was received")
+    event_s = models.JSONField(default=list, help_text="of each canary, seconds since it happened")
+    num_given_up = models.PositiveIntegerField(
+        default=0, help_text="canaries that did not arrive in time to be waited for"
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["model_version", "at"])]
+        ordering = ["id"]

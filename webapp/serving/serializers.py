@@ -135,9 +135,24 @@ class DeltaRow(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField()
 
 
+class FreshnessSummary(serializers.Serializer[Any]):
+    p50_s = serializers.FloatField(allow_null=True)
+    p95_s = serializers.FloatField(allow_null=True)
+    max_s = serializers.FloatField(allow_null=True)
+
+
+class FreshnessAnswer(serializers.Serializer[Any]):
+    window_s = serializers.IntegerField()
+    num_canaries = serializers.IntegerField(help_text="actions that were timed, about one a second while there are any")
+    num_given_up = serializers.IntegerField(help_text="actions that were waited for in vain")
+    wall = FreshnessSummary(help_text="from an action's receipt to a replica answering with what it taught")
+    event_time = FreshnessSummary(help_text="from the time the action says it happened at")
+
+
 class SyncAnswer(serializers.Serializer[Any]):
     model = serializers.CharField()
     version = serializers.IntegerField()
     trainer = TrainerStand()
     replicas = ReplicaStand(many=True)
     deltas = DeltaRow(many=True)
+    freshness = FreshnessAnswer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.serving import selectors, services
 from webapp.serving.forms import DeploymentForm
+from webapp.serving.freshness_series import freshness_series
 from webapp.serving.live import sync_context
 from webapp.training.selectors import versions_trained
 
@@ -44,6 +46,7 @@ def _sync_page(
         "page": "sync",
         "shown": shown,
         "followed": followed if shown in followed else [shown, *followed],
+        "freshness_points": json.dumps(freshness_series(model_version=shown)),
         **sync_context(model_version=shown),
     }
     return render(request, "serving/sync.html", context)

@@ -6,6 +6,7 @@ import logging
 
 from webapp.accounts.models import Project
 from webapp.core.jobs import Job
+from webapp.serving.freshness_series import freshness_prune
 from webapp.training import services
 from workers import retention
 from workers.celery_app import app
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 @app.task(name=Job.PRUNE.value)
 def prune() -> None:
     services.training_prune()
+    freshness_prune()
     num_ids = retention.forget_event_ids()
     for project in Project.objects.all():
         try:
