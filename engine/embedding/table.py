@@ -29,6 +29,10 @@ Batch = engine_cc.SightedBatch
 """`fids` uint64 [num_unique], each FID of the batch once; `members` int32 [n], the number in `fids` of each position's FID."""
 
 
+Plan = engine_cc.Plan
+"""What `EmbeddingTable.plan` found out of a batch; its memory can be used for one batch after the other."""
+
+
 class EmbeddingTable:
     """The rows of one dim and optimizer, keyed by FID. Two FIDs never share a row.
 
@@ -88,9 +92,24 @@ class EmbeddingTable:
         """
         return self._core.lookup_or_create(fids, slots, seen_at_s, out)
 
-    def sight(self, fids: Fids, slots: SlotNumbers, seen_at_s: Seconds | SupportsIndex) -> Batch:
-        """The same for a training step, which goes on with `gather` and `apply`: FIDs are found once. Touches the rows."""
-        return self._core.sight(fids, slots, seen_at_s)
+    def plan(self, fids: Fids, into: Plan | None = None) -> Plan:
+        """What `sight` needs of a batch alone, worked out ahead and beside anything else; rows that there are come nearer meanwhile.
+
+        Changes nothing: what has been brought near is the rows themselves, so that what is written to them until then is seen. `into` is
+        used and answered when given.
+        """
+        plan = Plan() if into is None else into
+        self._core.plan(fids, plan)
+        return plan
+
+    def sight(
+        self, fids: Fids, slots: SlotNumbers, seen_at_s: Seconds | SupportsIndex, plan: Plan | None = None
+    ) -> Batch:
+        """The same for a training step, which goes on with `gather` and `apply`: FIDs are found once. Touches the rows.
+
+        Raises ValueError for a plan of other FIDs or of another table.
+        """
+        return self._core.sight(fids, slots, seen_at_s, plan)
 
     def gather(self, batch: Batch, out: Floats | None = None) -> Floats:
         """Vectors float32 [num_unique, dim] of a batch that this table sighted; zeros where there is no row (any more)."""

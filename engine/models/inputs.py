@@ -149,6 +149,19 @@ class InputLayout:
             values, {side: SideBatch(blocks[side], batch.dense, batch.num_rows) for side, batch in sides.items()}
         )
 
+    def stamped(self, batch: SparseBatch, seen_at_s: Mapping[Side, StampArray]) -> SparseBatch:
+        """A batch that was laid out without times as `sparse_batch` lays it out with them."""
+        values = {}
+        for table, each in batch.values.items():
+            stamps = [
+                np.repeat(seen_at_s[side], np.diff(of_side.blocks[group.name].splits[:: len(group.slots)]))
+                for side, of_side in batch.sides.items()
+                for group in self._groups[side]
+                if group.table == table
+            ]
+            values[table] = Values(each.fids, each.slots, np.concatenate([each.seen_at_s, *stamps]))
+        return SparseBatch(values, batch.sides)
+
     def _slot_group(self, group: Group, batch: EncodedBatch, stamps: StampArray | None) -> SlotGroup:
         slots = [batch.slots[slot.name] for slot in group.slots]
         numbers = self._group_numbers[group.name, group.slots[0].name]

@@ -13,6 +13,7 @@ from engine.streams.log import EventLog
 from engine.training.epoch_plan import EpochPlan
 from engine.training.example_reader import ExampleReader
 from engine.training.publication import Publication
+from engine.training.read_ahead import ReadAhead
 from engine.training.report import REPORT_EVERY_S, Report, Reporter
 from engine.training.state import TrainingState
 
@@ -110,19 +111,20 @@ class BatchJob:
         reader, reporter = self.reader(state), Reporter(state)
         evaluator = self._evaluator(state) if is_new else None
         report_due_s = self.clock() + REPORT_EVERY_S
-        while not self.listeners.should_stop():
-            logged = reader.read_logged(self.definition.training.batch_size, self.clock, until=ends)
-            if logged is None:
-                self.listeners.on_report(reporter.report())
-                return True
-            if evaluator is not None and state.progress.num_batches % RANKED_EVERY == 0:
-                evaluator.evaluate(logged)
-            state.learn(logged, is_new=is_new)
-            state.event_clock.report_caught_up(reader.at_end)
-            if publication is not None:
-                publication.checkpoint_if_due()
-            if self.clock() >= report_due_s:
-                self.listeners.on_report(reporter.report())
-                report_due_s = self.clock() + REPORT_EVERY_S
-            self.listeners.on_progress(BatchProgress(state.progress.num_examples, num_total, state))
+        with ReadAhead(reader, state, self.definition.training.batch_size, self.clock, ends) as ahead:
+            while not self.listeners.should_stop():
+                found = ahead.next()
+                if found is None:
+                    self.listeners.on_report(reporter.report())
+                    return True
+                if evaluator is not None and state.progress.num_batches % RANKED_EVERY == 0:
+                    evaluator.evaluate(found.logged)
+                state.learn(found.logged, is_new=is_new, prepared=found.prepared)
+                state.event_clock.report_caught_up(found.at_end)
+                if publication is not None:
+                    publication.checkpoint_if_due()
+                if self.clock() >= report_due_s:
+                    self.listeners.on_report(reporter.report())
+                    report_due_s = self.clock() + REPORT_EVERY_S
+                self.listeners.on_progress(BatchProgress(state.progress.num_examples, num_total, state))
         return False

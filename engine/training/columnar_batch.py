@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,20 @@ from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
 from engine.training.ranking_labels import Flags, is_ordered, positives
 from engine.training.training_batch import RankingBatch
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedColumns:
+    """What of a batch its examples alone say: labels float32[n, num_tasks], 0 where unknown, and known bool[n, num_tasks].
+
+    `kept` int64[k] are those that carry a task's label, `table` has them, and `sides` are they, encoded.
+    """
+
+    labels: FloatArray
+    known: Flags
+    kept: npt.NDArray[np.int64]
+    table: ExampleTable
+    sides: dict[Side, EncodedBatch]
 
 
 class ColumnarBuilder:
@@ -41,20 +57,32 @@ class ColumnarBuilder:
         """Whether nothing has to be drawn for the examples, and none is compared with another: then a batch is what its columns say."""
         return not self._needs_rows and not bool(table.is_action.any())
 
-    def build(self, table: ExampleTable, seen_at_s: StampArray) -> RankingBatch | None:
-        """As `BatchBuilder.build`, of examples that it `takes`."""
+    def encoded(self, table: ExampleTable) -> EncodedColumns:
+        """The part of `build` that depends on nothing but the examples, and changes nothing: it may run ahead, on any thread."""
         labels, known = self._labels(table)
-        self._note(table, np.any(positives(self._tasks, labels), axis=1))
         kept = np.flatnonzero(known.any(axis=1))
+        chosen = table.take(kept)
+        sides = (Side.USER, Side.ITEM, *((Side.PAIR,) if self._encoder.has_pairs else ()))
+        return EncodedColumns(
+            labels, known, kept, chosen, {side: self._encode(chosen, side) for side in sides if kept.size}
+        )
+
+    def build(
+        self, table: ExampleTable, seen_at_s: StampArray, encoded: EncodedColumns | None = None
+    ) -> RankingBatch | None:
+        """As `BatchBuilder.build`, of examples that it `takes`. `encoded` is what `encoded` answered for them, if it was asked."""
+        found = encoded or self.encoded(table)
+        labels, known, kept = found.labels, found.known, found.kept
+        self._note(table, np.any(positives(self._tasks, labels), axis=1))
         if not kept.size:
             return None
-        table, num = table.take(kept), kept.size
+        table, num = found.table, kept.size
         rows = np.arange(num, dtype=np.int32)
         rates = table.numbers("sampling_rate", 1.0)
         stamps = seen_at_s[kept]
         return RankingBatch(
-            user=self._encode(table, Side.USER),
-            items=self._encode(table, Side.ITEM),
+            user=found.sides[Side.USER],
+            items=found.sides[Side.ITEM],
             user_rows=rows,
             item_rows=rows,
             labels=labels[kept],
@@ -64,7 +92,7 @@ class ColumnarBuilder:
             is_sampled=np.zeros(num, np.bool_),
             seen_at_s=dict.fromkeys(Side, stamps),
             kept=kept,
-            pairs=self._encode(table, Side.PAIR) if self._encoder.has_pairs else None,
+            pairs=found.sides.get(Side.PAIR),
         )
 
     def _labels(self, table: ExampleTable) -> tuple[FloatArray, Flags]:

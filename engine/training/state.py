@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from engine.checkpoint.folder import Chain, newest_chain, open_chain
 from engine.checkpoint.snapshot import DENSE_FILE
 from engine.embedding.event_clock import EventClock
 from engine.embedding.store import EmbeddingStore
+from engine.embedding.table import Plan
 from engine.embedding.table_restore import restore_store
 from engine.embedding.table_saver import StoreImage
 from engine.errors import CorruptRecord, NoCheckpoint
@@ -26,7 +28,7 @@ from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import SnapshotMeta
 from engine.training import co_occurrence
-from engine.training.columnar_batch import ColumnarBuilder
+from engine.training.columnar_batch import ColumnarBuilder, EncodedColumns
 from engine.training.dense_optimizers import build_dense_optimizer
 from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
@@ -45,7 +47,7 @@ from engine.training.state_cut import (
     SmallState,
     StateCut,
 )
-from engine.training.train_step import StepResult, TrainStep
+from engine.training.train_step import PlannedBatch, StepResult, TrainStep
 from engine.training.training_batch import BatchBuilder, RankingBatch, RetrievalBatch, note_dense
 
 __all__ = ["CHECKPOINTS", "SNAPSHOTS", "TrainingState"]
@@ -59,6 +61,14 @@ _COUNTED: Final = (
     "candidate_bytes",
     "num_candidates_dropped",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was worked out of examples before their turn came: encoded, and planned for the tables."""
+
+    columns: EncodedColumns
+    planned: PlannedBatch
 
 
 class TrainingState:
@@ -102,14 +112,26 @@ class TrainingState:
         parts = (self.definition, self.encoder, self.catalogue, self.pool, self.frequency)
         self.builder, self._columnar = BatchBuilder(*parts), ColumnarBuilder(*parts)
 
-    def learn(self, logged: Logged, *, is_new: bool = True) -> StepResult | None:
+    def prepare(self, logged: Logged, into: Mapping[str, Plan] | None = None) -> Prepared | None:
+        """Work out ahead what depends on the examples alone, for `learn`; None where that is nothing. The only method that may run while
+        another thread calls the others: it reads nothing that they change, and changes nothing, so that a cut between has no part of it.
+
+        `into` has plans by table whose memory is used again.
+        """
+        if not isinstance(logged, LoggedColumns) or not len(logged) or not self._columnar.takes(logged.table):
+            return None
+        columns = self._columnar.encoded(logged.table)
+        return Prepared(columns, self.step.plan(columns.sides, into)) if columns.sides else None
+
+    def learn(self, logged: Logged, *, is_new: bool = True, prepared: Prepared | None = None) -> StepResult | None:
         """Score, then learn from at most `max_batch_size` examples, count them, and expire. None when they hold nothing for a task.
 
         The metrics hear of examples that are new only. Columns stay columns where the definition allows (`ColumnarBuilder.takes`).
+        `prepared` is what `prepare` answered for these examples: what is learned is the same without it.
         """
         if isinstance(logged, LoggedColumns) and not self._columnar.takes(logged.table):
             logged = logged.listed()
-        result = self._learn(logged, is_new) if len(logged) else None
+        result = self._learn(logged, is_new, prepared) if len(logged) else None
         if result is not None and not result.finite:
             self.progress.num_refused_batches += 1
         num_before = self.progress.num_examples
@@ -117,10 +139,10 @@ class TrainingState:
         expire_due(self.store, self.event_clock.now_s, num_before, self.progress.num_examples)
         return result
 
-    def _learn(self, logged: Logged, is_new: bool) -> StepResult | None:
+    def _learn(self, logged: Logged, is_new: bool, prepared: Prepared | None) -> StepResult | None:
         self.event_clock.register(int(logged.partitions.max()) + 1)
         observed = observe(self, logged.table if isinstance(logged, LoggedColumns) else logged.examples)
-        batch = self._built(logged)
+        batch = self._built(logged, prepared)
         if co_occurrence.are_wanted(self.definition):
             self._note_actions(logged)
         if batch is None:
@@ -129,7 +151,7 @@ class TrainingState:
             # Before the batch is scored: even the first is then scaled. Labels have no part in it.
             note_dense(self.statistics, batch)
             self.architecture.load_statistics(self.statistics.weights())
-        result = self.step.learn(batch)
+        result = self.step.learn(batch, None if prepared is None else prepared.planned)
         sampled = batch.kept[:SAMPLED_EXAMPLES]
         own = logged.table.take(sampled) if isinstance(logged, LoggedColumns) else logged.at(sampled)
         self.hot_ids.note(own, slots_of(batch))
@@ -140,9 +162,10 @@ class TrainingState:
             self.catalogue.mark_changed(batch.item_keys)
         return result
 
-    def _built(self, logged: Logged) -> RankingBatch | RetrievalBatch | None:
+    def _built(self, logged: Logged, prepared: Prepared | None = None) -> RankingBatch | RetrievalBatch | None:
         if isinstance(logged, LoggedColumns):
-            return self._columnar.build(logged.table, self.event_clock.stamps(logged.partitions, logged.table.times_ms))
+            stamps = self.event_clock.stamps(logged.partitions, logged.table.times_ms)
+            return self._columnar.build(logged.table, stamps, None if prepared is None else prepared.columns)
         times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
         return self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import tensorflow as tf
 
 from engine.embedding.store import EmbeddingStore
-from engine.embedding.table import Batch
-from engine.features.encoded import FloatArray
+from engine.embedding.table import Batch, Plan
+from engine.features.encoded import EncodedBatch, FloatArray
 from engine.models.architecture import RankingArchitecture, RetrievalArchitecture
 from engine.models.handover import FloatBuffers
-from engine.models.inputs import InputLayout
+from engine.models.inputs import InputLayout, SparseBatch
 from engine.models.pair_matrix import PairMatrix, RowsOf
 from engine.models.signature import by_side
 from engine.spec.architecture import is_retrieval
@@ -46,6 +46,15 @@ class StepResult:
     labels: FloatArray
     finite: bool
     by_task: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBatch:
+    """A batch's values laid out without their times, and the plan of each table's; `sides` are what they were made of."""
+
+    sides: Mapping[Side, EncodedBatch]
+    sparse: SparseBatch
+    plans: dict[str, Plan]
 
 
 class TrainStep:
@@ -88,12 +97,30 @@ class TrainStep:
         )
         self._steps: dict[bool, Any] = {}
 
-    def learn(self, batch: RankingBatch | RetrievalBatch) -> StepResult:
-        """Score the batch, then learn from it."""
+    def plan(self, sides: Mapping[Side, EncodedBatch], into: Mapping[str, Plan] | None = None) -> PlannedBatch:
+        """What a step needs of a batch's encoded sides alone. To be called on any thread, while another batch is learned.
+
+        No state has a part in it, and it leaves none: sightings, admissions and evictions keep their order. `into` has plans by table
+        whose memory is used again.
+        """
+        sparse = self._layout.sparse_batch(sides)
+        plans = {
+            table: self._store.tables[table].plan(each.fids, None if into is None else into.get(table))
+            for table, each in sparse.values.items()
+        }
+        return PlannedBatch(sides, sparse, plans)
+
+    def learn(self, batch: RankingBatch | RetrievalBatch, planned: PlannedBatch | None = None) -> StepResult:
+        """Score the batch, then learn from it. `planned` is what `plan` answered for its very sides; of others it is left aside."""
         pairs = batch.pairs if isinstance(batch, RankingBatch) else None
-        sparse = self._layout.sparse_batch(by_side(self._layout, batch.user, batch.items, pairs), batch.seen_at_s)
+        sides = by_side(self._layout, batch.user, batch.items, pairs)
+        plans: Mapping[str, Plan] = {}
+        if planned is not None and all(planned.sides.get(side) is each for side, each in sides.items()):
+            sparse, plans = self._layout.stamped(planned.sparse, batch.seen_at_s), planned.plans
+        else:
+            sparse = self._layout.sparse_batch(sides, batch.seen_at_s)
         sighted = {
-            table: self._store.tables[table].sight(each.fids, each.slots, each.seen_at_s)
+            table: self._store.tables[table].sight(each.fids, each.slots, each.seen_at_s, plans.get(table))
             for table, each in sparse.values.items()
         }
         rows = {table: self._gather(table, each) for table, each in sighted.items()}

@@ -5,6 +5,8 @@
 namespace freshet::python {
 
 void bind_sighted_batch(py::module_& module) {
+  py::class_<BoundPlan>(module, "Plan", "What Table.plan found out of a batch of FIDs ahead of its sighting.")
+      .def(py::init<>());
   py::class_<BoundBatch>(module, "SightedBatch",
                          "The FIDs of a batch, each once, as Table.sight found them; arrays are views.")
       .def_property_readonly(

@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -118,13 +119,31 @@ py::array lookup_or_create(Table& table, const py::object& fids, const py::objec
   return vectors;
 }
 
+/// A plan that a failure left half made is nobody's.
+void plan(const Table& table, const py::object& fids, BoundPlan& into) {
+  const auto keys = vector_argument<Fid>(fids, "fids");
+  const py::gil_scoped_release unlocked;
+  into.table = nullptr;
+  into.fids.assign(keys.begin(), keys.end());
+  table.plan(keys, into.plan);
+  into.table = &table;
+}
+
 std::unique_ptr<BoundBatch> sight(Table& table, const py::object& fids, const py::object& slots,
-                                  const py::object& seen_at_s) {
+                                  const py::object& seen_at_s, const BoundPlan* planned) {
   const auto keys = vector_argument<Fid>(fids, "fids");
   const auto numbers = vector_argument<SlotNumber>(slots, "slots");
   const SeenAt seen_at(seen_at_s);
+  if (planned == nullptr) {
+    const py::gil_scoped_release unlocked;
+    return std::make_unique<BoundBatch>(BoundBatch{&table, table.sight(keys, numbers, seen_at.times())});
+  }
+  if (planned->table != &table || !std::ranges::equal(planned->fids, keys)) {
+    throw py::value_error("plan must be of this table and of these fids, received another's");
+  }
   const py::gil_scoped_release unlocked;
-  return std::make_unique<BoundBatch>(BoundBatch{&table, table.sight(keys, numbers, seen_at.times())});
+  return std::make_unique<BoundBatch>(
+      BoundBatch{&table, table.sight(planned->plan, numbers, seen_at.times())});
 }
 
 py::array gather(const Table& table, const BoundBatch& batch, const py::object& out) {
@@ -338,7 +357,9 @@ void bind_reading(py::class_<Table>& type) {
 void bind_changes(py::class_<Table>& type) {
   type.def("lookup_or_create", &lookup_or_create, py::arg("fids"), py::arg("slots"), py::arg("seen_at_s"),
            py::arg("out") = py::none())
-      .def("sight", &sight, py::arg("fids"), py::arg("slots"), py::arg("seen_at_s"), py::keep_alive<0, 1>())
+      .def("plan", &plan, py::arg("fids"), py::arg("into"))
+      .def("sight", &sight, py::arg("fids"), py::arg("slots"), py::arg("seen_at_s"),
+           py::arg("plan") = static_cast<const BoundPlan*>(nullptr), py::keep_alive<0, 1>())
       .def("apply", &apply, py::arg("batch"), py::arg("grads"), py::arg("learning_rate"))
       .def("apply_gradients", &apply_gradients, py::arg("fids"), py::arg("grads"), py::arg("learning_rate"))
       .def("assign", &assign, py::arg("fids"), py::arg("slots"), py::arg("vectors"))

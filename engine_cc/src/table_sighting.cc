@@ -94,14 +94,31 @@ void Table::lookup_or_create(std::span<const std::uint64_t> fids, std::span<cons
 SightedBatch Table::sight(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
                           std::span<const std::uint32_t> seen_at_s) {
   check_sightings(fids.size(), slots.size(), seen_at_s.size());
-  const Sightings sightings{slots, seen_at_s, num_sighted_.fetch_add(fids.size()), true};
   BatchPlan& plan = scratch_plan();
   plan.build(fids, index_.salt());
+  return sight(plan, slots, seen_at_s);
+}
+
+void Table::plan(std::span<const std::uint64_t> fids, BatchPlan& plan) const {
+  check_batch(fids.size());
+  plan.build(fids, index_.salt());
+  std::vector<std::uint64_t> keys;
+  keys.reserve(plan.groups().size());
+  for (const BatchPlan::Group& group : plan.groups()) keys.push_back(index_.key(group.hash));
+  index_.read_batch(
+      keys, [&](std::uint32_t row) { rows_.prefetch_to_read(row); }, [](std::size_t, std::uint32_t) {},
+      [](std::size_t) {});
+}
+
+SightedBatch Table::sight(const BatchPlan& plan, std::span<const std::uint16_t> slots,
+                          std::span<const std::uint32_t> seen_at_s) {
+  check_sightings(plan.num_keys(), slots.size(), seen_at_s.size());
+  const Sightings sightings{slots, seen_at_s, num_sighted_.fetch_add(plan.num_keys()), true};
   const std::size_t num = plan.groups().size();
   SightedBatch batch;
   batch.fids.resize(num);
   batch.rows.assign(num, Index::kAbsent);
-  batch.members.resize(fids.size());
+  batch.members.resize(plan.num_keys());
   batch.begin.resize(kNumShards + 1);
   batch.epochs.resize(kNumShards);
   TouchNotes notes(*this, num);

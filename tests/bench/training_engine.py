@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.embedding.hashing import hash_ids
+from engine.embedding.table import Plan
 from engine.features.encoded import EncodedBatch, FloatArray, SlotValues
 from engine.features.encoder import FeatureEncoder
 from engine.features.parquet import read_columns
@@ -20,6 +23,7 @@ from engine.spec.example import Cause, Example, Origin
 from engine.streams.log import StoredRecord
 from engine.training.logged import parse_records
 from engine.training.state import TrainingState
+from engine.training.train_step import PlannedBatch
 from engine.training.training_batch import RankingBatch
 from tests.bench.criteo_like import NUM_DENSE, NUM_SLOTS, Batch, Ids, cardinalities
 from tests.bench.training_setting import (
@@ -63,6 +67,7 @@ class EngineStep(Learner):
     def __init__(self, precision: str) -> None:
         self.state = TrainingState(definition(precision))
         (self._table,) = self.state.store.tables.values()
+        self._plans = tuple({name: Plan() for name in self.state.store.tables} for _ in range(2))
 
     def prepared(self, batch: Batch) -> RankingBatch:
         num = len(batch.labels)
@@ -84,6 +89,21 @@ class EngineStep(Learner):
     def learn(self, prepared: RankingBatch) -> float:
         """The mean loss of the batch before the update."""
         return self.state.step.learn(prepared).loss
+
+    def learn_all(self, prepared: Sequence[RankingBatch]) -> list[float | None]:
+        """The next batch is planned while one is learned, as `ReadAhead` does for a batch run."""
+        step, losses = self.state.step, []
+        with ThreadPoolExecutor(1) as worker:
+            ahead = worker.submit(self._planned, prepared[0], 0)
+            for number, batch in enumerate(prepared):
+                planned = ahead.result()
+                if number + 1 < len(prepared):
+                    ahead = worker.submit(self._planned, prepared[number + 1], number + 1)
+                losses.append(step.learn(batch, planned).loss)
+        return list(losses)
+
+    def _planned(self, batch: RankingBatch, number: int) -> PlannedBatch:
+        return self.state.step.plan({Side.USER: batch.user, Side.ITEM: batch.items}, self._plans[number % 2])
 
     def fill(self, ids: Ids) -> None:
         for slot, count in enumerate(cardinalities(ids), 1):

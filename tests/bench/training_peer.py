@@ -62,7 +62,7 @@ class Served:
         if learner is None:
             raise ValueError("do: learn must follow prepare")
         started_s = self._clock()
-        losses = [learner.learn(prepared) for prepared in self._prepared]
+        losses = learner.learn_all(self._prepared)
         took_s = self._clock() - started_s
         known = [loss for loss in losses if loss is not None]
         return {

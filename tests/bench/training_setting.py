@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ class Learner(ABC):
     @abstractmethod
     def learn(self, prepared: Any) -> float | None:
         """The mean loss of the batch before the update; None of who does not learn."""
+
+    def learn_all(self, prepared: Sequence[Any]) -> list[float | None]:
+        """The losses of batches that are all there, one after the other."""
+        return [self.learn(each) for each in prepared]
 
     def fill(self, ids: Ids) -> None:  # noqa: B027 - most have nothing to do
         """Has a row for every id of the stream, where rows are otherwise made as ids are met."""

@@ -31,6 +31,8 @@ class BatchPlan {
   /// Replaces the plan. At most 2^30 keys. Throws std::bad_alloc.
   void build(std::span<const std::uint64_t> keys, std::uint64_t salt);
 
+  /// The number of keys that it is of.
+  std::size_t num_keys() const noexcept { return next_.size(); }
   std::span<const Group> groups() const noexcept { return groups_; }
   std::span<const Group> groups_of(unsigned shard) const noexcept {
     return std::span(groups_).subspan(begin_[shard], begin_[shard + 1] - begin_[shard]);

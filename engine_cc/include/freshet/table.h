@@ -81,6 +81,15 @@ class Table {
   SightedBatch sight(std::span<const std::uint64_t> fids, std::span<const std::uint16_t> slots,
                      std::span<const std::uint32_t> seen_at_s);
 
+  /// What a sighting needs of the batch alone: its plan. And asks for the rows that there are, which are then near when the
+  /// batch is sighted; what is near is the memory itself, so nothing that is written meanwhile can be read as it was. Changes
+  /// nothing in the table, and may run beside anything.
+  void plan(std::span<const std::uint64_t> fids, BatchPlan& plan) const;
+
+  /// `sight` of a batch of this plan, of `plan`; `slots` and `seen_at_s` are of its positions.
+  SightedBatch sight(const BatchPlan& plan, std::span<const std::uint16_t> slots,
+                     std::span<const std::uint32_t> seen_at_s);
+
   /// The vectors of a batch's FIDs, [num_unique, dim]; zeros where there is no row (any more).
   void gather(const SightedBatch& batch, std::span<float> out) const;
 

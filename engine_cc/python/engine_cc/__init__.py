@@ -2,6 +2,7 @@
 
 from engine_cc._core import (
     Checkpoint,
+    Plan,
     ServingTable,
     SightedBatch,
     Table,
@@ -15,6 +16,7 @@ from engine_cc._core import (
 
 __all__ = [
     "Checkpoint",
+    "Plan",
     "ServingTable",
     "SightedBatch",
     "Table",
