@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from engine.spec.event import CatalogChange, Event
 from engine.streams import topics
@@ -14,6 +14,7 @@ from engine.streams.log import EventLog
 from webapp.accounts.models import Project
 from webapp.catalog.models import Item
 from webapp.catalog.services import IngestReport, events_ingest, item_put
+from webapp.catalog.storage import create_absent_items
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,3 +58,17 @@ def test_it_writes_the_catalogue_topic_in_the_order_of_the_database(project: Pro
     assert len(records) == 80
     last = CatalogChange.from_bytes(records[-1].value)
     assert last.properties == Item.objects.get(project=project, external_id="tea").properties
+
+
+@pytest.mark.parametrize("num_known", [0, 3000])
+def test_it_creates_items_in_the_order_of_their_ids(project: Project, num_known: int) -> None:
+    """Two batches that create the same items in two orders would wait for each other in a circle."""
+    with transaction.atomic():
+        create_absent_items(project, {f"known-{number}" for number in range(num_known)})
+    wanted = {f"i{number * 7919 % 100_000}" for number in range(500)}
+    with transaction.atomic():
+        assert create_absent_items(project, wanted | {f"known-{number}" for number in range(num_known)}) == sorted(
+            wanted
+        )
+    made = Item.objects.filter(project=project, external_id__in=wanted).order_by("id")
+    assert list(made.values_list("external_id", flat=True)) == sorted(wanted)
