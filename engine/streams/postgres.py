@@ -70,6 +70,12 @@ COPY freshet_log.record (topic_id, partition, "offset", key, value, timestamp_ms
 """
 
 
+# A process that is put to sleep in the midst of an append must not hold the partitions' locks until it wakes up.
+_BEGIN_APPEND = """
+BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s'
+"""
+
+
 class PostgresLog:
     """Implements `engine.streams.log.EventLog` and `FencingLog` over the tables of `SCHEMA_SQL`, which must exist.
 
@@ -251,7 +257,7 @@ class PostgresLog:
         committing = False
         try:
             with self._pool.connection(fresh=fresh) as connection:
-                connection.execute("BEGIN")
+                connection.execute(_BEGIN_APPEND)
                 try:
                     positions = _insert(connection, topic, records, epoch)
                     committing = True
