@@ -42,7 +42,7 @@ TIMES = st.sampled_from(
     [NOW_MS, NOW_MS - 1, NOW_MS + 24 * 3_600_000, NOW_MS + 24 * 3_600_000 + 1, 946_684_799_999, 946_684_800_000, 2**70,
      "2026-01-31T12:00:00Z", "2026-02-30T12:00:00Z", "noon", None, 1.5, True, -1]
 )  # fmt: skip
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     ["phone", "long text", "a\nb", "a\x00", "a\ud800", "x" * 257, 1, 2**63, -(2**63), 2.5, float("inf"), float("nan"),
      10**400, True, None, NOW_MS, "2026-01-31T12:00:00+02:00", ["a"], ["a", "b", "c"], ["a", 1], [1, 2.5], [1.0], (1, 2), {}]
 )  # fmt: skip
@@ -83,7 +83,7 @@ GOOD = st.fixed_dictionaries(
 ODD = st.fixed_dictionaries({}, optional=PARTS) | st.builds(
     lambda changed: CLICK | changed, st.fixed_dictionaries({}, optional=PARTS)
 )
-ROWS = st.lists(GOOD | ODD | st.sampled_from([None, 3, "click", []]), max_size=30)
+ROWS: st.SearchStrategy[list[Any]] = st.lists(GOOD | ODD | st.sampled_from([None, 3, "click", []]), max_size=30)
 
 
 def assert_agree(rows: list[Any]) -> None:
