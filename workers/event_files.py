@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -25,6 +25,9 @@ from webapp.catalog.importing.api_rows import MAPPING_SUFFIX, event_rows
 from webapp.catalog.importing.reading import BrokenRow
 from webapp.catalog.importing.rows import Row
 from webapp.registry.selectors import schema_current
+
+if TYPE_CHECKING:
+    from engine.training.example_records import ExampleRecords
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ class EventsRead:
     first_problem: str = ""
     problems: list[Problem] = field(default_factory=list)
 
+    def as_json(self) -> dict[str, Any]:
+        return {"num_refused": self.num_refused, "first_problem": self.first_problem}
+
 
 def examples_of_events(
     project: Project,
@@ -53,10 +59,11 @@ def examples_of_events(
     on_events: Callable[[int], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.time,
-) -> EventLog:
+) -> ExampleRecords:
     """The examples that the project's joiner would make of the file's events, in the order of their times.
 
-    They are kept in `folder`, and made once for the file, its mapping, the schema and the catalogue as they are. Raises `Interrupted`,
+    They are kept in `folder`, and made once for the file, its mapping, the schema and the catalogue as they are; their `meta` says how
+    many rows were refused and why the first of them was. Raises `Interrupted`,
     `InvalidDocument` for a file without the columns or without an event that the schema takes, OSError, `LogError`.
     """
     from engine.training.example_records import ExampleRecords
@@ -80,7 +87,7 @@ def examples_of_events(
         _changes(log, catalog, ends),
         schema,
         folder,
-        {"fingerprint": fingerprint, "file": path.name},
+        lambda: {"fingerprint": fingerprint, "file": path.name, **read.as_json()},
         on_events=on_events,
         should_stop=should_stop,
     )

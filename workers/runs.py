@@ -97,6 +97,11 @@ class RunSession:
         """Keep what the run took over from another version, in words."""
         services.run_note_report(run=self.run, report={"began_with": list(lines)})
 
+    def note_events_file(self, meta: Mapping[str, Any]) -> None:
+        """Keep what a file of events came to: how many there were, how many rows were refused, and why the first was."""
+        kept = {name: meta[name] for name in ("num_events", "num_records", "num_refused", "first_problem")}
+        services.run_note_report(run=self.run, report={"events_file": kept})
+
     def report(
         self,
         metrics: Mapping[str, Any] | Callable[[], Mapping[str, Any]],

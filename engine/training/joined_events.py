@@ -26,7 +26,7 @@ def join_events(
     changes: Iterable[CatalogChange],
     schema: Schema,
     folder: Path,
-    meta: dict[str, Any],
+    meta: Callable[[], dict[str, Any]],
     *,
     on_events: Callable[[int], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -34,8 +34,8 @@ def join_events(
     """Join `events`, given in the order of their times, and write the examples into `folder`; answers how many examples there are.
 
     Users and items have the properties of `changes`, which are applied before the first event. Histories and counters are as they were
-    before each event. Nothing follows on a file: all windows end with it. `on_events` hears how many events were joined. Raises
-    `Interrupted` when asked to stop: then the folder is none.
+    before each event. Nothing follows on a file: all windows end with it. `on_events` hears how many events were joined; `meta` is asked
+    last for what the folder is to say of itself. Raises `Interrupted` when asked to stop: then the folder is none.
     """
     joiner = Joiner(JoinerSettings.from_schema(schema))
     for change in changes:
@@ -56,7 +56,7 @@ def join_events(
             last_ms = max([last_ms, *(event.timestamp_ms for event in batch)])
             on_events(num_events)
         writer.write(_examples(joiner.stream_advance(last_ms + _longest_wait_ms(joiner.settings))))
-        writer.finish(meta | {"num_events": num_events})
+        writer.finish(meta() | {"num_events": num_events})
     finally:
         writer.close()
     return writer.num_records

@@ -105,13 +105,15 @@ def test_a_batch_run_learns_from_events_with_epochs_on_a_time_split(
 ) -> None:
     training = version.document["training"] | {"batch_size": 64, "early_stopping": {"patience": 1, "max_epochs": 2}}
     ModelVersion.objects.filter(pk=version.pk).update(document=version.document | {"training": training})
-    as_lines(tmp_path / "files" / "events.jsonl", made_events())
+    as_lines(tmp_path / "files" / "events.jsonl", [*made_events(), {"type": "wish"}])
     run = services.run_start(model_version=version, mode="batch", input_file="events.jsonl")
     train_batch(run.pk)
     run.refresh_from_db()
     assert (run.state, run.error, run.progress) == ("succeeded", "", 1.0)
     assert run.num_examples >= 300 and 1 < len(run.report["epochs"]) <= 2
     assert run.latest["auc"] is not None
+    told = run.report["events_file"]
+    assert (told["num_events"], told["num_refused"]) == (400, 1) and "row 401: " in told["first_problem"]
     # what the run's examples were is of no use any more
     assert not (model_folder(version) / JOINED).exists()
 

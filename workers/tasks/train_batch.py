@@ -113,9 +113,11 @@ def _examples(session: RunSession, log: EventLog, folder: Path) -> EventLog | No
     def on_events(num_events: int) -> None:
         session.report({"num_examples": 0, "num_events_joined": num_events}, progress=0.0)
 
-    return examples_of_events(
+    joined = examples_of_events(
         run.project, path, log, folder / JOINED, on_events=on_events, should_stop=session.should_stop
     )
+    session.note_events_file(joined.meta)
+    return joined
 
 
 class _Rate:

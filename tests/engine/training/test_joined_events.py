@@ -45,7 +45,7 @@ CHANGES = [CatalogChange("item", "a", {"topic": "sport"})]
 
 def joined(folder: Path, events: list[Event] = EVENTS, **more: Any) -> list[Example]:
     batches = [events[:3], events[3:]]
-    num = join_events(batches, CHANGES, SCHEMA, folder, {"fingerprint": "f"}, **more)
+    num = join_events(batches, CHANGES, SCHEMA, folder, lambda: {"fingerprint": "f"}, **more)
     records = ExampleRecords(folder)
     assert records.num_rows == num
     return [Example.from_bytes(record.value) for record in records.read("any", 0, 0, 100)]
