@@ -117,14 +117,15 @@ class ModelDefinition(Document):
         if task is not None and task not in names:
             raise ValueError(f"there is no task {task}")
         place = 0 if task is None else names.index(task)
-        if place and is_retrieval(self.architecture):
-            raise ValueError("a retrieval model is judged by its first task")
         chosen = self.tasks[place]
+        if is_retrieval(self.architecture):
+            if place or metric.is_of_numbers or metric.needs_probabilities:
+                raise ValueError(f"there is no {metric} where scores only order, and those of the first task alone")
+            return metric.value
         if metric.is_of_numbers == isinstance(chosen, BinaryTask):
             predicts = "what happens" if metric.is_of_numbers else "a number"
             raise ValueError(f"there is no {metric} where a task predicts {predicts}")
-        only_orders = isinstance(chosen, BinaryTask) and chosen.loss is not BinaryLoss.BCE
-        if metric.needs_probabilities and (only_orders or is_retrieval(self.architecture)):
+        if metric.needs_probabilities and isinstance(chosen, BinaryTask) and chosen.loss is not BinaryLoss.BCE:
             raise ValueError(f"there is no {metric} where scores only order")
         return metric.value if place == 0 else f"tasks.{chosen.name}.{metric.value}"
 
