@@ -45,6 +45,10 @@ class Impression:
         shown = self.shown[item_id] = Shown(self, item_id, item)
         return shown
 
+    def let_go(self) -> None:
+        """Items and impression name each other; apart they are freed at once, and not when garbage is collected."""
+        self.shown.clear()
+
     def estimate_bytes(self, num_json_bytes: int) -> None:
         """`num_json_bytes`: of the properties that nobody else holds."""
         self.num_bytes = _BYTES_OF_ONE + _BYTES_OF_AN_ITEM * len(self.shown) + _BYTES_OF_A_CHARACTER * num_json_bytes

@@ -311,6 +311,7 @@ class Joiner:
             state.counters.num_expired_early += len(impression.shown)
             while self._stages.next_end(impression.waits, impression.ended_ms) is not None:
                 yield from self._outcomes.ended(impression)
+            impression.let_go()
 
     def _compare(self, event: Event, logged: Mapping[str, Any], time_ms: int) -> None:
         """Look at what serving logged beside what is known here, as of the request's time."""
@@ -350,6 +351,8 @@ class Joiner:
             yield from self._outcomes.ended(impression)
             if self._stages.next_end(impression.waits, impression.ended_ms) is not None:
                 pending.put(impression)
+            else:
+                impression.let_go()
         while (action := early.pop_ended(watermark_ms)) is not None:
             yield self._orphan(action.example)
 

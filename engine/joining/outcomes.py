@@ -70,22 +70,24 @@ class Outcomes:
         return self._decided(shown, "all", came, missed)
 
     def _decided(self, shown: Shown, outcome: str, came: dict[str, float], missed: dict[str, float]) -> Example | None:
+        """What came, and what did not where that is kept; None when nothing is left to say."""
         counters, impression = self._counters, shown.impression
-        example = self._example(shown, outcome, came, time_ms=impression.time_ms, cause=impression.cause)
-        if missed and is_sampled(example.example_id, self._rate):
-            came.update(missed)
+        example_id = _example_id(shown, outcome)
+        if missed and is_sampled(example_id, self._rate):
+            labels = came | missed
             if self._stages.late_ms:
-                shown.negatives.update(dict.fromkeys(missed, example.example_id))
-        elif missed:
-            counters.num_sampled_out += 1
-        if not came:
+                shown.negatives.update(dict.fromkeys(missed, example_id))
+        else:
+            labels = came
+            counters.num_sampled_out += bool(missed)
+        if not labels:
             return None
         counters.num_examples += 1
-        if any(action in shown.acted for action in came):
+        if came:
             counters.num_positives += 1
         else:
             counters.num_negatives += 1
-        return example
+        return self._example(shown, outcome, labels, time_ms=impression.time_ms, cause=impression.cause)
 
     def _example(
         self,
@@ -99,7 +101,7 @@ class Outcomes:
     ) -> Example:
         impression = shown.impression
         return Example(
-            example_id=f"{impression.event_id}:{shown.item_id}:{outcome}",
+            example_id=_example_id(shown, outcome),
             user_id=impression.user_id,
             item_id=shown.item_id,
             event_time_ms=time_ms,
@@ -118,3 +120,7 @@ class Outcomes:
             counters=shown.counters,
             corrects=corrects,
         )
+
+
+def _example_id(shown: Shown, outcome: str) -> str:
+    return f"{shown.impression.event_id}:{shown.item_id}:{outcome}"

@@ -52,7 +52,7 @@ class SpilledImpressions:
         return SpilledImpressions(self._folder.with_name(f"{self._folder.name}-{suffix}"), self._stages)
 
     def put(self, impressions: Iterable[Impression]) -> None:
-        """Take impressions, their counters settled."""
+        """Take impressions, their counters settled. The objects are of no use any more."""
         batch = WriteBatch(raw_mode=True)
         for one in impressions:
             body = encode_impression(one)
@@ -65,6 +65,7 @@ class SpilledImpressions:
                 self._first = min(self._first, place)
             elif self._is_first_known:
                 self._first = place
+            one.let_go()
         with _disk_errors():
             self._opened().write(batch)
 

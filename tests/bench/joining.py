@@ -1,7 +1,7 @@
 """`python -m tests.bench joining`: events a second that one joiner makes examples of, and the processor time they take.
 
 A visit is one impression of ten items with what serving logged of them, for three visits in ten a click, and for one in
-twenty a purchase. Windows are ten seconds and a visit comes every millisecond, so some 100,000 shown items wait at any time. The log is in
+twenty a purchase. Windows are ten seconds and visits come as fast as they are joined, so what ten seconds brought waits. The log is in
 memory: what is measured is the joiner, its steps and checkpoints included, and no server.
 """
 
@@ -32,8 +32,8 @@ from tests.bench.report import Report, say, say_table
 PROJECT: Final = "bench"
 NUM_ITEMS: Final = 10
 NUM_PARTITIONS: Final = 4
-VISITS_PER_POLL: Final = 1000
-NUM_WARM_VISITS: Final = 11_000
+VISITS_PER_POLL: Final = 500
+WARM_S: Final = 12.0
 
 _DOCUMENT: Final[dict[str, Any]] = {
     "events": {"impression": {"role": "impression"}, "click": {}, "purchase": {}},
@@ -73,18 +73,17 @@ def _ways() -> dict[str, Way]:
 
 
 def run(*, quick: bool) -> None:
-    num_visits = 6_000 if quick else 30_000
+    for_s = 5.0 if quick else 20.0
     report = Report("bench-joining")
     values: dict[str, object] = {
         "num_items_shown": NUM_ITEMS,
         "num_partitions": NUM_PARTITIONS,
-        "num_visits": num_visits,
     }
-    floor = _decoded_per_s(num_visits)
+    floor = _decoded_per_s()
     values["decoded_events_per_s"] = floor
     rows = []
     for name, way in _ways().items():
-        figures = _measured(way, num_visits)
+        figures = _measured(way, for_s)
         values |= {f"{name}_{key}": value for key, value in figures.items()}
         rows.append(
             [
@@ -103,28 +102,32 @@ def run(*, quick: bool) -> None:
     report.write(values)
 
 
-def _decoded_per_s(num_visits: int) -> float:
-    intake, records = Intake(EventValidator(PLAIN), time.time), list(_records(0, range(num_visits), is_logged=True))
+def _decoded_per_s() -> float:
+    intake, records = (
+        Intake(EventValidator(PLAIN), time.time),
+        list(_records(0, int(time.time() * 1000), is_logged=True)),
+    )
     started_s = time.perf_counter()
     for record in records:
         intake.read(record.value, record.timestamp_ms, [])
     return len(records) / (time.perf_counter() - started_s)
 
 
-def _measured(way: Way, num_visits: int) -> dict[str, float]:
+def _measured(way: Way, for_s: float) -> dict[str, float]:
     log = MemoryLog()
     log.create_topic(topics.events(PROJECT), NUM_PARTITIONS)
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
         process = JoinerProcess(log, PROJECT, way.schema, Path(folder) / "joiner", time.time, settings=way.settings)
-        began_ms = int(time.time() * 1000)
-        _join(log, process, began_ms, range(NUM_WARM_VISITS), way.is_logged)
-        num_events, num_examples = process.counters.num_events, process.counters.num_examples
-        visits = range(NUM_WARM_VISITS, NUM_WARM_VISITS + num_visits)
-        took_s, processor_s = _join(log, process, began_ms, visits, way.is_logged)
-        num_events = process.counters.num_events - num_events
+        traffic = _Traffic(log, process, is_logged=way.is_logged)
+        traffic.join(WARM_S)
+        before = process.counters.to_json()
+        took_s, processor_s = traffic.join(for_s)
+        num_events, num_examples = (
+            process.counters.to_json()[one] - before[one] for one in ("num_events", "num_examples")
+        )
         figures = {
             "events_per_s": num_events / took_s,
-            "examples_per_s": (process.counters.num_examples - num_examples) / took_s,
+            "examples_per_s": num_examples / took_s,
             "cpu_s_per_1000_events": processor_s / num_events * 1000,
             "num_pending": float(process.num_pending),
             **{name: float(value) for name, value in process.waiting.items()},
@@ -133,24 +136,35 @@ def _measured(way: Way, num_visits: int) -> dict[str, float]:
     return figures
 
 
-def _join(log: MemoryLog, process: JoinerProcess, began_ms: int, visits: range, is_logged: bool) -> tuple[float, float]:
-    """Seconds it took the joiner, on the wall and on processors."""
-    took_s = processor_s = 0.0
-    for start in visits[::VISITS_PER_POLL]:
-        some = range(start, start + VISITS_PER_POLL)
-        log.append(topics.events(PROJECT), list(_records(began_ms, some, is_logged=is_logged)))
-        started_s, started_processor_s = time.perf_counter(), time.process_time()
-        while process.poll():
-            pass
-        took_s += time.perf_counter() - started_s
-        processor_s += time.process_time() - started_processor_s
-    return took_s, processor_s
+class _Traffic:
+    """Visits dated at the moment they are sent, a poll's worth at a time, as many as the joiner can take."""
+
+    def __init__(self, log: MemoryLog, process: JoinerProcess, *, is_logged: bool) -> None:
+        self._log = log
+        self._process = process
+        self._is_logged = is_logged
+        self._num_visits = 0
+
+    def join(self, for_s: float) -> tuple[float, float]:
+        """Seconds that the joiner took, on the wall and on processors; what makes the visits is not among them."""
+        took_s = processor_s = 0.0
+        until_s = time.perf_counter() + for_s
+        while time.perf_counter() < until_s:
+            records = list(_records(self._num_visits, int(time.time() * 1000), is_logged=self._is_logged))
+            self._log.append(topics.events(PROJECT), records)
+            self._num_visits += VISITS_PER_POLL
+            started_s, started_processor_s = time.perf_counter(), time.process_time()
+            while self._process.poll():
+                pass
+            took_s += time.perf_counter() - started_s
+            processor_s += time.process_time() - started_processor_s
+        return took_s, processor_s
 
 
-def _records(began_ms: int, visits: range, *, is_logged: bool) -> Iterator[Record]:
-    random = np.random.default_rng(visits.start)
-    for visit in visits:
-        for event in _visit(visit, began_ms + visit, random, is_logged):
+def _records(first: int, now_ms: int, *, is_logged: bool) -> Iterator[Record]:
+    random = np.random.default_rng(first)
+    for visit in range(first, first + VISITS_PER_POLL):
+        for event in _visit(visit, now_ms, random, is_logged):
             yield Record(event.user_id, event.to_bytes(), event.received_ms)
 
 

@@ -1,9 +1,8 @@
-"""The joiner against a join that looks at the whole stream at once, and nothing is lost or doubled by a kill anywhere."""
+"""Counters that know nothing of their own event, batches of any size, and an order that survives kills and restarts."""
 
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,65 +73,6 @@ def streams(draw: st.DrawFn) -> list[Event]:
     return [*events, end]
 
 
-def brute_force(events: list[Event]) -> Counter[tuple[str, tuple[tuple[str, float], ...]]]:
-    """Every shown item looks through all later actions. A list of shown items, no index, no heap, no expiry."""
-    first_of_id: dict[str, int] = {}
-    for place, event in enumerate(events):
-        first_of_id.setdefault(event.event_id, place)
-    kept = [(place, event) for place, event in enumerate(events) if first_of_id[event.event_id] == place]
-
-    def let_go_at(shown_place: int, deadline_ms: int) -> int:
-        """The place after whose event the shown item no longer waits."""
-        reached = [place for place, _ in kept if max(e.timestamp_ms for p, e in kept if p <= place) > deadline_ms]
-        return max(shown_place, min(reached))
-
-    shown: list[dict[str, Any]] = []
-    examples: list[tuple[str, tuple[tuple[str, float], ...]]] = []
-    for place, event in kept:
-        waiting = [one for one in shown if place <= one["until"]]
-        if event.role is EventRole.IMPRESSION:
-            for item in event.items:
-                same = (event.recommendation_id, item.item_id)
-                if event.recommendation_id and any(
-                    (one["recommendation"], one["item"]) == same and place <= one["until"] for one in waiting
-                ):
-                    continue
-                until = let_go_at(place, event.timestamp_ms + WINDOW_MS)
-                shown.append(
-                    {
-                        "event": event,
-                        "item": item.item_id,
-                        "recommendation": event.recommendation_id,
-                        "until": until,
-                        "acted": set(),
-                    }
-                )
-            continue
-        if event.recommendation_id:
-            candidates = [
-                one
-                for one in waiting
-                if (one["recommendation"], one["item"]) == (event.recommendation_id, event.item_id)
-            ]
-        else:
-            candidates = [
-                one for one in waiting if (one["event"].user_id, one["item"]) == (event.user_id, event.item_id)
-            ]
-        newest = max(enumerate(candidates), key=lambda pair: (pair[1]["event"].timestamp_ms, pair[0]), default=None)
-        if newest is None or event.timestamp_ms > newest[1]["event"].timestamp_ms + WINDOW_MS:
-            examples.append((event.event_id, ((event.type, 1.0),)))
-        elif event.type not in newest[1]["acted"]:
-            newest[1]["acted"].add(event.type)
-            name = f"{newest[1]['event'].event_id}:{newest[1]['item']}:{event.type}"
-            examples.append((name, ((event.type, 1.0),)))
-    for one in shown:
-        missed = tuple((action, 0.0) for action in ("buy", "click") if action not in one["acted"])
-        if missed:
-            outcome = "rest" if one["acted"] else "none"
-            examples.append((f"{one['event'].event_id}:{one['item']}:{outcome}", missed))
-    return Counter(examples)
-
-
 def counts_before(kept: list[Event], example: Example, place: int) -> dict[str, float]:
     """What of the events before the one at `place` lies in the windows that end with it, bucket by bucket of 50 ms."""
 
@@ -184,19 +124,6 @@ def check_batches(events: list[Event], size: int) -> None:
         for example in batched.process_batch(places[start : start + size])
     ]
     assert in_batches == one_by_one
-
-
-def counted(examples: list[Example]) -> Counter[tuple[str, tuple[tuple[str, float], ...]]]:
-    return Counter((one.example_id, tuple(sorted(one.labels.items()))) for one in examples)
-
-
-@settings(max_examples=300, deadline=None)
-@given(streams())
-def test_the_joiner_agrees_with_a_join_over_the_whole_stream(events: list[Event]) -> None:
-    joiner = Joiner(SETTINGS)
-    examples = joiner.process_batch((0, offset, event) for offset, event in enumerate(events))
-    assert counted(examples) == brute_force(events)
-    assert len(joiner.state.pending) == 0
 
 
 class KilledError(Exception):

@@ -81,14 +81,15 @@ class Restarted:
         log.create_topic(EVENTS, num_partitions)
         self.log = log
         self.now_ms = 0
-        self._new = lambda: JoinerProcess(log, "p", schema, directory / "joiner", lambda: self.now_ms / 1000)
+        self._schema = schema
+        self._directory = directory / "joiner"
 
     def send(self, *events: Event) -> None:
         self.log.append(EVENTS, [Record(one.user_id, one.to_bytes(), one.received_ms) for one in events])
 
     def poll(self, now_ms: int = 0, *, checkpoint: bool = False) -> list[str]:
         self.now_ms = max(self.now_ms, now_ms)
-        process = self._new()
+        process = JoinerProcess(self.log, "p", self._schema, self._directory, lambda: self.now_ms / 1000)
         process.poll()
         if checkpoint:
             process.checkpoint()
