@@ -8,7 +8,9 @@ from engine.spec.document import Document
 
 
 class Sync(Document):
-    interval_s: float = Field(default=1.0, gt=0, le=3600, description="a delta of touched rows each so many seconds")
+    interval_s: float = Field(
+        default=1.0, gt=0, le=7 * 86_400, description="a delta of touched rows each so many seconds, up to a week"
+    )
     dense_interval_s: float = Field(default=5.0, gt=0, description="dense weights travel at most this often")
     snapshot_every_s: float = Field(default=60.0, gt=0)
     max_delta_bytes: int = Field(

@@ -2,7 +2,8 @@
 
 A record is `magic | length of the header, uint32 LE | header, JSON | body | xxh64 of all before, uint64 LE`. The body is
 Arrow IPC streams: of `rows` two, upserts (fid, slot, vector) and deletes (fid); of `dense` one (name, shape, values); a
-`snapshot` has none. Readable with pyarrow alone.
+`snapshot` has none. Readable with pyarrow alone. Larger ones are compressed with zstd, as each stream says of itself: floats
+give a tenth, slots nearly all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from engine.embedding.rows import TableDelta
 from engine.errors import CorruptRecord
 
 MAGIC: Final = b"FRD1"
+COMPRESSED_FROM_BYTES: Final = 4096
+_ZSTD_LEVEL: Final = 1
 _LENGTH_BYTES: Final = 4
 _CHECKSUM_BYTES: Final = 8
 
@@ -202,7 +205,9 @@ def _decode_weights(body: memoryview) -> dict[str, NDArray[np.float32]]:
 def _streams(*batches: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     for batch in batches:
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
+        is_small = batch.get_total_buffer_size() < COMPRESSED_FROM_BYTES
+        options = pa.ipc.IpcWriteOptions(compression=None if is_small else pa.Codec("zstd", _ZSTD_LEVEL))
+        with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
             writer.write_batch(batch)
     return sink.getvalue().to_pybytes()
 

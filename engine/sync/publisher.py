@@ -108,6 +108,7 @@ class Publisher:
         log.create_topic(topic)
         is_kept_by_log = begin_epoch(log, topic, fence)
         self._learn_end()
+        self._refuse_newer()
         if self.epoch and not is_kept_by_log:
             self._claim()
 
@@ -194,6 +195,7 @@ class Publisher:
         for _ in range(_MAX_ATTEMPTS):
             if not self._knows_end:
                 self._learn_end()
+            self._refuse_newer()
             headers, records = self._number(drafts)
             # Until the append answers, it is not known whether these numbers are taken.
             self._knows_end = False
@@ -253,7 +255,7 @@ class Publisher:
         return headers, records
 
     def _learn_end(self) -> None:
-        """Find the highest number taken by the records not seen yet, of those that can be read. Raises `LeaseLost`.
+        """Find the highest number taken by the records not seen yet, of those that can be read.
 
         A record that cannot be read took a number too. Several are looked at, because two trainers that wrote at the
         same time may have taken numbers out of order.
@@ -263,7 +265,6 @@ class Publisher:
         num_unreadable = self._look_at(range(max(earliest, self._next_offset, end - self._num_looked_at()), end))
         self._sequence = self._sequence + num_unreadable if self.last_published else max(self._sequence, end)
         self._next_offset, self._knows_end = end, True
-        self._refuse_newer()
 
     def _refuse_newer(self) -> None:
         if self.epoch and self._epoch_seen > self.epoch:

@@ -53,6 +53,32 @@ def encoded_rows(rows: TableDelta) -> bytes:
     return encode_delta(described, encode_rows(rows))
 
 
+def test_large_body_is_compressed_and_one_of_before_is_read_all_the_same() -> None:
+    rows = rows_of(2000, 16, 500)
+    body = encode_rows(rows)
+    sink = pa.BufferOutputStream()
+    source = pa.BufferReader(body)
+    for _ in range(2):
+        with pa.ipc.open_stream(source) as reader:
+            table = reader.read_all()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    plain = sink.getvalue().to_pybytes()
+    assert len(body) < 0.95 * len(plain)
+    described = header(table="dim16", num_upserts=2000, num_deletes=500)
+    for each in (body, plain):
+        decoded = decode_delta(encode_delta(described, each)).rows
+        assert decoded is not None
+        np.testing.assert_array_equal(decoded.vectors, rows.vectors)
+        np.testing.assert_array_equal(decoded.deleted, rows.deleted)
+
+
+def test_header_without_an_epoch_is_of_before_there_were_any() -> None:
+    document = header(epoch=7).model_dump(mode="json", exclude={"epoch", "checksum"})
+    assert DeltaHeader.model_validate(document).epoch == 0
+    assert decode_header(encode_delta(header(epoch=7))).epoch == 7
+
+
 @pytest.mark.parametrize(("num_rows", "dim", "num_deletes"), [(0, 4, 0), (1, 1, 0), (0, 16, 3), (200, 16, 7)])
 def test_rows_come_back_bit_for_bit(num_rows: int, dim: int, num_deletes: int) -> None:
     rows = rows_of(num_rows, dim, num_deletes)

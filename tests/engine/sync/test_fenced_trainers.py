@@ -97,6 +97,17 @@ def test_a_successor_that_begins_between_its_look_and_its_append_is_not_disturbe
     assert replica.applier.status().num_resyncs == 0
 
 
+def test_an_old_holder_that_tries_again_and_again_is_refused_each_time(tmp_path: Path) -> None:
+    log = PlainLog()
+    old = holder(log, tmp_path, 1)
+    for epoch in range(2, 5):
+        holder(log, tmp_path, epoch)
+        for _ in range(3):
+            train(old.store, [1])
+            with pytest.raises(LeaseLost):
+                old.publisher.publish_rows(through(epoch))
+
+
 def test_in_a_log_that_keeps_epochs_nothing_of_it_is_even_written(tmp_path: Path) -> None:
     log = MemoryLog()
     old = holder(log, tmp_path, 1)
