@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from django.db import InterfaceError, OperationalError, connections
 
 from engine.errors import LogError
+from engine.streams import topics
+from webapp.core.log import event_log
 from webapp.serving.selectors import sync_status
 from webapp.training.models import Run
 
@@ -17,40 +19,43 @@ LOOK_S = 0.25
 
 @dataclass(frozen=True)
 class Pulse:
-    """Examples trained, and the sequences of the trainer and of the replica that is furthest behind."""
+    """Examples in the log and examples trained, and the sequences of the trainer and of the replica that is furthest behind."""
 
+    num_logged: int
     num_trained: int
     trainer_sequence: int
     replica_sequence: int
-
-    def is_past(self, other: Pulse) -> bool:
-        """Whether events that came after `other` was read have been joined, trained, published and applied."""
-        return self.num_trained > other.num_trained and self.replica_sequence > other.trainer_sequence
 
 
 def read_pulse(run: Run) -> Pulse | None:
     """None while it cannot be told: the database, the log or every replica is gone."""
     try:
         fresh = Run.objects.select_related("model_version__model__project").get(pk=run.pk)
-        status = sync_status(model_version=fresh.model_version, with_deltas=0)
+        version = fresh.model_version
+        num_logged = sum(event_log().end_offsets(topics.examples(version.model.project.slug)).values())
+        status = sync_status(model_version=version, with_deltas=0)
     except (OperationalError, InterfaceError, LogError):
         connections.close_all()
         return None
     live = [replica["sequence"] for replica in status["replicas"] if replica["source"] == "live"]
     if not live:
         return None
-    return Pulse(fresh.num_examples, int(status["trainer"]["sequence"]), min(live))
+    return Pulse(num_logged, fresh.num_examples, int(status["trainer"]["sequence"]), min(live))
 
 
-def beats_again(
-    run: Run, before: Pulse, patience_s: float, *, clock: Callable[[], float] = time.monotonic
-) -> float | None:
-    """Seconds until the path is past `before`; None when patience ended first."""
+def beats_again(run: Run, patience_s: float, *, clock: Callable[[], float] = time.monotonic) -> float | None:
+    """Seconds until an example that nobody had written yet was trained, published and applied; None when patience ended first."""
     started = clock()
+    seen: Pulse | None = None
+    trained_at: int | None = None
     while clock() - started < patience_s:
         now = read_pulse(run)
-        if now is not None and now.is_past(before):
-            return round(clock() - started, 2)
+        if now is not None:
+            seen = seen or now
+            if trained_at is None and now.num_trained > seen.num_logged:
+                trained_at = now.trainer_sequence
+            if trained_at is not None and now.replica_sequence > trained_at:
+                return round(clock() - started, 2)
         time.sleep(LOOK_S)
     return None
 
