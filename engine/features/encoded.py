@@ -47,3 +47,15 @@ def repeat_encoded(batch: EncodedBatch, num_rows: int) -> EncodedBatch:
         for name, values in batch.slots.items()
     }
     return EncodedBatch(slots, np.repeat(batch.dense, num_rows, axis=0), num_rows)
+
+
+def followed_by(first: EncodedBatch, second: EncodedBatch) -> EncodedBatch:
+    """The rows of two batches of the same side, those of `first` before the others."""
+    slots = {
+        name: SlotValues(
+            np.concatenate([values.fids, second.slots[name].fids]),
+            np.concatenate([values.offsets, values.offsets[-1] + second.slots[name].offsets[1:]]),
+        )
+        for name, values in first.slots.items()
+    }
+    return EncodedBatch(slots, np.concatenate([first.dense, second.dense]), first.num_rows + second.num_rows)

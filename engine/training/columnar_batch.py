@@ -14,7 +14,7 @@ from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition, Side
 from engine.training.example_table import ExampleTable
 from engine.training.frequency import FrequencyEstimates
-from engine.training.item_catalogue import ItemCatalogue
+from engine.training.item_catalogue import ItemCatalogue, RowArray
 from engine.training.item_pool import ItemPool
 from engine.training.ranking_labels import Flags, is_ordered, positives
 from engine.training.training_batch import RankingBatch
@@ -73,7 +73,8 @@ class ColumnarBuilder:
         """As `BatchBuilder.build`, of examples that it `takes`. `encoded` is what `encoded` answered for them, if it was asked."""
         found = encoded or self.encoded(table)
         labels, known, kept = found.labels, found.known, found.kept
-        self._note(table, np.any(positives(self._tasks, labels), axis=1))
+        positive = np.any(positives(self._tasks, labels), axis=1)
+        note_table(table, positive, self._catalogue, self._pool, self._frequency)
         if not kept.size:
             return None
         table, num = found.table, kept.size
@@ -101,15 +102,28 @@ class ColumnarBuilder:
         known = ~np.isnan(values)
         return np.where(known, values, np.float32(0)), known
 
-    def _note(self, table: ExampleTable, positive: npt.NDArray[np.bool_]) -> None:
-        items, places = table.items
-        last = np.empty(len(items), np.int64)
-        last[places] = np.arange(len(table))
-        distinct = self._catalogue.note_columns(items, last, table.item_hashes()[last], table.item_properties)
-        rows = distinct[places]
-        self._frequency.forget(self._catalogue.take_reused())
-        self._pool.push(rows[positive])
-        self._frequency.observe(rows[positive])
-
     def _encode(self, table: ExampleTable, side: Side) -> EncodedBatch:
         return self._encoder.encode(table.columns(self._encoder.sources(side)), len(table), side)
+
+
+@dataclass(frozen=True, slots=True)
+class NotedTable:
+    """Of n examples the catalogue rows of their items, int64[n], and how often the pool was pushed to before each positive, int64[p]."""
+
+    rows: RowArray
+    pushed_before: RowArray
+
+
+def note_table(
+    table: ExampleTable, positive: Flags, catalogue: ItemCatalogue, pool: ItemPool, frequency: FrequencyEstimates
+) -> NotedTable:
+    """What `BatchBuilder.build` notes of examples; `positive` bool[n] says of which the event of any task followed."""
+    items, places = table.items
+    last = np.empty(len(items), np.int64)
+    last[places] = np.arange(len(table))
+    distinct = catalogue.note_columns(items, last, table.item_hashes()[last], table.item_properties)
+    rows = distinct[places]
+    frequency.forget(catalogue.take_reused())
+    pushed_before = pool.push(rows[positive])
+    frequency.observe(rows[positive])
+    return NotedTable(rows, pushed_before)

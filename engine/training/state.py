@@ -29,6 +29,7 @@ from engine.spec.definition import ModelDefinition
 from engine.sync.snapshot import SnapshotMeta
 from engine.training import co_occurrence
 from engine.training.columnar_batch import ColumnarBuilder, EncodedColumns
+from engine.training.columnar_retrieval import ColumnarRetrieval
 from engine.training.dense_optimizers import build_dense_optimizer
 from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
@@ -111,6 +112,7 @@ class TrainingState:
     def _make_builder(self) -> None:
         parts = (self.definition, self.encoder, self.catalogue, self.pool, self.frequency)
         self.builder, self._columnar = BatchBuilder(*parts), ColumnarBuilder(*parts)
+        self._retrieval = ColumnarRetrieval(*parts)
 
     def prepare(self, logged: Logged, into: Mapping[str, Plan] | None = None) -> Prepared | None:
         """Work out ahead what depends on the examples alone, for `learn`; None where that is nothing. The only method that may run while
@@ -129,7 +131,7 @@ class TrainingState:
         The metrics hear of examples that are new only. Columns stay columns where the definition allows (`ColumnarBuilder.takes`).
         `prepared` is what `prepare` answered for these examples: what is learned is the same without it.
         """
-        if isinstance(logged, LoggedColumns) and not self._columnar.takes(logged.table):
+        if isinstance(logged, LoggedColumns) and not (self._retrieval.takes or self._columnar.takes(logged.table)):
             logged = logged.listed()
         result = self._learn(logged, is_new, prepared) if len(logged) else None
         if result is not None and not result.finite:
@@ -165,6 +167,8 @@ class TrainingState:
     def _built(self, logged: Logged, prepared: Prepared | None = None) -> RankingBatch | RetrievalBatch | None:
         if isinstance(logged, LoggedColumns):
             stamps = self.event_clock.stamps(logged.partitions, logged.table.times_ms)
+            if self._retrieval.takes:
+                return self._retrieval.build(logged, stamps)
             return self._columnar.build(logged.table, stamps, None if prepared is None else prepared.columns)
         times_ms = np.array([example.event_time_ms for example in logged.examples], np.int64)
         return self.builder.build(logged, self.event_clock.stamps(logged.partitions, times_ms))

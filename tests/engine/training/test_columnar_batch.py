@@ -216,7 +216,6 @@ def test_training_on_columns_is_training_on_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("definition", "origin"),
     [
-        (make_definition("two_tower"), "impression"),
         (make_definition("deepfm", num_negatives=2), "action"),
         (with_rules(make_definition("deepfm"), {}, tasks=[{"name": "click", "loss": "pairwise"}]), "impression"),
     ],
@@ -232,11 +231,28 @@ def test_what_draws_or_compares_is_learned_row_by_row(tmp_path: Path, definition
     assert columnar.store.digest() == listed.store.digest()
 
 
-def test_no_object_is_made_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("origin", ["impression", "action"])
+@pytest.mark.parametrize("batch_size", [64, 300])
+def test_a_retrieval_model_learns_columns_as_it_learns_rows(tmp_path: Path, origin: str, batch_size: int) -> None:
+    """Batches that are filled up with drawn candidates, and one that needs none."""
+    made = [row | {"origin": origin} for row in rows_of(make_examples(600, origin=origin))]
+    file = opened(tmp_path / "examples.parquet", pa.Table.from_pylist(made))
+    definition = make_definition("two_tower", training={"batch_size": 300})
+    columnar, listed = state_of(definition), state_of(definition)
+    for offset in range(0, 600, batch_size):
+        columnar.learn(file.columns(offset, batch_size))
+        listed.learn(in_json(file, offset, batch_size))
+    assert columnar.store.digest() == listed.store.digest()
+    assert columnar.metrics.values() == listed.metrics.values()
+    assert_same_notes(columnar, listed)
+
+
+@pytest.mark.parametrize("kind", ["deepfm", "two_tower"])
+def test_no_object_is_made_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Of 64 of a batch the ids are kept for the report, as columns too."""
     made = rows_of(make_examples(256, origin="impression"))
     file = opened(tmp_path / "examples.parquet", pa.Table.from_pylist(made), 256)
-    state = state_of(make_definition("deepfm", training={"evaluate_fraction": 0.0, "batch_size": 256}))
+    state = state_of(make_definition(kind, training={"evaluate_fraction": 0.0, "batch_size": 256}))
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("an example was made of a row")
