@@ -41,6 +41,7 @@ urlpatterns = [
     path("runs/<int:run_id>/metrics", training.RunMetricsView.as_view()),
     path("deployments", serving.DeploymentsView.as_view()),
     path("deployments/<name:name>", serving.DeploymentView.as_view()),
+    path("deployments/<name:name>/rollback", serving.DeploymentRollbackView.as_view()),
     path("experiments", experiments.ExperimentsView.as_view()),
     path("experiments/<name:name>", experiments.ExperimentView.as_view()),
     path("health", core.HealthView.as_view(), name="health"),

@@ -57,6 +57,7 @@ project_pages = [
     path("deployments/", serving.deployments, name="deployments"),
     path("deployments/<name:name>/", serving.deployment, name="deployment"),
     path("deployments/<name:name>/default", serving.deployment_default, name="deployment_default"),
+    path("deployments/<name:name>/rollback", serving.deployment_roll_back, name="deployment_roll_back"),
     path("deployments/<name:name>/delete", serving.deployment_delete, name="deployment_delete"),
     path("experiments/", experiments.experiments, name="experiments"),
     path("experiments/<name:name>/stop", experiments.experiment_stop, name="experiment_stop"),

@@ -22,6 +22,8 @@ from engine.sync.status import ApplyReport, ReplicaStatus, ResyncCause
 
 PARTITION: Final = 0
 MAX_RECORDS: Final = 16
+MAX_BEHIND: Final = 256
+"""A replica so many deltas behind, because it was slow or away, takes a snapshot that spares it half of them, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Applier:
         self._trained_through = TrainedThrough()
         self._created_ms: int | None = None
         self._loaded: Manifest | None = None
+        self._seen_when_behind: frozenset[tuple[str, int]] = frozenset()
         self._blocked: _Blocked | None = None
         self._tried: tuple[frozenset[tuple[str, int]], _Blocked | None] | None = None
         self._totals = ApplyReport()
@@ -102,6 +105,8 @@ class Applier:
                 self._note_trainer()
                 self._sleep(timeout_s)
                 return report
+            if self._trainer_sequence - self._sequence > MAX_BEHIND:
+                self._skip_ahead(report)
             records = self._log.read(self._topic, PARTITION, self._offset, MAX_RECORDS, timeout_s)
         except UnknownTopic:
             self._sleep(timeout_s)
@@ -237,6 +242,16 @@ class Applier:
             report.num_resyncs += 1
         self._is_started, self._blocked = True, None
         return True
+
+    def _skip_ahead(self, report: ApplyReport) -> None:
+        """Go on from a snapshot when that is the shorter way; each is looked at once, because to verify one takes long."""
+        seen = _fingerprint(self._snapshots_directory)
+        if seen == self._seen_when_behind:
+            return
+        self._seen_when_behind = seen
+        self._blocked = _Blocked(ResyncCause.BEHIND, self._sequence + MAX_BEHIND // 2, 0)
+        if not self._start_or_resync(report):
+            self._blocked = None
 
     def _can_start_empty(self) -> bool:
         # An empty topic is not enough: a batch run may be about to write the snapshot that the first delta builds on.

@@ -9,12 +9,13 @@ from engine.sync.delta import TrainedThrough
 
 
 class ResyncCause(StrEnum):
-    """Why deltas alone could not bring the replica forward."""
+    """Why deltas alone could not bring the replica forward, or (`behind`) not as fast as a snapshot."""
 
     GAP = "gap"
     CORRUPT = "corrupt"
     TRIMMED = "trimmed"
     DIGEST = "digest"
+    BEHIND = "behind"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,10 @@ class ExampleReader:
         return sorted(records, key=lambda record: (record.partition, record.offset))
 
     def read_until(self, until: Mapping[int, int], caught_up: Collection[int]) -> list[StoredRecord]:
-        """What a `read` answered that ended there, and knew `caught_up` to be read to their end. Raises `OffsetOutOfRange`."""
+        """What a `read` answered that ended there, and knew `caught_up` to be read to their end.
+
+        Raises `OffsetOutOfRange`, `LogError`; then nothing was read.
+        """
         records: list[StoredRecord] = []
         for partition, end in sorted(until.items()):
             offset = self.next_offsets[partition]
@@ -86,7 +89,7 @@ class ExampleReader:
                     )
                 records += [record for record in found if record.offset < end]
                 offset = min(found[-1].offset + 1, end)
-            self.next_offsets[partition] = end
+        self.next_offsets.update(until)
         self.note_at_end(caught_up)
         return records
 

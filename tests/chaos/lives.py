@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import LeaseLost
+from engine.errors import LeaseLost, LogUnavailable
 from engine.spec.definition import ModelDefinition
 from engine.streams import open_log
 from engine.streams.fencing import Fence
@@ -92,7 +93,8 @@ def train(order: TrainerOrder) -> None:
         trainer.poll(0.0)
         order.begun_file.touch()
         while not order.until_examples or trainer.state.progress.num_examples < order.until_examples:
-            trainer.poll(0.2)
+            with contextlib.suppress(LogUnavailable):  # a broker under load; the next poll asks again
+                trainer.poll(0.2)
         trainer.close()
     except LeaseLost:
         os._exit(LOST_ITS_LEASE)

@@ -99,6 +99,20 @@ def test_it_keeps_the_arms_of_a_running_experiment(project: Project, api: Api, m
     assert api.delete("/deployments/next").status_code == 204
 
 
+def test_it_rolls_back_in_one_step_and_forward_again(
+    project: Project, api: Api, main: Deployment, ranking: ModelVersion
+) -> None:
+    assert api.post("/deployments/main/rollback", {}).status_code == 409
+    put(api, "main", retrieval={"name": "retrieval"}, ranking={"name": "ranking"})
+    put(api, "main", retrieval={"name": "retrieval"}, ranking={"name": "ranking"})  # no change, nothing to go back from
+    back = api.post("/deployments/main/rollback", {})
+    assert back.status_code == 200
+    assert (back.json()["ranking"], back.json()["previous_ranking"]) == (None, {"name": "ranking", "version": 1})
+    assert back.json()["is_default"]
+    assert api.post("/deployments/main/rollback", {}).json()["ranking"] == {"name": "ranking", "version": 1}
+    assert api.post("/deployments/nowhere/rollback", {}).status_code == 404
+
+
 def test_it_refuses_arms_that_do_not_share_all_traffic(project: Project, main: Deployment) -> None:
     other = deployment_put(project=project, name="next", retrieval=main.retrieval, ranking=None)
     for arms in (

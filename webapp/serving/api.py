@@ -106,6 +106,22 @@ class DeploymentView(ApiView):
         return Response(status=204)
 
 
+class DeploymentRollbackView(ApiView):
+    scopes = {"POST": MANAGES}
+
+    @extend_schema(
+        operation_id="deployment_roll_back",
+        summary="Answer with the versions a deployment had before its last change",
+        description="Replicas follow within seconds. Called twice, it is as it was.",
+        tags=["deployments"],
+        request=None,
+        responses={200: DeploymentAnswer, 404: ErrorBody, 409: ErrorBody},
+    )
+    def post(self, request: Request, name: str) -> Response:
+        found = selectors.deployment_get(project=project_of(request), name=name)
+        return Response(_deployment(services.deployment_roll_back(deployment=found)))
+
+
 class SyncView(ApiView):
     scopes = {"GET": ANY_SCOPE}
 
@@ -131,6 +147,8 @@ def _deployment(deployment: Deployment) -> dict[str, Any]:
         "name": deployment.name,
         "retrieval": _version(deployment.retrieval),
         "ranking": _version(deployment.ranking),
+        "previous_retrieval": _version(deployment.previous_retrieval),
+        "previous_ranking": _version(deployment.previous_ranking),
         "is_default": deployment.is_default,
         "is_active": deployment.is_active,
         "created_at": deployment.created_at,

@@ -15,6 +15,12 @@ class Deployment(models.Model):
     name = models.CharField(max_length=63)
     retrieval = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     ranking = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    previous_retrieval = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    previous_ranking = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     is_default = models.BooleanField(default=False, help_text="answers when no experiment says otherwise")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -35,6 +41,11 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether it answered with other versions before."""
+        return self.previous_retrieval_id is not None or self.previous_ranking_id is not None
 
 
 class Replica(models.Model):

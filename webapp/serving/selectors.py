@@ -30,13 +30,15 @@ STATUS_TIMEOUT_S = 0.3
 NUM_DELTAS = 50
 
 MODEL_PARTS = ("retrieval__model__project", "ranking__model__project", "project")
+PREVIOUS_PARTS = ("previous_retrieval__model", "previous_ranking__model")
 
 _addresses: Remembered[str, tuple[str, ...]] = Remembered(ADDRESSES_KEPT_S, stale_s=OUTAGE_S)
 
 
 def deployments_of(*, project: Project) -> QuerySet[Deployment]:
     """Every deployment of the project, by name."""
-    return Deployment.objects.filter(project=project).select_related(*MODEL_PARTS).order_by("name")
+    known = Deployment.objects.filter(project=project).select_related(*MODEL_PARTS, *PREVIOUS_PARTS)
+    return known.order_by("name")
 
 
 def deployment_get(*, project: Project, name: str) -> Deployment:

@@ -86,6 +86,8 @@ class DeploymentAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     retrieval = ModelChosen(allow_null=True)
     ranking = ModelChosen(allow_null=True)
+    previous_retrieval = ModelChosen(allow_null=True, help_text="what it would roll back to")
+    previous_ranking = ModelChosen(allow_null=True)
     is_default = serializers.BooleanField()
     is_active = serializers.BooleanField()
     created_at = serializers.DateTimeField()

@@ -21,7 +21,14 @@ from webapp.registry.services import check_name
 from webapp.serving.models import Deployment, Replica, ReplicaPosition
 from webapp.serving.recommending import recommend
 
-__all__ = ["PositionReport", "deployment_delete", "deployment_put", "recommend", "replica_report"]
+__all__ = [
+    "PositionReport",
+    "deployment_delete",
+    "deployment_put",
+    "deployment_roll_back",
+    "recommend",
+    "replica_report",
+]
 
 KINDS_OF_ROLE = {"retrieval": kinds_of_retrieval(), "ranking": kinds_of_ranking()}
 
@@ -72,11 +79,28 @@ def deployment_put(
         if becomes_default and has_other_default:
             Deployment.objects.filter(project=project, is_default=True).update(is_default=False)
         deployment = existing or Deployment(project=project, name=name)
+        if existing and (existing.retrieval, existing.ranking) != (retrieval, ranking):
+            deployment.previous_retrieval, deployment.previous_ranking = existing.retrieval, existing.ranking
         deployment.retrieval, deployment.ranking = retrieval, ranking
         deployment.is_default, deployment.is_active = becomes_default, True
         deployment.save()
     plans_forget()
     return deployment
+
+
+def deployment_roll_back(*, deployment: Deployment) -> Deployment:
+    """Answer with what the deployment had before its last change; a second time undoes the first. Raises `Conflict` when there is none.
+
+    Replicas still hold the earlier version's snapshots and deltas, so that they switch within seconds.
+    """
+    if not deployment.can_roll_back:
+        raise Conflict(f"{deployment.name!r} has had no other versions to go back to.")
+    return deployment_put(
+        project=deployment.project,
+        name=deployment.name,
+        retrieval=deployment.previous_retrieval,
+        ranking=deployment.previous_ranking,
+    )
 
 
 def deployment_delete(*, deployment: Deployment) -> None:

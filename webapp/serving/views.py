@@ -126,6 +126,19 @@ def deployment_default(request: HttpRequest, project: Project, name: str) -> Htt
 
 @require_POST
 @project_page
+def deployment_roll_back(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    shown = selectors.deployment_get(project=project, name=name)
+    try:
+        services.deployment_roll_back(deployment=shown)
+    except REFUSALS as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, f"{name} answers with the versions it had before; replicas switch within seconds.")
+    return redirect("deployments", project.slug)
+
+
+@require_POST
+@project_page
 def deployment_delete(request: HttpRequest, project: Project, name: str) -> HttpResponse:
     shown = selectors.deployment_get(project=project, name=name)
     try:

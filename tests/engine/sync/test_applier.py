@@ -249,3 +249,52 @@ def test_a_delta_that_does_not_fit_the_model_is_damage_not_a_crash(
         assert reason in (replica.applier.status().last_error or "")
         assert replica.applier.status().sequence == 2
         log._topics[TOPIC][0].records.pop()
+
+
+def test_a_replica_far_behind_takes_the_snapshot_that_spares_it_most_deltas(
+    trainer: Trainer, make_replica: MakeReplica
+) -> None:
+    publish(trainer, 1)
+    slow = make_replica()
+    slow.follow()
+    for number in range(2, 152):
+        publish(trainer, number)
+    slow.applier.poll()  # only now does it know how far behind it is
+    trainer.publisher.publish_dense(BIAS, through(151))
+    trainer.write_snapshot(through(151), BIAS)
+    publish(trainer, 152)
+    slow.follow()
+    status = slow.applier.status()
+    assert same(slow, trainer)
+    assert (status.sequence, status.resyncs_by_cause) == (trainer.publisher.sequence, {"behind": 1})
+    assert status.num_deltas_applied < 40
+    assert (status.waiting_for_snapshot, status.last_error) == (None, None)
+
+
+def test_a_replica_far_behind_goes_on_by_deltas_when_no_snapshot_is_of_use(
+    trainer: Trainer, make_replica: MakeReplica
+) -> None:
+    publish(trainer, 1)
+    trainer.write_snapshot(through(1), BIAS)
+    slow = make_replica()
+    slow.follow()
+    for number in range(2, 152):
+        publish(trainer, number)
+    slow.follow()
+    assert same(slow, trainer)
+    assert slow.applier.status().num_resyncs == 0
+
+
+def test_a_replica_far_behind_is_not_held_up_by_a_damaged_snapshot(
+    trainer: Trainer, make_replica: MakeReplica, tmp_path: Path
+) -> None:
+    publish(trainer, 1)
+    slow = make_replica()
+    slow.follow()
+    for number in range(2, 152):
+        publish(trainer, number)
+    folder = trainer.write_snapshot(through(151), BIAS)
+    (folder / "dim2.arrow").write_bytes(b"no table")
+    slow.follow()
+    assert same(slow, trainer)
+    assert slow.applier.status().num_resyncs == 0

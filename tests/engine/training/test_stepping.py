@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from engine.errors import LeaseLost, LogError, OffsetOutOfRange
 from engine.streams.fencing import Fence
-from engine.streams.log import Position, Record
+from engine.streams.log import Position, Record, StoredRecord
 from engine.streams.memory import MemoryLog
 from engine.training.example_reader import ExampleReader
 from engine.training.step_journal import Step, StepJournal
@@ -26,9 +26,16 @@ Learned = tuple[tuple[tuple[int, int], ...], tuple[int, ...], int]
 
 
 class FaultyLog(MemoryLog):
-    """Fails the next append of steps, before or after it took effect."""
+    """Fails the next append of steps, before or after it took effect, or a read of examples of the last partition."""
 
     failure = ""
+
+    def read(
+        self, topic: str, partition: int, offset: int, max_records: int = 1000, timeout_s: float = 0.0
+    ) -> list[StoredRecord]:
+        if topic == EXAMPLES and partition == self.partitions(topic)[-1]:
+            self._fail(STEPS, "reading")
+        return super().read(topic, partition, offset, max_records, timeout_s)
 
     def _fail(self, topic: str, when: str) -> None:
         if topic == STEPS and self.failure == when:
@@ -215,7 +222,7 @@ class Lives(RuleBasedStateMachine):
     def time_passes(self, passed_s: float) -> None:
         self.clock.now_s += passed_s
 
-    @rule(failure=st.sampled_from(["", "", "before", "after"]), num=st.integers(1, 4))
+    @rule(failure=st.sampled_from(["", "", "before", "after", "reading"]), num=st.integers(1, 4))
     def train(self, failure: str, num: int) -> None:
         self.log.failure = failure
         try:
