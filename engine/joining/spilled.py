@@ -57,8 +57,9 @@ class SpilledImpressions:
         for one in impressions:
             body = encode_impression(one)
             batch.put(_body_key(one.number), body)
+            number = _number(one.number)
             for key in self._index_keys(one):
-                batch.put(key, b"" if key[:1] != _RECOMMENDATION else _number(one.number))
+                batch.put(key, number if key[:1] == _RECOMMENDATION else b"")
             self._count(one, 1, len(body))
             place = self._deadline_of(one)
             if self._first is not None:
@@ -74,7 +75,8 @@ class SpilledImpressions:
         if not self.num_impressions:
             return None
         with _disk_errors():
-            found: bytes | None = self._opened().get(_recommendation_key(recommendation_id, item_id))
+            key = _recommendation_prefix(recommendation_id) + item_id.encode()
+            found: bytes | None = self._opened().get(key)
         return None if found is None else int.from_bytes(found, "big")
 
     def newest_of(self, user_id: str, item_id: str) -> Place | None:
@@ -177,10 +179,12 @@ class SpilledImpressions:
 
     def _index_keys(self, one: Impression) -> Iterator[bytes]:
         yield _DEADLINE + _pack(self._deadline_of(one))
+        recommended = None if one.recommendation_id is None else _recommendation_prefix(one.recommendation_id)
+        user, place = _USER + _sized(one.user_id), _pack((one.time_ms, one.number))
         for item_id in one.shown:
-            if one.recommendation_id is not None:
-                yield _recommendation_key(one.recommendation_id, item_id)
-            yield _user_prefix(one.user_id, item_id) + _pack((one.time_ms, one.number))
+            if recommended is not None:
+                yield recommended + item_id.encode()
+            yield user + _sized(item_id) + place
 
     def _count(self, one: Impression, sign: int, num_bytes: int) -> None:
         self.num_impressions += sign
@@ -205,8 +209,8 @@ def _place(data: bytes) -> Place:
     return time - _SHIFT, number
 
 
-def _recommendation_key(recommendation_id: str, item_id: str) -> bytes:
-    return _RECOMMENDATION + _sized(recommendation_id) + item_id.encode()
+def _recommendation_prefix(recommendation_id: str) -> bytes:
+    return _RECOMMENDATION + _sized(recommendation_id)
 
 
 def _user_prefix(user_id: str, item_id: str) -> bytes:
