@@ -53,8 +53,8 @@ kafka: setup ## one Kafka broker on loopback, for a first look: then `make run K
 freshness: setup ## measure event -> served parameters, on the running system or on one started for it
 	@$(RUN) -m deploy.with_system -- $(RUN) manage.py freshness $(ARGS)
 
-chaos: setup ## kill -9 trainer, joiner and replica at random moments; count what was lost
-	@$(TEST_ENV) $(RUN) -m tests.chaos.kill_replay $(ARGS)
+chaos: setup-dev ## everything that can happen to a running system, under load; count what was lost. ARGS='--short' or '--kafka'
+	@$(TEST_ENV) $(RUN) -m tests.chaos.storm $(ARGS)
 
 bench: setup-dev ## measure the table, training, taking events in and recommending, in turn. ARGS=--quick
 	@$(TEST_ENV) $(RUN) -m tests.bench all $(ARGS)

@@ -8,14 +8,16 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.event import Event
+from engine.spec.example import Example
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.sync.delta import decode_header
-from tests.chaos.counting import READ_RECORDS, read_examples
 from tests.chaos.subject import Subject
 from webapp.core.log import event_log
 from webapp.serving.selectors import sync_status
 from webapp.training.models import JoinerProgress
+
+READ_RECORDS = 5000
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def storm_count(subject: Subject, *, event_ids: set[str], num_clicks: int) -> St
     log = event_log()
     slug = subject.project.slug
     logged_ids, num_shown = _events(log, slug)
-    examples = read_examples(log, slug)
+    examples = _examples(log, slug)
     progress = JoinerProgress.objects.filter(project=subject.project).first()
     subject.run.refresh_from_db()
     status = sync_status(model_version=subject.run.model_version, with_deltas=0)
@@ -76,6 +78,19 @@ def storm_count(subject: Subject, *, event_ids: set[str], num_clicks: int) -> St
         num_replicas_behind=sum(replica["sequence"] != sequence for replica in live),
         num_digests_differing=sum(replica["digest"] != digest for replica in live),
     )
+
+
+def _examples(log: EventLog, slug: str) -> list[Example]:
+    """Every example in the log."""
+    topic = topics.examples(slug)
+    found: list[Example] = []
+    for partition, end in log.end_offsets(topic).items():
+        offset = log.earliest_offsets(topic)[partition]
+        while offset < end:
+            records = log.read(topic, partition, offset, READ_RECORDS)
+            found += [Example.from_bytes(record.value) for record in records]
+            offset = records[-1].offset + 1
+    return found
 
 
 def _events(log: EventLog, slug: str) -> tuple[set[str], int]:

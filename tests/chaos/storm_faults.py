@@ -15,10 +15,11 @@ from pathlib import Path
 import orjson
 import psutil
 
+from deploy.launcher import supervision
 from engine.streams import topics
 from engine.streams.log import Record
-from tests.chaos.faults import lease_pid, program_pid
 from tests.chaos.subject import Subject
+from webapp.core import selectors
 from webapp.core.log import event_log
 
 FIND_PATIENCE_S = 60.0
@@ -52,14 +53,14 @@ def processes(
     run_folder = data_dir / "run"
 
     def program(name: str) -> Callable[[], tuple[int, ...]]:
-        return lambda: _one(program_pid(run_folder, name))
+        return lambda: _one(_program_pid(run_folder, name))
 
     def server(name: str) -> Callable[[], tuple[int, ...]]:
         return lambda: _with_children(launcher_pid, name)
 
     found = [
-        Process("trainer", lambda: _one(lease_pid(subject.run.lease_name))),
-        Process("joiner", lambda: _one(lease_pid(f"joiner:{subject.project.pk}"))),
+        Process("trainer", lambda: _one(_lease_pid(subject.run.lease_name))),
+        Process("joiner", lambda: _one(_lease_pid(f"joiner:{subject.project.pk}"))),
         *(Process(name, program(name)) for name in ("replica-1", "worker-trainer", "worker-joiner")),
         *(Process(name, program(name)) for name in ("worker-periodic", "beat")),
         Process("web-worker", lambda: _web_workers(run_folder)),
@@ -171,6 +172,19 @@ def clock_jump(post: Callable[[list[dict[str, object]], int], list[dict[str, obj
     return Fault("client clocks an hour ahead and behind", happen)
 
 
+def _program_pid(run_folder: Path, program: str) -> int | None:
+    """A supervised process, as supervisord knows it."""
+    state, pid = supervision.states(run_folder).get(program, ("", 0))
+    return pid if state in {"RUNNING", "STARTING"} and pid else None
+
+
+def _lease_pid(lease_name: str) -> int | None:
+    """The process that holds a lease, when it is alive: a killed one's lease stays for its last seconds."""
+    lease = selectors.lease_holder(name=lease_name)
+    pid = int(lease.holder.split(":")[1]) if lease else None
+    return pid if pid and Path(f"/proc/{pid}").exists() else None
+
+
 def _one(pid: int | None) -> tuple[int, ...]:
     return () if pid is None else (pid,)
 
@@ -185,7 +199,7 @@ def _with_children(launcher_pid: int, name: str) -> tuple[int, ...]:
 
 def _web_workers(run_folder: Path) -> tuple[int, ...]:
     """The processes that answer, below the one that watches over them; multiprocessing's tracker is none."""
-    master = program_pid(run_folder, "web")
+    master = _program_pid(run_folder, "web")
     if master is None:
         return ()
     with contextlib.suppress(psutil.NoSuchProcess):
