@@ -78,6 +78,7 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("get", "/deployments/main"): (None, 404),
     ("put", "/deployments/main"): ({"retrieval": {"name": "retrieval"}}, 404),
     ("delete", "/deployments/main"): (None, 404),
+    ("post", "/deployments/main/rollback"): ({}, 404),
     ("get", "/experiments"): (None, {"experiments": []}),
     ("post", "/experiments"): ({"name": "mine", "arms": [{"deployment": "main", "share": 1}]}, 404),
     ("get", "/experiments/first"): (None, 404),
