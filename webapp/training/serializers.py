@@ -30,7 +30,8 @@ class RunBody(RequestBody):
         default="",
         allow_blank=True,
         max_length=128,
-        help_text="batch: a Parquet or CSV file of examples in the folder `files` of the data folder, in place of the project's own",
+        help_text="batch: a file in the folder `files` of the data folder, in place of the project's own examples: Parquet or CSV "
+        "of examples, or JSON lines, CSV or Parquet of events, which are joined first",
     )
 
 
