@@ -167,7 +167,7 @@ def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None
     services.run_started(run=run)
     logger.info("run %s: %s of %s started", run.pk, run.mode, run.model_version)
     try:
-        state = train(session)
+        state = _fenced(session, train)
     except LeaseLost as error:
         logger.warning("run %s: %s; its new holder carries on", run.pk, error)
         return
@@ -195,6 +195,17 @@ def _attempt(session: RunSession, train: Callable[[RunSession], Run.State | None
     else:
         Run.objects.filter(pk=run.pk, state=Run.State.RUNNING).update(state=Run.State.QUEUED)
     logger.info("run %s: %s", run.pk, state or "interrupted; it resumes when a worker is there")
+
+
+def _fenced(session: RunSession, train: Callable[[RunSession], Run.State | None]) -> Run.State | None:
+    """What fails after another worker took over is no failure of the run: then `LeaseLost`. An outage speaks for itself."""
+    try:
+        return train(session)
+    except OUTAGES:
+        raise
+    except Exception:
+        session.fence()
+        raise
 
 
 def _failed(run: Run, error: Exception) -> None:

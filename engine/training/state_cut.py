@@ -132,9 +132,14 @@ class StateCut:
             fence()
 
         with self.tables:
-            checkpoint = write_folder(
-                directory / CHECKPOINTS, self.name, fill, self.meta, previous=self.previous, placing=placing
-            )
+            try:
+                checkpoint = write_folder(
+                    directory / CHECKPOINTS, self.name, fill, self.meta, previous=self.previous, placing=placing
+                )
+            except OSError:
+                # A successor clears away what an old holder writes and builds on: then that is what is wrong.
+                with placing():
+                    raise
             self.tables.confirm()
         return Written(checkpoint, *snapshots)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +158,24 @@ def test_trainer_that_fell_asleep_before_the_rename_does_not_put_its_checkpoint_
     with pytest.raises(LeaseLost):
         slept.state.save(tmp_path, 1, sleeper.fence)
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_trainer_whose_folder_its_successor_cleared_away_says_that_it_lost_its_lease(
+    log: EventLog, tmp_path: Path, trainer_of: MakeTrainer
+) -> None:
+    append_examples(log, "shop", make_examples(128))
+    first = take("first", Stopped())
+    slept_fence = Fence(lambda: None, first.token)
+    slept = trainer_of(FakeClock(), first, slept_fence)
+    slept.poll(0.0)
+    base = slept.state.save(tmp_path, 1)
+    slept.poll(0.0)
+    cut = slept.state.cut(2, after=base)
+    let_the_lease_run_out()
+    trainer_of(FakeClock(), take("second", Stopped()))
+    shutil.rmtree(base)
+    with pytest.raises(LeaseLost):
+        cut.write(tmp_path, slept_fence)
 
 
 def test_trainer_that_begins_after_its_successor_is_refused(

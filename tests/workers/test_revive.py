@@ -149,6 +149,18 @@ def test_run_whose_lease_is_taken_stops_without_a_word(run: Run) -> None:
     assert (done.state, done.wanted, done.error) == (Run.State.RUNNING, True, "")
 
 
+def test_what_fails_after_another_worker_took_over_is_not_counted_against_the_run(run: Run) -> None:
+    def robbed(session: RunSession) -> None:
+        from webapp.core.models import Lease
+
+        Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        assert lease_acquire(name=run.lease_name, holder="another", ttl_s=60)
+        raise FileNotFoundError("the new holder has cleared this away")
+
+    done = work(run, robbed)
+    assert (done.state, done.error, done.num_failures) == (Run.State.RUNNING, "", 0)
+
+
 def test_run_whose_next_examples_were_trimmed_fails_at_once_and_says_what_to_do(run: Run) -> None:
     from engine.errors import OffsetOutOfRange
 
