@@ -17,7 +17,7 @@ TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_
 CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop kafka test test-cc lint freshness chaos bench bench-engine bench-encoding bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
+.PHONY: help setup setup-dev run stop kafka test test-cc lint freshness chaos kills bench bench-engine bench-encoding bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ freshness: setup ## measure event -> served parameters, on the running system or
 
 chaos: setup-dev ## everything that can happen to a running system, under load; count what was lost. ARGS='--short' or '--kafka'
 	@$(TEST_ENV) $(RUN) -m tests.chaos.storm $(ARGS)
+
+kills: setup-dev ## a trainer killed twenty times must end as one never killed, to the bit. ARGS='--log kafka', '--kills 5'
+	@$(TEST_ENV) $(RUN) -m tests.chaos.twenty_kills $(ARGS)
 
 bench: setup-dev ## measure the table, training, taking events in and recommending, in turn. ARGS=--quick
 	@$(TEST_ENV) $(RUN) -m tests.bench all $(ARGS)
