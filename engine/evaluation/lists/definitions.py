@@ -10,6 +10,9 @@ from engine.spec.architecture import kinds_of_retrieval
 from engine.spec.definition import ModelDefinition
 
 MAX_HISTORY: Final = 100
+MAX_SEQUENCE: Final = 50
+"""Attention costs the square of it."""
+
 DIM: Final = 64
 
 _PAST_AND_ITEM: Final = {"kind": "cross", "name": "past_and_item", "sources": ["user.history", "item.id"]}
@@ -24,7 +27,8 @@ def default_definition(kind: str, num_clicks: int, seed: int) -> ModelDefinition
     batch_size = int(np.clip(2 ** round(np.log2(max(num_clicks / 100, 1))), 256, 2048))
     dim = 1 if kind == "logistic_regression" else DIM
     history = {"name": "history", "number": 3, "source": "user.history", "dim": dim, "shares": "item"}
-    history |= {"max_values": MAX_HISTORY} | ({"pooling": "sequence"} if kind in ("sasrec", "din") else {})
+    is_sequence = kind in ("sasrec", "din")
+    history |= {"max_values": MAX_SEQUENCE, "pooling": "sequence"} if is_sequence else {"max_values": MAX_HISTORY}
     document: dict[str, Any] = {
         "slots": [
             {"name": "item", "number": 1, "source": "item.id", "dim": dim},
