@@ -73,7 +73,8 @@ def test_the_first_action_has_nothing_to_be_compared_with(make_event: MakeEvent)
 
 
 def test_nothing_is_drawn_without_counters_or_when_the_schema_says_so(make_event: MakeEvent) -> None:
-    for change in ({"counters": {}}, {"num_drawn_negatives": 0}):
+    changes: list[dict[str, Any]] = [{"counters": {}}, {"num_drawn_negatives": 0}]
+    for change in changes:
         joiner = joiner_with_genres(JoinerSettings.from_schema(Schema.parse(DOCUMENT | change)))
         examples = joiner.process_batch((0, n, event) for n, event in enumerate(clicks(make_event, *"abcabc")))
         assert all(example.drawn is None for example in examples)
