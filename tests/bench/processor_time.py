@@ -16,7 +16,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 
 def processor_seconds(roots: list[int]) -> dict[str, float]:
-    """Seconds by kind, of these processes and everything they started that still runs; "client" is this process."""
+    """Seconds by kind, of these processes and everything they started; "client" is this process alone."""
     parents, commands, seconds = _processes()
     found: dict[str, float] = {}
     for process in parents:
@@ -43,7 +43,9 @@ def _processes() -> tuple[dict[int, int], dict[int, str], dict[int, float]]:
             continue
         process = int(folder.name)
         parents[process], commands[process] = int(fields[1]), command
-        seconds[process] = (int(fields[11]) + int(fields[12])) / ticks
+        # its own, and that of children who have ended: PostgreSQL's come and go with connections
+        counted = fields[11:13] if process == os.getpid() else fields[11:15]
+        seconds[process] = sum(map(int, counted)) / ticks
     return parents, commands, seconds
 
 
