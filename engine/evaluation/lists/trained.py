@@ -104,6 +104,7 @@ class Trained(Recommender):
             for epoch in range(schedule.max_epochs):
                 self._epoch(rng, lambda done: on_progress(done, num * schedule.max_epochs))
                 if schedule.patience is None:
+                    self.num_epochs = epoch + 1
                     continue
                 self._refresh()
                 value = float(measure(self._task, self, Metrics(["ndcg"], [10]))["ndcg_at_10"].mean())
