@@ -17,7 +17,7 @@ TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_
 CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop kafka test test-cc lint freshness chaos kills bench bench-engine bench-encoding bench-training bench-ingest bench-recommend evaluate-globo screenshot password manage lock clean
+.PHONY: help setup setup-dev run stop kafka test test-cc lint freshness chaos kills bench bench-engine bench-encoding bench-training bench-ingest bench-joining bench-recommend evaluate-globo screenshot password manage lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-training: setup-dev ## a training step beside Keras, TensorFlow, TFRA, PyT
 
 bench-ingest: setup-dev ## events a second, on a system started for it
 	@$(TEST_ENV) $(RUN) -m tests.bench ingest $(ARGS)
+
+bench-joining: setup-dev ## events a second that one joiner makes examples of
+	@$(TEST_ENV) $(RUN) -m tests.bench joining $(ARGS)
 
 bench-recommend: setup-dev ## requests a second and latency, on a system started for it
 	@$(TEST_ENV) $(RUN) -m tests.bench recommend $(ARGS)
