@@ -236,12 +236,12 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def checkpoint(self) -> None:
         self.checkpoints = [*self.checkpoints[-2:], (dict(self.now.place), list(self.now.learned))]
-        oldest = self.checkpoints[0][0]
+        oldest = min((place for place, _ in self.checkpoints), key=lambda place: sum(place.values()))
         self.now.journal.forget_before(oldest)
 
     @rule(newest=st.booleans())
     def restart(self, newest: bool) -> None:
-        """After a kill, from a checkpoint; if the newest is damaged, from the oldest."""
+        """After a kill, from a checkpoint; if the others are damaged, from the one written first."""
         self.num_lives += 1
         place, learned = self.checkpoints[-1 if newest else 0]
         self.now = begun(self.log, self.clock, self.num_lives, place, learned)
