@@ -5,27 +5,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('registry', '0001_initial'),
-        ('serving', '0001_initial'),
+        ("registry", "0001_initial"),
+        ("serving", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FreshnessPoint',
+            name="FreshnessPoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('replica', models.CharField(max_length=120)),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('wall_s', models.JSONField(default=list, help_text='of each canary, seconds since it was received')),
-                ('event_s', models.JSONField(default=list, help_text='of each canary, seconds since it happened')),
-                ('num_given_up', models.PositiveIntegerField(default=0, help_text='canaries that did not arrive in time to be waited for')),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='freshness', to='registry.modelversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("replica", models.CharField(max_length=120)),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("wall_s", models.JSONField(default=list, help_text="of each canary, seconds since it was received")),
+                ("event_s", models.JSONField(default=list, help_text="of each canary, seconds since it happened")),
+                (
+                    "num_given_up",
+                    models.PositiveIntegerField(
+                        default=0, help_text="canaries that did not arrive in time to be waited for"
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="freshness",
+                        to="registry.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'indexes': [models.Index(fields=['model_version', 'at'], name='serving_fre_model_v_b69d11_idx')],
+                "ordering": ["id"],
+                "indexes": [models.Index(fields=["model_version", "at"], name="serving_fre_model_v_b69d11_idx")],
             },
         ),
     ]

@@ -5,21 +5,32 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('registry', '0001_initial'),
-        ('serving', '0002_freshness_points'),
+        ("registry", "0001_initial"),
+        ("serving", "0002_freshness_points"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='deployment',
-            name='previous_ranking',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='registry.modelversion'),
+            model_name="deployment",
+            name="previous_ranking",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="registry.modelversion",
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='previous_retrieval',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='registry.modelversion'),
+            model_name="deployment",
+            name="previous_retrieval",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="registry.modelversion",
+            ),
         ),
     ]
