@@ -16,9 +16,15 @@ class Adagrad(DenseOptimizer):
     def __init__(self, shapes: Shapes, settings: DenseAdagrad) -> None:
         super().__init__(shapes, settings, {"accumulator": settings.initial_accumulator})
 
-    def _apply_one(
-        self, gradient: Any, weight: Any, state: tuple[Any, ...], rate: Any, step: Any, enabled: Any
-    ) -> None:  # noqa: ARG002, PLR0917
+    def _apply_one(  # noqa: PLR0917 - as `DenseOptimizer` calls it
+        self,
+        gradient: Any,
+        weight: Any,
+        state: tuple[Any, ...],
+        rate: Any,
+        step: Any,  # noqa: ARG002
+        enabled: Any,
+    ) -> None:
         """In one pass of TensorFlow's own; a gradient of zeros changes nothing."""
         tf.raw_ops.ResourceApplyAdagradV2(
             var=weight.handle,
