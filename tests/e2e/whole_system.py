@@ -43,7 +43,9 @@ def whole_system(folder: Path) -> Iterator[WholeSystem]:
         running = _wait(launcher, data_dir, output)
         password = secrets.token_urlsafe(12)
         _create_account(clean | running.environment, "tester", password)
-        yield WholeSystem(running.base_url, "tester", password, data_dir / "logs", running.environment["FRESHET_LOG_URL"])
+        yield WholeSystem(
+            running.base_url, "tester", password, data_dir / "logs", running.environment["FRESHET_LOG_URL"]
+        )
     finally:
         launcher.terminate()
         launcher.wait(STOP_PATIENCE_S)

@@ -39,7 +39,6 @@ def pool_gradient(
     weights: Floats | None = None,
     out: Floats | None = None,
 ) -> Floats: ...
-
 def pool_columns(
     pooling: str,
     rows: Floats,
@@ -59,9 +58,7 @@ def add_column_gradient(
     out: Floats,
 ) -> None: ...
 def lay_out(
-    groups: Sequence[
-        tuple[Sequence[Fids], Sequence[NDArray[np.int32]], SlotNumbers, Seconds | None]
-    ],
+    groups: Sequence[tuple[Sequence[Fids], Sequence[NDArray[np.int32]], SlotNumbers, Seconds | None]],
     asks_when: bool,
 ) -> tuple[Fids, SlotNumbers, Seconds, list[NDArray[np.int64]]]: ...
 
