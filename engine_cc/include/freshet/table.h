@@ -278,7 +278,7 @@ class Table {
                TouchNotes& notes, const float* vector = nullptr);
   void remove(Shard& shard, std::uint64_t hash, const Place& place);
   void evict(Shard& shard, std::span<const std::uint64_t> hashes, std::uint64_t& counter,
-             std::uint64_t SlotCount::*slot_counter);
+             std::uint64_t SlotCount::* slot_counter);
   void note_sighting(Shard& shard, const Place& place, const BatchPlan& plan, const BatchPlan::Group& group,
                      const Sightings& sightings, TouchNotes& notes);
   Place admit(unsigned number, const BatchPlan& plan, const BatchPlan::Group& group,
