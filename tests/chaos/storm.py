@@ -199,8 +199,12 @@ def _suffer(fault: Fault, subject: Subject, callers: Callers) -> Suffered:
     time.sleep(BREATH_S)
     first_beat(subject.run, RECOVERY_PATIENCE_S)
     callers.take()
-    hit = fault.happen()
-    recovered_s = beats_again(subject.run, RECOVERY_PATIENCE_S)
+    try:
+        hit = fault.happen()
+    except RuntimeError as error:  # there was nobody to hit: somebody did not come back from an earlier fault
+        hit, recovered_s = str(error), None
+    else:
+        recovered_s = beats_again(subject.run, RECOVERY_PATIENCE_S)
     answers = callers.take()
     suffered = _suffered(fault, hit, recovered_s, answers)
     sys.stdout.write(_line(suffered) + "\n")
@@ -242,7 +246,7 @@ def _violations(suffered: list[Suffered], counts: StormCounts, traffic: Traffic)
     found = counts.violations() + [f"refused: {refusal}" for refusal in traffic.refusals]
     for one in suffered:
         if one.recovered_s is None:
-            found.append(f"{one.fault}: no event that came later was served from")
+            found.append(f"{one.fault}: no event that came later was served from ({one.hit})")
         if one.errors and not one.may_be_silent:
             found.append(f"{one.fault}: the API failed: {one.errors}")
     return found
