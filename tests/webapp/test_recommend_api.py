@@ -24,6 +24,7 @@ from webapp.core.remembered import forget_everything
 from webapp.experiments.services import experiment_start, experiment_stop
 from webapp.registry.services import model_publish, schema_publish
 from webapp.serving.models import Deployment
+from webapp.serving.recommending import lately
 from webapp.serving.services import deployment_put, replica_report
 
 
@@ -232,3 +233,16 @@ def test_it_answers_what_it_answered_lately_while_no_replica_does(
     assert (last.recommendation_id, last.features) == (body["recommendation_id"], None)
     refused = api.post("/recommend", {"user_id": "u2", "exclude": ["tea"]})
     assert (refused.status_code, refused.json()["code"]) == (503, "replica_unavailable")
+
+
+def test_it_answers_what_the_log_says_was_shown_when_the_process_has_answered_nothing_yet(
+    api: Api, project: Project, answers: Answers
+) -> None:
+    for item_id in ("tea", "jam"):
+        api.put(f"/items/{item_id}", {"properties": {}})
+    api.post("/recommend", {"user_id": "u1", "k": 2})
+    lately.forget()
+    answers.reply = None
+    answer = api.post("/recommend", {"user_id": "u2", "k": 1})
+    assert answer.json()["items"] == [{"item_id": "jam", "score": 1.0, "source": "lately_answered"}]
+    assert answer.json()["degraded"] == "no_replica"

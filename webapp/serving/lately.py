@@ -37,6 +37,10 @@ class LatelyAnswered:
             while len(self._answers) > self._max_keys:
                 self._counts.pop(self._answers.popitem(last=False)[0])
 
+    def knows(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._answers
+
     def best(
         self, key: Hashable, k: int, *, exclude: Sequence[str] = (), candidates: Sequence[str] = ()
     ) -> list[tuple[str, float]]:

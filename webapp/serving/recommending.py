@@ -18,7 +18,7 @@ from engine.spec.event import Event, ShownItem
 from engine.spec.schema import EventRole, Property, Schema
 from engine.spec.validation import PropertyValidator
 from webapp.accounts.models import Project
-from webapp.catalog.selectors import item_properties
+from webapp.catalog.selectors import item_properties, recent_events
 from webapp.catalog.services import impression_log
 from webapp.core.clock import wall_ms
 from webapp.experiments.selectors import deployment_for
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 NUM_TRIES = 2
 DEGRADED_WITHOUT_REPLICA = "no_replica"
+NUM_RECALLED_EVENTS = 200
 
 _turns = itertools.count()
 lately = LatelyAnswered()
@@ -91,6 +92,8 @@ def _ask_or_recall(project: Project, request: RecommendRequest) -> RecommendRepl
     try:
         reply = _ask(request)
     except ReplicaUnavailable as error:
+        if not lately.knows(key):
+            _recall_from_log(project, key)
         recalled = lately.best(key, request.k, exclude=request.exclude, candidates=request.candidates)
         items = [ScoredItem(item_id, share, SOURCE) for item_id, share in _existing(project, recalled)]
         if not items:
@@ -101,6 +104,18 @@ def _ask_or_recall(project: Project, request: RecommendRequest) -> RecommendRepl
     if not request.candidates:
         lately.note(key, [item.item_id for item in reply.items])
     return reply
+
+
+def _recall_from_log(project: Project, key: tuple[int, str]) -> None:
+    """A process that has only just begun has answered nothing: the newest impressions say what others answered."""
+    try:
+        newest = recent_events(project=project, limit=NUM_RECALLED_EVENTS)
+    except (LogError, OperationalError, InterfaceError) as error:
+        logger.warning("the newest events of %s cannot be read: %s", project.slug, error)
+        return
+    for event in reversed(newest):
+        if event.items:
+            lately.note(key, [shown.item_id for shown in event.items])
 
 
 def _existing(project: Project, items: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
