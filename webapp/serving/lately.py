@@ -32,10 +32,16 @@ class LatelyAnswered:
             answers.append(items)
             counts.update(items)
             if len(answers) > self._num_answers:
-                counts.subtract(answers.popleft())
-                self._counts[key] = +counts
+                self._let_go(counts, answers.popleft())
             while len(self._answers) > self._max_keys:
                 self._counts.pop(self._answers.popitem(last=False)[0])
+
+    @staticmethod
+    def _let_go(counts: Counter[str], items: tuple[str, ...]) -> None:
+        for item in items:
+            counts[item] -= 1
+            if not counts[item]:
+                del counts[item]
 
     def knows(self, key: Hashable) -> bool:
         with self._lock:
