@@ -50,7 +50,7 @@ def reply_to_wire(reply: requests.RecommendReply) -> wire.RecommendReply:
         items=[wire.ScoredItem(item_id=item.item_id, score=item.score, source=item.source) for item in reply.items],
         models=[_position_to_wire(model) for model in reply.models],
         degraded=reply.degraded,
-        features_json=orjson.dumps(reply.features),
+        features_json=reply.features_json,
         took_ms=reply.took_ms,
         replica=reply.replica,
     )
@@ -61,7 +61,7 @@ def reply_from_wire(message: wire.RecommendReply) -> requests.RecommendReply:
         items=[requests.ScoredItem(item.item_id, item.score, item.source) for item in message.items],
         models=[_position_from_wire(model) for model in message.models],
         degraded=message.degraded if message.HasField("degraded") else None,
-        features=orjson.loads(message.features_json or b"{}"),
+        features_json=message.features_json,
         took_ms=message.took_ms,
         replica=message.replica,
     )

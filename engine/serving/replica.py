@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from engine.errors import ReplicaUnavailable
 from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
@@ -97,7 +99,7 @@ class Replica:
             items=answer.items,
             models=answer.models,
             degraded=answer.degraded,
-            features=answer.features,
+            features_json=orjson.dumps(answer.features),
             took_ms=(self._stopwatch() - started_s) * 1000,
             replica=self.name,
         )

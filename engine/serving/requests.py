@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
+
+import orjson
 
 Role = Literal["retrieval", "ranking"]
 
@@ -14,12 +17,43 @@ MAX_CANDIDATES = 2_000
 MAX_EXCLUDE = 10_000
 
 
+class Ask(StrEnum):
+    """`recommend`: the pipeline whole. `rank`: score `candidates`, all of them, whatever the rules. `similar`: items like `item_id`."""
+
+    RECOMMEND = "recommend"
+    RANK = "rank"
+    SIMILAR = "similar"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """What an anonymous or unknown user just did, newest last; it counts as history for this request alone."""
+
+    type: str
+    item_id: str
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a request says instead of the deployment's document: an object as in `engine.spec.deployment`, or None for the document's own.
+
+    `boosts` come beside the document's; `diversity` and `exploration` instead of them.
+    """
+
+    boosts: tuple[Mapping[str, Any], ...] = ()
+    diversity: Mapping[str, Any] | None = None
+    exploration: Mapping[str, Any] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RecommendRequest:
-    """Ask for the `k` best items (1 to 500) for a user, who may be unknown.
+    """Ask for the `k` best items (1 to 500) for a user, who may be unknown, or for nobody ("" with or without `session`).
 
-    `context` holds event properties known now. `exclude` is never answered. `candidates`, when given, is ranked and
-    nothing else is. `user_properties` replaces what the catalogue knows of the user; None keeps it.
+    `context` holds event properties known now. `exclude` is never answered, nor is an item whose id's hash is among `shown`
+    (XXH64 with seed 0, of earlier pages). `candidates`, when given, is ranked and nothing else is. `user_properties` replaces what the
+    catalogue knows of the user; None keeps it. `filter` is an expression beside the deployment's own, `parameters` what its `$names`
+    are. `fields` names the item properties to answer. `seed` makes what is drawn repeatable; None draws one.
     """
 
     project: str
@@ -30,16 +64,31 @@ class RecommendRequest:
     exclude: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
     user_properties: Mapping[str, Any] | None = None
+    ask: Ask = Ask.RECOMMEND
+    item_id: str = ""
+    session: tuple[SessionEvent, ...] = ()
+    filter: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Overrides | None = None
+    shown: tuple[int, ...] = ()
+    fields: tuple[str, ...] = ()
+    explain: bool = False
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredItem:
     """`source` is what brought the item: the retrieval model's architecture (two_tower, …), item_to_item, trending_1h, trending_24h,
-    latest, catalogue, random or given."""
+    latest, unfinished, catalogue, random, given or similar. `score` is what it was ordered by at the end, `propensity` the chance that
+    the deployment's exploration showed it in its place (1.0 where nothing is drawn). `properties` are those of `fields`. `promotion`
+    names the promotion that placed it."""
 
     item_id: str
     score: float
     source: str
+    propensity: float = 1.0
+    properties: Mapping[str, Any] | None = None
+    promotion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +109,28 @@ class ModelPosition:
 
 @dataclass(frozen=True, slots=True)
 class RecommendReply:
-    """Items best first; why the answer is less than it should be, if it is (`degraded`).
+    """Items best first; why the answer is less than it should be, if it is (`degraded`: stable words, as in `engine.serving.degraded`).
 
-    `features` is what to log as `Event.features` of the impression: {"user", "history", "items"}, and "counters" if there are any.
+    `features_json` is what to log as `Event.features` of the impression, one JSON object: {"user", "history", "items"}, "counters" if
+    there are any. `unknown` are those of the candidates asked for that are not in the catalogue. `explanation_json` is one JSON object
+    where the request asked for it (docs/explain.md), else empty. `revision` is the deployment document's number.
     """
 
     items: list[ScoredItem]
     models: list[ModelPosition]
     degraded: str | None
-    features: dict[str, Any]
+    features_json: bytes
     took_ms: float
     replica: str
+    unknown: tuple[str, ...] = ()
+    explanation_json: bytes = b""
+    revision: int = 0
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """`features_json`, read."""
+        found: dict[str, Any] = orjson.loads(self.features_json or b"{}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import grpc
+import orjson
 
 from engine.serving.codec import reply_to_wire, request_from_wire, status_to_wire
 from engine.serving.requests import ModelPosition, RecommendReply, RecommendRequest, ScoredItem, StatusReply
@@ -18,7 +19,7 @@ REPLY = RecommendReply(
     items=[ScoredItem("tea", 0.9, "two_tower"), ScoredItem("jam", 0.4, "trending")],
     models=[ModelPosition("retrieval", "retrieval", 1, 7, 0.25, 1_769_860_800_000, {0: 42})],
     degraded=None,
-    features={"user": {}, "history": ["oil"], "items": {"tea": {"title": "Tea"}, "jam": {}}},
+    features_json=orjson.dumps({"user": {}, "history": ["oil"], "items": {"tea": {"title": "Tea"}, "jam": {}}}),
     took_ms=1.5,
     replica="replica-1",
 )

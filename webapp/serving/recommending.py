@@ -100,7 +100,7 @@ def _ask_or_recall(project: Project, request: RecommendRequest) -> RecommendRepl
             raise
         logger.warning("%s; answering what was answered lately", error.message)
         took_ms = round(1000 * (time.monotonic() - started), 3)
-        return RecommendReply(items, [], DEGRADED_WITHOUT_REPLICA, {}, took_ms, replica="")
+        return RecommendReply(items, [], DEGRADED_WITHOUT_REPLICA, b"", took_ms, replica="")
     if not request.candidates:
         lately.note(key, [item.item_id for item in reply.items])
     return reply

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from engine.errors import InvalidDocument
@@ -55,7 +56,7 @@ def test_reply_sent_over_the_wire_comes_back_the_same(degraded: str | None) -> N
         items=[ScoredItem("a", 0.25, "two_tower")],
         models=[ModelPosition("ranking", "ctr", 3, 9, 1.5, 1_700_000_000_000, {0: 12, 3: 2**40})],
         degraded=degraded,
-        features={"user": {"age": 41}, "history": ["x"], "items": {"a": {"price": 1.5}}},
+        features_json=orjson.dumps({"user": {"age": 41}, "history": ["x"], "items": {"a": {"price": 1.5}}}),
         took_ms=4.5,
         replica="r-1",
     )
