@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import grpc
 import orjson
 
 from engine.errors import EngineError, InvalidDocument, Problem, ReplicaUnavailable
-from engine.serving.codec import reply_from_wire, request_to_wire, status_from_wire
-from engine.serving.requests import RecommendReply, RecommendRequest, StatusReply
+from engine.serving.codec import (
+    catch_up_to_wire,
+    caught_up_from_wire,
+    reply_from_wire,
+    request_to_wire,
+    status_from_wire,
+)
+from engine.serving.requests import CatchUpReply, RecommendReply, RecommendRequest, StatusReply
 from engine.serving.wire import replica_pb2 as wire
 from engine.serving.wire import replica_pb2_grpc
 
@@ -21,6 +27,9 @@ PROBLEMS_KEY = "freshet-problems-bin"
 
 MAX_REPLY_BYTES = 256 * 2**20
 """500 items with long texts among their properties are far beyond gRPC's own 4 MiB."""
+
+_GRACE_S = 0.2
+"""So much later than it was told to a replica may say that it has not caught up."""
 
 _CHANNEL_OPTIONS = [
     # A replica that restarts must be found again within a breath; gRPC's own wait grows to two minutes.
@@ -45,6 +54,7 @@ class ReplicaClient:
         stub = replica_pb2_grpc.ReplicaStub(self._channel)
         self._recommend = stub.Recommend
         self._status = stub.Status
+        self._catch_up = stub.CatchUp
 
     def recommend(self, request: RecommendRequest, timeout_s: float | None = None) -> RecommendReply:
         """`timeout_s` overrides the client's own for this call."""
@@ -54,6 +64,12 @@ class ReplicaClient:
     def status(self, timeout_s: float | None = None) -> StatusReply:
         timeout = timeout_s or self._timeout_s
         return status_from_wire(self._call(lambda: self._status(wire.StatusRequest(), timeout=timeout)))
+
+    def catch_up(self, project: str, catalog_offsets: Mapping[int, int], timeout_s: float = 1.0) -> CatchUpReply:
+        """Answers when the replica has applied the records of the project's `catalog` at these offsets (partition -> offset), or after
+        `timeout_s`, and says whether it has. A replica that holds nothing of the project has."""
+        message = catch_up_to_wire(project, catalog_offsets, timeout_s)
+        return caught_up_from_wire(self._call(lambda: self._catch_up(message, timeout=timeout_s + _GRACE_S)))
 
     def close(self) -> None:
         """Calls still under way end with `ReplicaUnavailable`."""

@@ -51,6 +51,9 @@ class HostedProject:
         self._models_directory = models_directory
         self._clock = clock
         self._lock = threading.Lock()
+        # The catalogue is read under a lock of its own: who waits for a deletion does not wait for vectors to be renewed.
+        self._catalogue_lock = threading.Lock()
+        self._catalogue_changes: list[ItemChanges] = []
         # For each stage being built what changed in the catalogue meanwhile.
         self._missed: list[list[ItemChanges]] = []
         self._retrieval: dict[StageKey, RetrievalStage] = {}
@@ -113,6 +116,29 @@ class HostedProject:
         while self._poll_state_once():
             continue
 
+    def catch_up_to(self, catalog_offsets: Mapping[int, int], wait: Callable[[], bool]) -> bool:
+        """Read `catalog` until the records at these offsets (partition -> offset) are applied; False when `wait`, called whenever
+        they are not there yet, says that there is no more time. Raises `LogError`."""
+        while not self._is_past(catalog_offsets):
+            if self._read_catalogue() == 0 and not wait():
+                return self._is_past(catalog_offsets)
+        return True
+
+    def _is_past(self, catalog_offsets: Mapping[int, int]) -> bool:
+        reached = self.state.catalogue_offsets()
+        return all(reached.get(partition, 0) > offset for partition, offset in catalog_offsets.items())
+
+    def _read_catalogue(self) -> int:
+        with self._catalogue_lock:
+            changes, num_changes = self.state.poll_catalogue()
+            self._catalogue_changes.append(changes)
+        return num_changes
+
+    def _take_catalogue_changes(self) -> list[ItemChanges]:
+        with self._catalogue_lock:
+            taken, self._catalogue_changes = self._catalogue_changes, []
+        return taken
+
     def _poll_state_once(self) -> int:
         with self._lock:
             return self._poll_state()
@@ -142,11 +168,13 @@ class HostedProject:
 
     def _poll_state(self) -> int:
         try:
-            changes, num_changes = self.state.poll_catalogue()
-            for stage in self._retrieval.values():
-                stage.mark_changed(changes)
-            for missed in self._missed:
-                missed.append(changes)
+            num_changes = self._read_catalogue()
+            stages: list[Stage] = [*self._retrieval.values(), *self._ranking.values()]
+            for changes in self._take_catalogue_changes():
+                for stage in stages:
+                    stage.mark_changed(changes)
+                for missed in self._missed:
+                    missed.append(changes)
             num_events = self.state.poll_events()
         except Exception as error:
             if self.state.failure is None:

@@ -165,7 +165,7 @@ class Pipeline:
     def _best(self, candidates: list[Candidate], scores: Scores, k: int) -> list[ScoredItem]:
         """The `k` of greatest score that have not been deleted meanwhile; of equals the earlier candidate first."""
         order = np.argsort(-scores, kind="stable").tolist()
-        present = (place for place in order if self._state.catalogue.has(candidates[place].item_id))
+        present = (place for place in order if self._state.catalogue.serves(candidates[place].item_id))
         return [
             ScoredItem(candidates[place].item_id, float(scores[place]), candidates[place].source)
             for place in islice(present, k)

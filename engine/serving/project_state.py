@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 class ProjectState:
     """Follows the project's `catalog` from its beginning and the tail of its `events`.
 
-    `keep_history`, `keep_counters`, `keep_candidates` and the polls from one thread at a time; everything else from any. `failure` says
+    `keep_history`, `keep_counters`, `keep_candidates` and `poll_events` from one thread at a time; `poll_catalogue` from one at a time,
+    which may be another; everything else from any. `failure` says
     why it is not up to date. `joiner_directory` is where the project's joiner leaves its checkpoints, `clock` answers seconds since 1970.
     """
 
@@ -97,6 +98,10 @@ class ProjectState:
         for item_id in touched.deleted:
             self.live.forget(item_id)
         return touched, len(records)
+
+    def catalogue_offsets(self) -> dict[int, int]:
+        """For each partition of `catalog` the next offset that will be read."""
+        return self._catalog_tail.next_offsets
 
     def poll_events(self) -> int:
         """Read on; answers how many records were read. Raises `LogError`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -15,8 +16,10 @@ from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
 from engine.serving.hosted_project import HostedProject, Stage, StageKey, stage_key
 from engine.serving.pipeline import Pipeline
-from engine.serving.requests import DeploymentStatus, RecommendReply, RecommendRequest, StatusReply
+from engine.serving.requests import CatchUpReply, DeploymentStatus, RecommendReply, RecommendRequest, StatusReply
 from engine.streams.log import EventLog
+
+_CATCH_UP_PAUSE_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,25 @@ class Replica:
             features_json=orjson.dumps(answer.features),
             took_ms=(self._stopwatch() - started_s) * 1000,
             replica=self.name,
+            revision=deployed.spec.revision,
         )
+
+    def catch_up(self, project: str, catalog_offsets: Mapping[int, int], timeout_s: float) -> CatchUpReply:
+        """Read the project's `catalog` until the records at these offsets are applied, or `timeout_s` have gone by. A replica that holds
+        nothing of the project has nothing to catch up with. Raises `LogError`."""
+        hosted = self._projects.get(project)
+        if hosted is None:
+            return CatchUpReply(True, {}, self.name)
+        until_s = self._stopwatch() + timeout_s
+        pause = threading.Event()
+
+        def wait() -> bool:
+            left_s = until_s - self._stopwatch()
+            pause.wait(min(_CATCH_UP_PAUSE_S, max(0.0, left_s)))
+            return left_s > 0
+
+        reached = hosted.catch_up_to(catalog_offsets, wait)
+        return CatchUpReply(reached, hosted.state.catalogue_offsets(), self.name)
 
     def status(self) -> StatusReply:
         """Where every model of every deployment stands."""

@@ -171,3 +171,12 @@ class StatusReply:
     replica: str
     started_ms: int
     deployments: list[DeploymentStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpReply:
+    """Whether a replica has applied the records of `catalog` it was asked for. `next_offsets`: partition -> the next it will read."""
+
+    reached: bool
+    next_offsets: dict[int, int]
+    replica: str

@@ -12,7 +12,7 @@ import orjson
 
 from engine.errors import EngineError, InvalidDocument, ReplicaUnavailable
 from engine.serving.client import PROBLEMS_KEY
-from engine.serving.codec import reply_to_wire, request_from_wire, status_to_wire
+from engine.serving.codec import caught_up_to_wire, reply_to_wire, request_from_wire, status_to_wire
 from engine.serving.replica import Replica
 from engine.serving.wire import replica_pb2 as wire
 from engine.serving.wire import replica_pb2_grpc
@@ -41,6 +41,14 @@ class ReplicaServicer(replica_pb2_grpc.ReplicaServicer):
     ) -> wire.StatusReply:
         del request  # empty
         return _answered(context, lambda: status_to_wire(self._replica.status()))
+
+    def CatchUp(  # noqa: N802 - the name is the protocol's
+        self, request: wire.CatchUpRequest, context: grpc.ServicerContext
+    ) -> wire.CatchUpReply:
+        offsets, timeout_s = dict(request.catalog_offsets), request.timeout_ms / 1000
+        return _answered(
+            context, lambda: caught_up_to_wire(self._replica.catch_up(request.project, offsets, timeout_s))
+        )
 
 
 class ReplicaServer:

@@ -44,6 +44,11 @@ class TopicTail:
                 records.extend(found)
         return records
 
+    @property
+    def next_offsets(self) -> dict[int, int]:
+        """The next offset of each partition; {} until the topic has been seen."""
+        return dict(self._next)
+
     def lag(self) -> int:
         """How many records are still to be read."""
         places = self._places()

@@ -11,6 +11,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +22,48 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Ask:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ask.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECOMMEND: _Ask.ValueType  # 0
+    RANK: _Ask.ValueType  # 1
+    SIMILAR: _Ask.ValueType  # 2
+
+class Ask(_Ask, metaclass=_AskEnumTypeWrapper): ...
+
+RECOMMEND: Ask.ValueType  # 0
+RANK: Ask.ValueType  # 1
+SIMILAR: Ask.ValueType  # 2
+Global___Ask: _TypeAlias = Ask  # noqa: Y015
+
+@_typing.final
+class SessionEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_MS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    item_id: _builtins.str
+    timestamp_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        timestamp_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "timestamp_ms", b"timestamp_ms", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionEvent: _TypeAlias = SessionEvent  # noqa: Y015
 
 @_typing.final
 class RecommendRequest(_message.Message):
@@ -34,6 +77,16 @@ class RecommendRequest(_message.Message):
     EXCLUDE_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     USER_PROPERTIES_JSON_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PARAMETERS_JSON_FIELD_NUMBER: _builtins.int
+    OVERRIDES_JSON_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     deployment: _builtins.str
     user_id: _builtins.str
@@ -42,12 +95,30 @@ class RecommendRequest(_message.Message):
     """an object: event properties known at the time of asking; empty is {}"""
     user_properties_json: _builtins.bytes
     """absent: what the catalogue knows of the user"""
+    ask: Global___Ask.ValueType
+    item_id: _builtins.str
+    """what SIMILAR items are like"""
+    filter: _builtins.str
+    parameters_json: _builtins.bytes
+    """an object: what `$name` in expressions is; empty is {}"""
+    overrides_json: _builtins.bytes
+    """{"boosts", "diversity", "exploration"}, as in the deployment document"""
+    explain: _builtins.bool
+    seed: _builtins.int
     @_builtins.property
     def exclude(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """not empty: rank these and nothing else"""
 
+    @_builtins.property
+    def session(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionEvent]: ...
+    @_builtins.property
+    def shown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """XXH64 (seed 0) of ids that are not answered again"""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -59,13 +130,36 @@ class RecommendRequest(_message.Message):
         exclude: _abc.Iterable[_builtins.str] | None = ...,
         candidates: _abc.Iterable[_builtins.str] | None = ...,
         user_properties_json: _builtins.bytes | None = ...,
+        ask: Global___Ask.ValueType = ...,
+        item_id: _builtins.str = ...,
+        session: _abc.Iterable[Global___SessionEvent] | None = ...,
+        filter: _builtins.str | None = ...,
+        parameters_json: _builtins.bytes = ...,
+        overrides_json: _builtins.bytes | None = ...,
+        shown: _abc.Iterable[_builtins.int] | None = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        explain: _builtins.bool = ...,
+        seed: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_user_properties_json", b"_user_properties_json", "user_properties_json", b"user_properties_json"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "filter", b"filter", "overrides_json", b"overrides_json", "seed", b"seed", "user_properties_json", b"user_properties_json"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_user_properties_json", b"_user_properties_json", "candidates", b"candidates", "context_json", b"context_json", "deployment", b"deployment", "exclude", b"exclude", "k", b"k", "project", b"project", "user_id", b"user_id", "user_properties_json", b"user_properties_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "ask", b"ask", "candidates", b"candidates", "context_json", b"context_json", "deployment", b"deployment", "exclude", b"exclude", "explain", b"explain", "fields", b"fields", "filter", b"filter", "item_id", b"item_id", "k", b"k", "overrides_json", b"overrides_json", "parameters_json", b"parameters_json", "project", b"project", "seed", b"seed", "session", b"session", "shown", b"shown", "user_id", b"user_id", "user_properties_json", b"user_properties_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__filter: _TypeAlias = _typing.Literal["filter"]  # noqa: Y015
+    _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
+    _WhichOneofReturnType__overrides_json: _TypeAlias = _typing.Literal["overrides_json"]  # noqa: Y015
+    _WhichOneofArgType__overrides_json: _TypeAlias = _typing.Literal["_overrides_json", b"_overrides_json"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__user_properties_json: _TypeAlias = _typing.Literal["user_properties_json"]  # noqa: Y015
     _WhichOneofArgType__user_properties_json: _TypeAlias = _typing.Literal["_user_properties_json", b"_user_properties_json"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__overrides_json) -> _WhichOneofReturnType__overrides_json | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_properties_json) -> _WhichOneofReturnType__user_properties_json | None: ...
 
 Global___RecommendRequest: _TypeAlias = RecommendRequest  # noqa: Y015
@@ -77,22 +171,43 @@ class ScoredItem(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    PROPERTIES_JSON_FIELD_NUMBER: _builtins.int
+    PROMOTION_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     score: _builtins.float
     source: _builtins.str
-    """the retrieval source that brought it: two_tower, trending, latest, catalogue, random, given"""
+    """the retrieval source that brought it: two_tower, trending_1h, latest, catalogue, random, given, …"""
+    propensity: _builtins.float
+    """absent: 1"""
+    properties_json: _builtins.bytes
+    promotion: _builtins.str
     def __init__(
         self,
         *,
         item_id: _builtins.str = ...,
         score: _builtins.float = ...,
         source: _builtins.str = ...,
+        propensity: _builtins.float | None = ...,
+        properties_json: _builtins.bytes | None = ...,
+        promotion: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_promotion", b"_promotion", "_propensity", b"_propensity", "_properties_json", b"_properties_json", "promotion", b"promotion", "propensity", b"propensity", "properties_json", b"properties_json"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "score", b"score", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_promotion", b"_promotion", "_propensity", b"_propensity", "_properties_json", b"_properties_json", "item_id", b"item_id", "promotion", b"promotion", "propensity", b"propensity", "properties_json", b"properties_json", "score", b"score", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__promotion: _TypeAlias = _typing.Literal["promotion"]  # noqa: Y015
+    _WhichOneofArgType__promotion: _TypeAlias = _typing.Literal["_promotion", b"_promotion"]  # noqa: Y015
+    _WhichOneofReturnType__propensity: _TypeAlias = _typing.Literal["propensity"]  # noqa: Y015
+    _WhichOneofArgType__propensity: _TypeAlias = _typing.Literal["_propensity", b"_propensity"]  # noqa: Y015
+    _WhichOneofReturnType__properties_json: _TypeAlias = _typing.Literal["properties_json"]  # noqa: Y015
+    _WhichOneofArgType__properties_json: _TypeAlias = _typing.Literal["_properties_json", b"_properties_json"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__promotion) -> _WhichOneofReturnType__promotion | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__propensity) -> _WhichOneofReturnType__propensity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__properties_json) -> _WhichOneofReturnType__properties_json | None: ...
 
 Global___ScoredItem: _TypeAlias = ScoredItem  # noqa: Y015
 
@@ -170,16 +285,23 @@ class RecommendReply(_message.Message):
     FEATURES_JSON_FIELD_NUMBER: _builtins.int
     TOOK_MS_FIELD_NUMBER: _builtins.int
     REPLICA_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    EXPLANATION_JSON_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     degraded: _builtins.str
     """why the answer is less than it should be; absent when it is not"""
     features_json: _builtins.bytes
     """{"user", "history", "items"}: what to log with the impression"""
     took_ms: _builtins.float
     replica: _builtins.str
+    explanation_json: _builtins.bytes
+    revision: _builtins.int
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredItem]: ...
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelPosition]: ...
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -189,16 +311,119 @@ class RecommendReply(_message.Message):
         features_json: _builtins.bytes = ...,
         took_ms: _builtins.float = ...,
         replica: _builtins.str = ...,
+        unknown: _abc.Iterable[_builtins.str] | None = ...,
+        explanation_json: _builtins.bytes = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_degraded", b"_degraded", "degraded", b"degraded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_degraded", b"_degraded", "degraded", b"degraded", "features_json", b"features_json", "items", b"items", "models", b"models", "replica", b"replica", "took_ms", b"took_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_degraded", b"_degraded", "degraded", b"degraded", "explanation_json", b"explanation_json", "features_json", b"features_json", "items", b"items", "models", b"models", "replica", b"replica", "revision", b"revision", "took_ms", b"took_ms", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__degraded: _TypeAlias = _typing.Literal["degraded"]  # noqa: Y015
     _WhichOneofArgType__degraded: _TypeAlias = _typing.Literal["_degraded", b"_degraded"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__degraded) -> _WhichOneofReturnType__degraded | None: ...
 
 Global___RecommendReply: _TypeAlias = RecommendReply  # noqa: Y015
+
+@_typing.final
+class CatchUpRequest(_message.Message):
+    """Answered when the replica has applied the records of `catalog` at these offsets, or `timeout_ms` later. A replica that holds nothing
+    of the project has reached them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CatalogOffsetsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    CATALOG_OFFSETS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    timeout_ms: _builtins.int
+    @_builtins.property
+    def catalog_offsets(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
+        """partition -> the offset of the last record that must have been applied"""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        catalog_offsets: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
+        timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_offsets", b"catalog_offsets", "project", b"project", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CatchUpRequest: _TypeAlias = CatchUpRequest  # noqa: Y015
+
+@_typing.final
+class CatchUpReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class NextOffsetsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REACHED_FIELD_NUMBER: _builtins.int
+    NEXT_OFFSETS_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    reached: _builtins.bool
+    replica: _builtins.str
+    @_builtins.property
+    def next_offsets(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
+        """partition -> the next offset of `catalog` that the replica will read"""
+
+    def __init__(
+        self,
+        *,
+        reached: _builtins.bool = ...,
+        next_offsets: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
+        replica: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_offsets", b"next_offsets", "reached", b"reached", "replica", b"replica"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CatchUpReply: _TypeAlias = CatchUpReply  # noqa: Y015
 
 @_typing.final
 class StatusRequest(_message.Message):

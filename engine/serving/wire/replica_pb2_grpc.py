@@ -44,6 +44,11 @@ class ReplicaStub:
                 request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.StatusRequest.SerializeToString,
                 response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.StatusReply.FromString,
                 _registered_method=True)
+        self.CatchUp = channel.unary_unary(
+                '/freshet.serving.v1.Replica/CatchUp',
+                request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpRequest.SerializeToString,
+                response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpReply.FromString,
+                _registered_method=True)
 
 
 class ReplicaServicer:
@@ -61,6 +66,12 @@ class ReplicaServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CatchUp(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReplicaServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -73,6 +84,11 @@ def add_ReplicaServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.StatusRequest.FromString,
                     response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.StatusReply.SerializeToString,
+            ),
+            'CatchUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.CatchUp,
+                    request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpRequest.FromString,
+                    response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -129,6 +145,33 @@ class Replica:
             '/freshet.serving.v1.Replica/Status',
             engine_dot_serving_dot_wire_dot_replica__pb2.StatusRequest.SerializeToString,
             engine_dot_serving_dot_wire_dot_replica__pb2.StatusReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CatchUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/freshet.serving.v1.Replica/CatchUp',
+            engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpRequest.SerializeToString,
+            engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,12 +37,14 @@ class ReplicaStub:
     def __new__(cls, channel: _aio.Channel) -> ReplicaAsyncStub: ...
     Recommend: _grpc.UnaryUnaryMultiCallable[_replica_pb2.RecommendRequest, _replica_pb2.RecommendReply]
     Status: _grpc.UnaryUnaryMultiCallable[_replica_pb2.StatusRequest, _replica_pb2.StatusReply]
+    CatchUp: _grpc.UnaryUnaryMultiCallable[_replica_pb2.CatchUpRequest, _replica_pb2.CatchUpReply]
 
 @_typing.type_check_only
 class ReplicaAsyncStub(ReplicaStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_replica_pb2.RecommendRequest, _replica_pb2.RecommendReply]  # type: ignore[assignment]
     Status: _aio.UnaryUnaryMultiCallable[_replica_pb2.StatusRequest, _replica_pb2.StatusReply]  # type: ignore[assignment]
+    CatchUp: _aio.UnaryUnaryMultiCallable[_replica_pb2.CatchUpRequest, _replica_pb2.CatchUpReply]  # type: ignore[assignment]
 
 class ReplicaServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -58,5 +60,12 @@ class ReplicaServicer(metaclass=_abc_1.ABCMeta):
         request: _replica_pb2.StatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_replica_pb2.StatusReply, _abc.Awaitable[_replica_pb2.StatusReply]]: ...
+
+    @_abc_1.abstractmethod
+    def CatchUp(
+        self,
+        request: _replica_pb2.CatchUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_replica_pb2.CatchUpReply, _abc.Awaitable[_replica_pb2.CatchUpReply]]: ...
 
 def add_ReplicaServicer_to_server(servicer: ReplicaServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

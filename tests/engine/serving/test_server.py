@@ -14,7 +14,7 @@ from engine.errors import EngineError, InvalidDocument, ReplicaUnavailable
 from engine.serving.client import ReplicaClient
 from engine.serving.replica import Replica
 from engine.serving.replica_loop import ReplicaLoop
-from engine.serving.requests import RecommendReply, RecommendRequest
+from engine.serving.requests import CatchUpReply, RecommendReply, RecommendRequest
 from engine.serving.server import ReplicaServer
 
 TIMEOUT_S = 30.0
@@ -70,6 +70,28 @@ def test_long_exclusions_and_long_properties_fit_through_the_door(shop: Any, cli
     excluded = tuple(f"{number:06d}" + "\N{SNOWMAN}" * 250 for number in range(10_000))
     reply = client.recommend(RecommendRequest("shop", "main", "u", exclude=excluded))
     assert len(reply.features["items"]["a"]["text"]) == 6_000_000
+
+
+def test_catching_up_reads_the_catalogue_at_once_and_says_when_it_is_not_there(
+    shop: Any, client: ReplicaClient
+) -> None:
+    shop.write("a", "b")
+    shop.deploy()
+    shop.delete("a")
+    assert shop.items() == ["b", "a"]
+    assert client.catch_up("shop", {0: 2}) == CatchUpReply(True, {0: 3}, "r-1")
+    assert shop.items() == ["b"]
+    assert client.catch_up("shop", {0: 3}, timeout_s=0.01) == CatchUpReply(False, {0: 3}, "r-1")
+    assert client.catch_up("elsewhere", {0: 99}).reached
+
+
+def test_a_deletion_does_not_wait_for_a_long_poll(shop: Any, client: ReplicaClient) -> None:
+    shop.write("a", "b")
+    shop.deploy()
+    shop.delete("a")
+    with shop.replica._projects["shop"]._lock:
+        assert client.catch_up("shop", {0: 2}).reached
+        assert shop.items() == ["b"]
 
 
 def test_nobody_at_the_address_is_unavailable() -> None:

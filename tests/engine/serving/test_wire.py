@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -10,14 +11,19 @@ import pytest
 from engine.errors import InvalidDocument
 from engine.serving import codec, generate_wire
 from engine.serving.requests import (
+    Ask,
+    CatchUpReply,
     DeploymentStatus,
     ModelPosition,
     ModelStatus,
+    Overrides,
     RecommendReply,
     RecommendRequest,
     ScoredItem,
+    SessionEvent,
     StatusReply,
 )
+from engine.serving.wire import replica_pb2 as wire
 
 
 def test_wire_code_regenerated_from_the_source_is_what_is_committed(tmp_path: Path) -> None:
@@ -50,15 +56,57 @@ def test_request_sent_over_the_wire_comes_back_the_same(user_properties: dict[st
     assert codec.request_from_wire(codec.request_to_wire(request)) == request
 
 
+def test_everything_a_request_may_say_comes_back_the_same() -> None:
+    request = RecommendRequest(
+        project="shop",
+        deployment="main",
+        user_id="",
+        ask=Ask.SIMILAR,
+        item_id="tea",
+        session=(SessionEvent("click", "jam", 1_700_000_000_000),),
+        filter="item.price < $most",
+        parameters={"most": 9.5, "topics": ["a"]},
+        overrides=Overrides(
+            ({"when": "item.new", "multiply": 2.0},), {"kind": "mmr"}, {"kind": "epsilon", "epsilon": 0.1}
+        ),
+        shown=(0, 2**64 - 1),
+        fields=("title", "price"),
+        explain=True,
+        seed=2**63,
+    )
+    assert codec.request_from_wire(codec.request_to_wire(request)) == request
+    nothing_overridden = replace(request, overrides=Overrides(), seed=0, ask=Ask.RANK)
+    assert codec.request_from_wire(codec.request_to_wire(nothing_overridden)) == nothing_overridden
+
+
+def test_message_of_a_client_that_knows_less_asks_for_a_recommendation_by_the_document() -> None:
+    request = codec.request_from_wire(wire.RecommendRequest(project="shop", deployment="main", user_id="u", k=3))
+    assert request == RecommendRequest("shop", "main", "u", k=3)
+
+
+def test_catching_up_sent_over_the_wire_comes_back_the_same() -> None:
+    asked = codec.catch_up_to_wire("shop", {0: 7, 1: 2**40}, 1.5)
+    assert (asked.project, dict(asked.catalog_offsets), asked.timeout_ms) == ("shop", {0: 7, 1: 2**40}, 1500)
+    answered = CatchUpReply(True, {0: 8}, "r-1")
+    assert codec.caught_up_from_wire(codec.caught_up_to_wire(answered)) == answered
+
+
 @pytest.mark.parametrize("degraded", [None, "", "the catalogue is empty"])
 def test_reply_sent_over_the_wire_comes_back_the_same(degraded: str | None) -> None:
     reply = RecommendReply(
-        items=[ScoredItem("a", 0.25, "two_tower")],
+        items=[
+            ScoredItem("a", 0.25, "two_tower"),
+            ScoredItem("b", -1.5, "latest", 0.125, {"title": "Tea", "tags": ["x"]}, "launch"),
+            ScoredItem("c", 0.0, "random", 1.0, {}, ""),
+        ],
         models=[ModelPosition("ranking", "ctr", 3, 9, 1.5, 1_700_000_000_000, {0: 12, 3: 2**40})],
         degraded=degraded,
         features_json=orjson.dumps({"user": {"age": 41}, "history": ["x"], "items": {"a": {"price": 1.5}}}),
         took_ms=4.5,
         replica="r-1",
+        unknown=("nowhere",),
+        explanation_json=b'{"stages": []}',
+        revision=4,
     )
     assert codec.reply_from_wire(codec.reply_to_wire(reply)) == reply
 
@@ -92,6 +140,9 @@ def test_status_sent_over_the_wire_comes_back_the_same() -> None:
         (RecommendRequest("p", "d", "u", k=-1), "k"),
         (RecommendRequest("p", "d", "u", context={"x": object()}), "context"),
         (RecommendRequest("p", "d", "u", user_properties={"x": {1, 2}}), "user_properties"),
+        (RecommendRequest("p", "d", "u", seed=-1), "seed"),
+        (RecommendRequest("p", "d", "u", shown=(2**64,)), "shown"),
+        (RecommendRequest("p", "d", "u", session=(SessionEvent("click", "a", -1),)), "session"),
     ],
 )
 def test_request_that_cannot_be_written_names_its_field(request_: RecommendRequest, field: str) -> None:
