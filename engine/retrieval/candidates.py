@@ -48,7 +48,7 @@ class CandidateSources:
 
     def nearest(self, nearest: NearestItems, asker: Asker, k: int, banned: Collection[str]) -> list[Candidate]:
         """The items nearest to the user, at least `k` if there are so many, then the other sources'; scored by dot product."""
-        eligible = Eligible(banned, self._catalogue.has)
+        eligible = Eligible(banned, self._catalogue.serves)
         found = nearest.candidates(asker, max(NUM_NEAREST, k), eligible)
         candidates = {item_id: Candidate(item_id, score, nearest.name) for item_id, score in found}
         extra: dict[str, str] = {}
@@ -67,7 +67,7 @@ class CandidateSources:
         Scores mix the sources by `TRUST`: a source's own scores cannot be compared with another's, but each item's share of their sum can.
         So a source that is sure of a few items is heard before one that takes many for as good as each other.
         """
-        eligible = Eligible(banned, self._catalogue.has)
+        eligible = Eligible(banned, self._catalogue.serves)
         scores: dict[str, float] = {}
         names: dict[str, str] = {}
         for source in self._live:
@@ -90,5 +90,5 @@ class CandidateSources:
 
     def given(self, item_ids: Iterable[str], banned: Collection[str]) -> list[Candidate]:
         """Those of the caller's own candidates that exist and are not banned, scored 0.0 until someone ranks them."""
-        wanted = self._catalogue.present(dict.fromkeys(item_ids))
-        return [Candidate(item_id, 0.0, "given") for item_id in wanted if item_id not in banned]
+        eligible = Eligible(banned, self._catalogue.serves)
+        return [Candidate(item_id, 0.0, "given") for item_id in dict.fromkeys(item_ids) if eligible(item_id)]

@@ -3,96 +3,173 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from engine.retrieval.item_rows import ItemRows, Rows
 from engine.retrieval.latest import LatestItems
 from engine.spec.event import CatalogChange
 
 Properties = Mapping[str, Any]
 
+_NO_PROPERTIES: Final[Properties] = {}
+
+
+def _no_rows() -> Rows:
+    return np.empty(0, np.int32)
+
 
 @dataclass(slots=True)
 class ItemChanges:
-    """Item ids written and deleted by a batch of changes; an id is in one of the two, by its last change."""
+    """Items written and deleted by a batch of changes; an id is in one of the two, by its last change.
+
+    `written_rows` are the rows of `written`, in its order. `deleted_rows` are all rows that ceased to be an item's, also of items that the
+    batch itself had written or writes again (these have a new row). Hiding an item writes it.
+    """
 
     written: dict[str, None] = field(default_factory=dict)
     deleted: dict[str, None] = field(default_factory=dict)
+    written_rows: Rows = field(default_factory=_no_rows)
+    deleted_rows: Rows = field(default_factory=_no_rows)
 
 
 class Catalogue:
-    """Properties by id. Safe to call from several threads; a change is seen whole, by every call after `apply`."""
+    """Properties by id and by row. Safe to call from several threads; a change is seen by every call after `apply`.
 
-    def __init__(self) -> None:
+    Each item has a row (`engine.retrieval.item_rows`) while it exists; that of a deleted one is not given away for a while. A hidden
+    item exists, with its properties and vector, and is never answered: `has` and `present` say what exists, `serves` and `servable` what
+    may be answered. Arrays by row have at least `num_rows` entries if `num_rows` is read before them, and are read without a lock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` in seconds, of which only differences count."""
         self._lock = threading.Lock()
-        self._items: dict[str, Properties] = {}
+        self._rows = ItemRows(clock)
+        self._properties: list[Properties] = []
         self._users: dict[str, Properties] = {}
-        # Ids by number, so that a random one costs no walk through the dictionary; a hole is filled by the last.
-        self._ids: list[str] = []
-        self._number_of: dict[str, int] = {}
         self._latest = LatestItems()
 
     @property
     def num_items(self) -> int:
-        return len(self._items)
+        """Hidden ones too."""
+        return self._rows.num_items
 
     @property
     def num_users(self) -> int:
         return len(self._users)
 
+    @property
+    def num_rows(self) -> int:
+        """Every row of an item is below."""
+        return self._rows.num_rows
+
+    @property
+    def servable(self) -> npt.NDArray[np.bool_]:
+        """bool[>= num_rows]: the row is of an item that exists and is not hidden. Not to be written to."""
+        return self._rows.servable
+
+    @property
+    def id_hashes(self) -> npt.NDArray[np.uint64]:
+        """uint64[>= num_rows]: XXH64 of the id's UTF-8 bytes, seed 0. Not to be written to."""
+        return self._rows.id_hashes
+
+    @property
+    def first_written_ms(self) -> npt.NDArray[np.int64]:
+        """int64[>= num_rows]: when the item was written first (since it was deleted last). Not to be written to."""
+        return self._rows.first_written_ms
+
     def apply(self, changes: Iterable[CatalogChange]) -> ItemChanges:
         """Apply changes in order; answers which items they touched."""
         touched = ItemChanges()
+        freed: list[int] = []
         with self._lock:
             for change in changes:
                 if change.kind == "user":
                     self._apply_user(change)
                 elif change.deleted:
-                    self._delete_item(change.id)
+                    row = self._delete_item(change.id)
+                    if row >= 0:
+                        freed.append(row)
                     touched.written.pop(change.id, None)
                     touched.deleted[change.id] = None
                 else:
                     self._write_item(change)
                     touched.deleted.pop(change.id, None)
                     touched.written[change.id] = None
+            touched.written_rows = self._rows.rows_of(touched.written)
+        touched.deleted_rows = np.array(freed, np.int32)
         return touched
 
     def has(self, item_id: str) -> bool:
-        return item_id in self._items
+        """It exists, hidden or not."""
+        return self._rows.row_of(item_id) >= 0
+
+    def serves(self, item_id: str) -> bool:
+        """It exists and is not hidden, so that it may be answered."""
+        row = self._rows.row_of(item_id)
+        return row >= 0 and bool(self._rows.servable[row])
 
     def present(self, item_ids: Iterable[str]) -> list[str]:
-        """Those that are in the catalogue, in the order given."""
-        return [item_id for item_id in item_ids if item_id in self._items]
+        """Those that are in the catalogue, hidden or not, in the order given."""
+        return [item_id for item_id in item_ids if self._rows.row_of(item_id) >= 0]
+
+    def row_of(self, item_id: str) -> int:
+        """-1 for an unknown item."""
+        return self._rows.row_of(item_id)
+
+    def rows_of(self, item_ids: Iterable[str]) -> Rows:
+        """int32[n], in the order given; -1 for unknown items."""
+        return self._rows.rows_of(item_ids)
+
+    def ids_of(self, rows: Rows) -> list[str]:
+        """The ids of rows of this catalogue, -1 not among them, that are or lately were an item's."""
+        return self._rows.ids_of(rows)
 
     def item_properties(self, item_ids: Sequence[str]) -> list[Properties]:
         """Of each id, in order; {} for an id that has gone meanwhile."""
-        return [self._items.get(item_id, {}) for item_id in item_ids]
+        return self._properties_at(map(self._rows.row_of, item_ids))
+
+    def properties_of_rows(self, rows: Rows) -> list[Properties]:
+        """Of each row, in order; {} for -1 and for a row whose item has gone meanwhile."""
+        return self._properties_at(rows.tolist())
 
     def user_properties(self, user_id: str) -> Properties:
         """{} for an unknown user."""
-        return self._users.get(user_id, {})
+        return self._users.get(user_id, _NO_PROPERTIES)
 
     def all_ids(self) -> list[str]:
-        """Every item id, in a stable order; a copy."""
+        """Every item id, hidden ones too, in a stable order; a copy."""
         with self._lock:
-            return list(self._ids)
+            return self._rows.ids_of(self._rows.living())
+
+    def all_items(self) -> ItemChanges:
+        """As if every item had just been written."""
+        with self._lock:
+            rows = self._rows.living()
+            return ItemChanges(written=dict.fromkeys(self._rows.ids_of(rows)), written_rows=rows)
 
     def newest(self, num_items: int) -> list[str]:
-        """At most `num_items` item ids, newest first."""
+        """At most `num_items` ids of items that are not hidden, newest first."""
         with self._lock:
             return self._latest.newest(num_items)
 
     def sample(self, num_items: int, generator: np.random.Generator, without: Collection[str] = ()) -> list[str]:
-        """At most `num_items` different ids drawn uniformly; draws that hit `without` or repeat are not made again."""
+        """At most `num_items` different ids drawn uniformly; draws that hit `without`, a hidden item or repeat are not made again."""
         with self._lock:
-            if not self._ids:
+            if not self._rows.num_items:
                 return []
-            drawn = generator.integers(0, len(self._ids), size=num_items).tolist()
-            chosen = dict.fromkeys(self._ids[number] for number in drawn)
+            drawn = self._rows.draw(num_items, generator)
+            chosen = dict.fromkeys(self._rows.ids_of(drawn[self._rows.servable[drawn]]))
         return [item_id for item_id in chosen if item_id not in without]
+
+    def _properties_at(self, rows: Iterable[int]) -> list[Properties]:
+        properties = self._properties
+        return [properties[row] if row >= 0 else _NO_PROPERTIES for row in rows]
 
     def _apply_user(self, change: CatalogChange) -> None:
         if change.deleted:
@@ -101,17 +178,32 @@ class Catalogue:
             self._users[change.id] = change.properties
 
     def _write_item(self, change: CatalogChange) -> None:
-        if change.id not in self._items:
-            self._number_of[change.id] = len(self._ids)
-            self._ids.append(change.id)
-            self._latest.add(change.id, change.updated_ms)
-        self._items[change.id] = change.properties
+        rows = self._rows
+        row = rows.row_of(change.id)
+        if change.hidden and row >= 0:
+            # Before anything else of the change, so that a hidden item is gone as soon as anybody can know that it is to be.
+            rows.servable[row] = False
+        if row < 0:
+            row = self._new_row(change)
+        else:
+            self._properties[row] = change.properties
+        if change.hidden:
+            self._latest.remove(change.id)
+        else:
+            self._latest.add(change.id, int(rows.first_written_ms[row]))
+            rows.servable[row] = True
 
-    def _delete_item(self, item_id: str) -> None:
-        if self._items.pop(item_id, None) is None:
-            return
-        self._latest.remove(item_id)
-        number, last = self._number_of.pop(item_id), self._ids.pop()
-        if last != item_id:
-            self._ids[number] = last
-            self._number_of[last] = number
+    def _new_row(self, change: CatalogChange) -> int:
+        # The list first: whoever finds the row by the id finds properties there.
+        if len(self._properties) == self._rows.num_rows:
+            self._properties.append(_NO_PROPERTIES)
+        row = self._rows.add(change.id, change.updated_ms)
+        self._properties[row] = change.properties
+        return row
+
+    def _delete_item(self, item_id: str) -> int:
+        row = self._rows.remove(item_id)
+        if row >= 0:
+            self._properties[row] = _NO_PROPERTIES
+            self._latest.remove(item_id)
+        return row

@@ -9,7 +9,15 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.schema import EventRole
-from engine.spec.values import BrokenRule, check_float, check_id, check_milliseconds, check_object, check_text
+from engine.spec.values import (
+    BrokenRule,
+    check_boolean,
+    check_float,
+    check_id,
+    check_milliseconds,
+    check_object,
+    check_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +90,29 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CatalogChange:
-    """One user or item written or deleted; `properties` is the whole new set, never a patch."""
+    """One user or item written or deleted; `properties` is the whole new set, never a patch. A `hidden` item is kept and learned
+    from, and never answered."""
 
     kind: Literal["user", "item"]
     id: str
     properties: dict[str, Any] = field(default_factory=dict)
     deleted: bool = False
     updated_ms: int = 0
+    hidden: bool = False
 
     def to_bytes(self) -> bytes:
-        return orjson.dumps(self)
+        if self.hidden:
+            return orjson.dumps(self)
+        # As it was written before items could be hidden, so that older readers understand all but what they could not do.
+        return orjson.dumps(
+            {
+                "kind": self.kind,
+                "id": self.id,
+                "properties": self.properties,
+                "deleted": self.deleted,
+                "updated_ms": self.updated_ms,
+            }
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CatalogChange:
@@ -102,6 +123,8 @@ class CatalogChange:
             check_id(change.id)
             check_object(change.properties)
             check_milliseconds(change.updated_ms)
+            check_boolean(change.deleted)
+            check_boolean(change.hidden)
         except (ValueError, TypeError, BrokenRule) as error:
             raise CorruptRecord(f"not a catalogue change: {error}") from error
         return change
