@@ -8,9 +8,12 @@ from pathlib import Path
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "web": ("uvicorn", "multiprocessing"),
+    "replica": ("workers.replica",),
     "joiner": ("workers joiner",),
     "database": ("postgres",),
     "kafka": ("kafka.Kafka",),
+    "load": ("tests.bench.http_load",),
+    "publisher": ("tests.bench.recommend_publisher",),
 }
 """A process is of the first kind one of whose words is in its command line; "other" are those of none."""
 
@@ -26,6 +29,12 @@ def processor_seconds(roots: list[int]) -> dict[str, float]:
             kind = _kind(commands[process])
             found[kind] = found.get(kind, 0.0) + seconds[process]
     return found
+
+
+def commands_under(roots: list[int]) -> dict[int, str]:
+    """The command line of these processes and of everything they started, by process id."""
+    parents, commands, _ = _processes()
+    return {process: command for process, command in commands.items() if _is_under(process, roots, parents)}
 
 
 def _processes() -> tuple[dict[int, int], dict[int, str], dict[int, float]]:
