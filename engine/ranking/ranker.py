@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,34 +12,97 @@ from engine.errors import EngineError
 from engine.features.columns import columns_for_items, concat, repeat_rows
 from engine.features.counter_rows import Floats
 from engine.features.counters import counter_columns
-from engine.features.encoded import EncodedBatch
+from engine.features.encoded import EncodedBatch, FloatArray
 from engine.features.encoder import FeatureEncoder
+from engine.models.forward import Predictor
+from engine.models.scores import score_of
+from engine.ranking.ablation import without_dense, without_slot
+from engine.ranking.item_features import PIECE_ROWS, ItemFeatures
+from engine.ranking.pair_features import PairFeatures
+from engine.ranking.ranked import Contributions, Ranked
 from engine.retrieval.asker import Asker
+from engine.retrieval.catalogue import Catalogue, ItemChanges
+from engine.retrieval.item_rows import Rows
+from engine.spec.architecture import is_retrieval
 from engine.spec.definition import Side
 
-
-class PairScorer(Protocol):
-    """A model that scores pairs (`engine.models.forward.Predictor`)."""
-
-    def pair_scores(
-        self, user: EncodedBatch, items: EncodedBatch, *, pairs: EncodedBatch | None = None
-    ) -> npt.NDArray[np.float32]:
-        """float32[n]: the one user of `user` with each of the n items of `items`; `pairs` has n rows of what is of both together."""
+MAX_EXPLAINED: Final = 50
+"""Candidates whose contributions are asked for at once: each costs a score for every input."""
 
 
 class Ranker:
-    """The ranking model's score of each candidate, in one call of the model. Safe to call from several threads."""
+    """A model's score of each candidate. The item side is encoded when items are written, the user's once a request.
 
-    def __init__(self, encoder: FeatureEncoder, scorer: PairScorer) -> None:
+    `rank` and `contributions` from any thread; `mark_changed` and `refresh` from one.
+    """
+
+    def __init__(self, encoder: FeatureEncoder, predictor: Predictor, catalogue: Catalogue | None = None) -> None:
+        """Every item of the catalogue waits for `refresh`."""
         self._encoder = encoder
-        self._scorer = scorer
+        self._predictor = predictor
+        self._definition = encoder.definition
         self._user_sources = encoder.sources(Side.USER)
         self._item_sources = encoder.sources(Side.ITEM)
         self._pair_sources = encoder.sources(Side.PAIR)
+        catalogue = Catalogue() if catalogue is None else catalogue
+        self.items = ItemFeatures(catalogue, encoder)
+        self._pairs = PairFeatures(catalogue, encoder) if encoder.has_pairs else None
 
     @property
     def reads_counters(self) -> bool:
-        return any(source.startswith("counter.") for source in self._pair_sources)
+        return self._pairs is not None and self._pairs.reads_counters
+
+    def mark_changed(self, changes: ItemChanges) -> None:
+        """Items were written or deleted: what was encoded of them counts no more."""
+        self.items.mark_changed(changes)
+
+    def refresh(self, max_rows: int = PIECE_ROWS) -> int:
+        """Encode at most `max_rows` items that wait; answers how many were taken up."""
+        return self.items.refresh(max_rows)
+
+    def rank(self, asker: Asker, rows: Rows, counters: Mapping[str, Floats] | None = None) -> Ranked:
+        """Of the items in n rows of the catalogue. Raises `EngineError` when a score is not finite.
+
+        `counters` has the values float64[n] of each by `<counter>_<window>`; one that is not there is missing.
+        """
+        user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
+        pairs = None if self._pairs is None else self._pairs.encoded(asker, rows, counters or {})
+        return _finite(self._ranked(user, self.items.encoded(rows), pairs))
+
+    def contributions(self, asker: Asker, rows: Rows, counters: Mapping[str, Floats] | None = None) -> Contributions:
+        """What each slot and dense input adds to each score. Raises ValueError for more than `MAX_EXPLAINED` rows."""
+        if len(rows) > MAX_EXPLAINED:
+            raise ValueError(f"rows: must be at most {MAX_EXPLAINED}, received {len(rows)}")
+        sides = {Side.USER: self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)}
+        sides[Side.ITEM] = self.items.encoded(rows)
+        if self._pairs is not None:
+            sides[Side.PAIR] = self._pairs.encoded(asker, rows, counters or {})
+        whole = self._ranked_sides(sides).scores
+        effects = {}
+        for side, batch in sides.items():
+            for slot in self._encoder.slots(side):
+                effects[slot.name] = sides | {side: without_slot(batch, slot.name)}
+            inputs = self._encoder.dense(side)
+            for dense in inputs:
+                effects[dense.name] = sides | {side: without_dense(batch, inputs, dense.name)}
+        names = [slot.name for slot in self._encoder.slots()] + [dense.name for dense in self._encoder.dense()]
+        values = np.empty((len(rows), len(names)), np.float32)
+        for place, name in enumerate(names):
+            values[:, place] = whole - self._ranked_sides(effects[name]).scores
+        return Contributions(names, values)
+
+    def _ranked_sides(self, sides: Mapping[Side, EncodedBatch]) -> Ranked:
+        return self._ranked(sides[Side.USER], sides[Side.ITEM], sides.get(Side.PAIR))
+
+    def _ranked(self, user: EncodedBatch, items: EncodedBatch, pairs: EncodedBatch | None) -> Ranked:
+        if is_retrieval(self._definition.architecture):
+            cosines = self._predictor.pair_scores(user, items)
+            return Ranked(cosines, cosines[:, np.newaxis])
+        user_rows = np.zeros(items.num_rows, np.int32)
+        by_task = self._predictor.pair_predictions(
+            user, items, user_rows, np.arange(items.num_rows, dtype=np.int32), pairs
+        )
+        return Ranked(score_of(self._definition.score, self._definition.tasks, by_task), by_task)
 
     def score(
         self,
@@ -48,28 +111,29 @@ class Ranker:
         properties: Sequence[Mapping[str, Any]],
         counters: Mapping[str, Floats] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """float32[n] for n candidates with their properties, the greater the better. Raises `EngineError` when one is not finite.
-
-        `counters` has the values float64[n] of each by `<counter>_<window>`; one that is not there is missing.
-        """
+        """float32[n] for n candidates with their properties, whether or not the catalogue has them. Raises as `rank`."""
         user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
         columns = columns_for_items(item_ids, properties, self._item_sources)
         items = self._encoder.encode(columns, len(item_ids), Side.ITEM)
-        pairs = self._pairs(asker, item_ids, properties, counters) if self._encoder.has_pairs else None
-        scores = self._scorer.pair_scores(user, items, pairs=pairs)
-        if not np.isfinite(scores).all():
-            raise EngineError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite")
-        return scores
+        pairs = self._given_pairs(asker, item_ids, properties, counters or {}) if self._encoder.has_pairs else None
+        scores: FloatArray = self._predictor.pair_scores(user, items, pairs=pairs)
+        return _finite(Ranked(scores, scores[:, np.newaxis])).scores
 
-    def _pairs(
+    def _given_pairs(
         self,
         asker: Asker,
         item_ids: Sequence[str],
         properties: Sequence[Mapping[str, Any]],
-        counters: Mapping[str, Floats] | None,
+        counters: Mapping[str, Floats],
     ) -> EncodedBatch:
         num_rows, sources = len(item_ids), self._pair_sources
-        user = repeat_rows(asker.columns(sources), num_rows)
-        items = columns_for_items(item_ids, properties, sources)
-        columns = concat(user, items) | counter_columns(counters or {}, sources)
-        return self._encoder.encode(columns, num_rows, Side.PAIR)
+        columns = repeat_rows(asker.columns(sources), num_rows)
+        columns = concat(columns, columns_for_items(item_ids, properties, sources))
+        return self._encoder.encode(columns | counter_columns(counters, sources), num_rows, Side.PAIR)
+
+
+def _finite(ranked: Ranked) -> Ranked:
+    scores = ranked.scores
+    if not np.isfinite(scores).all():
+        raise EngineError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite")
+    return ranked
