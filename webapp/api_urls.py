@@ -14,6 +14,7 @@ from webapp.core.api_reference import ApiReferenceView
 from webapp.experiments import api as experiments
 from webapp.registry import api as registry
 from webapp.serving import api as serving
+from webapp.serving import deployment_api as deployments
 from webapp.training import api as training
 from webapp.training import search_api as searches
 
@@ -39,9 +40,10 @@ urlpatterns = [
     path("searches/<int:search_id>", searches.SearchView.as_view()),
     path("runs/<int:run_id>", training.RunView.as_view()),
     path("runs/<int:run_id>/metrics", training.RunMetricsView.as_view()),
-    path("deployments", serving.DeploymentsView.as_view()),
-    path("deployments/<name:name>", serving.DeploymentView.as_view()),
-    path("deployments/<name:name>/rollback", serving.DeploymentRollbackView.as_view()),
+    path("deployments", deployments.DeploymentsView.as_view()),
+    path("deployments/<name:name>", deployments.DeploymentView.as_view()),
+    path("deployments/<name:name>/rollback", deployments.DeploymentRollbackView.as_view()),
+    path("deployments/<name:name>/revisions", deployments.DeploymentRevisionsView.as_view()),
     path("experiments", experiments.ExperimentsView.as_view()),
     path("experiments/<name:name>", experiments.ExperimentView.as_view()),
     path("health", core.HealthView.as_view(), name="health"),

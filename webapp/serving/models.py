@@ -9,18 +9,15 @@ from webapp.registry.models import ModelVersion
 
 
 class Deployment(models.Model):
-    """Model versions that answer requests together: one retrieves, one ranks; either may be absent, not both."""
+    """What answers requests now: a model version that retrieves, one that ranks (either or both may be absent), and the document that
+    says what is done with a request. `revision` numbers this whole; `DeploymentRevision` keeps it and those before it."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deployments")
     name = models.CharField(max_length=63)
     retrieval = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     ranking = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    previous_retrieval = models.ForeignKey(
-        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    previous_ranking = models.ForeignKey(
-        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    document = models.JSONField(default=dict, help_text="engine.spec.deployment.DeploymentDocument; {} is its defaults")
+    revision = models.PositiveIntegerField(default=0)
     is_default = models.BooleanField(default=False, help_text="answers when no experiment says otherwise")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -32,10 +29,6 @@ class Deployment(models.Model):
             models.UniqueConstraint(
                 fields=["project"], condition=models.Q(is_default=True), name="one_default_deployment"
             ),
-            models.CheckConstraint(
-                condition=models.Q(retrieval__isnull=False) | models.Q(ranking__isnull=False),
-                name="deployment_has_a_model",
-            ),
         ]
         ordering = ["name"]
 
@@ -44,8 +37,28 @@ class Deployment(models.Model):
 
     @property
     def can_roll_back(self) -> bool:
-        """Whether it answered with other versions before."""
-        return self.previous_retrieval_id is not None or self.previous_ranking_id is not None
+        """Whether it answered otherwise before."""
+        return self.revision > 1
+
+
+class DeploymentRevision(models.Model):
+    """What a deployment was from one change to the next. Written once; going back to one makes a new one that equals it."""
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField()
+    retrieval = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    ranking = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True, help_text="an account, or the name of an API key")
+    note = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["deployment", "number"], name="deployment_revision_once")]
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"revision {self.number}"
 
 
 class Replica(models.Model):

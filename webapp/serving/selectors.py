@@ -14,13 +14,25 @@ from django.utils import timezone
 from engine.errors import EngineError
 from engine.serving.requests import ModelStatus, StatusReply
 from webapp.accounts.models import Project
-from webapp.core.errors import NotFound
 from webapp.core.remembered import OUTAGE_S, Remembered
 from webapp.core.selectors import Check
 from webapp.registry.models import ModelVersion
 from webapp.serving.clients import replica_client
+from webapp.serving.deployment_selectors import deployment_get, deployments_active, deployments_of
 from webapp.serving.models import Deployment, Replica, ReplicaPosition
 from webapp.training.models import Publish, Run
+
+__all__ = [
+    "deployment_get",
+    "deployments_active",
+    "deployments_of",
+    "oldest_age_s",
+    "replica_addresses",
+    "replica_check",
+    "replicas_alive",
+    "serves",
+    "sync_status",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -29,29 +41,7 @@ ADDRESSES_KEPT_S = 1.0
 STATUS_TIMEOUT_S = 0.3
 NUM_DELTAS = 50
 
-MODEL_PARTS = ("retrieval__model__project", "ranking__model__project", "project")
-PREVIOUS_PARTS = ("previous_retrieval__model", "previous_ranking__model")
-
 _addresses: Remembered[str, tuple[str, ...]] = Remembered(ADDRESSES_KEPT_S, stale_s=OUTAGE_S)
-
-
-def deployments_of(*, project: Project) -> QuerySet[Deployment]:
-    """Every deployment of the project, by name."""
-    known = Deployment.objects.filter(project=project).select_related(*MODEL_PARTS, *PREVIOUS_PARTS)
-    return known.order_by("name")
-
-
-def deployment_get(*, project: Project, name: str) -> Deployment:
-    """Raises `NotFound`."""
-    deployment = deployments_of(project=project).filter(name=name).first()
-    if deployment is None:
-        raise NotFound(f"There is no deployment {name!r}.")
-    return deployment
-
-
-def deployments_active() -> list[Deployment]:
-    """What replicas serve, of every project."""
-    return list(Deployment.objects.filter(is_active=True).select_related(*MODEL_PARTS).order_by("id"))
 
 
 def replicas_alive() -> QuerySet[Replica]:

@@ -66,38 +66,6 @@ class RecommendAnswer(serializers.Serializer[Any]):
     took_ms = serializers.FloatField()
 
 
-class ModelChoice(RequestBody):
-    name = serializers.CharField(max_length=63)
-    version = serializers.IntegerField(required=False, default=None, min_value=1, help_text="the newest unless told")
-
-
-class DeploymentBody(RequestBody):
-    retrieval = ModelChoice(default=None, allow_null=True)
-    ranking = ModelChoice(default=None, allow_null=True)
-    is_default = serializers.BooleanField(default=None, allow_null=True)
-
-
-class ModelChosen(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    version = serializers.IntegerField()
-
-
-class DeploymentAnswer(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    retrieval = ModelChosen(allow_null=True)
-    ranking = ModelChosen(allow_null=True)
-    previous_retrieval = ModelChosen(allow_null=True, help_text="what it would roll back to")
-    previous_ranking = ModelChosen(allow_null=True)
-    is_default = serializers.BooleanField()
-    is_active = serializers.BooleanField()
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-
-
-class DeploymentsAnswer(serializers.Serializer[Any]):
-    deployments = DeploymentAnswer(many=True)
-
-
 class TrainerStand(serializers.Serializer[Any]):
     sequence = serializers.IntegerField()
     published_at = serializers.DateTimeField(allow_null=True)
