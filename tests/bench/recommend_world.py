@@ -6,9 +6,12 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from webapp.catalog.services import PutReport
 
 SLUG = "bench"
 DEPLOYMENT = "main"
@@ -130,14 +133,14 @@ def items(size: Size, seed: int = 5) -> Iterator[dict[str, Any]]:
         properties: dict[str, Any] = {name: f"{name}-{values[number]}" for name, values in traits.items()}
         properties |= {"price": float(prices[number]), "in_stock": bool(in_stock[number])}
         properties["tags"] = [f"tag-{tag}" for tag in np.unique(tags[number]).tolist()]
-        yield {"item_id": item_id(number), "properties": properties}
+        yield {"id": item_id(number), "properties": properties}
 
 
 def users(size: Size, seed: int = 6) -> Iterator[dict[str, Any]]:
     random = np.random.default_rng(seed)
     for number in range(size.num_users):
         properties = {name: f"{name}-{random.integers(most)}" for name, most in USER_TRAITS.items()}
-        yield {"user_id": user_id(number), "properties": properties}
+        yield {"id": user_id(number), "properties": properties}
 
 
 def events(size: Size, now_ms: int, seed: int = 7) -> Iterator[dict[str, Any]]:
@@ -175,9 +178,9 @@ def make(size: Size) -> tuple[str, int, int]:
     project = project_create(slug=SLUG, name="Bench")
     schema_publish(project=project, document=schema())
     for rows in _batches(items(size)):
-        items_put(project=project, rows=rows)
+        _check(items_put(project=project, rows=rows))
     for rows in _batches(users(size)):
-        users_put(project=project, rows=rows)
+        _check(users_put(project=project, rows=rows))
     for rows in _batches(events(size, int(time.time() * 1000))):
         report = events_ingest(project=project, rows=rows, source="bench")
         assert report.num_accepted == len(rows), report.results[:1]
@@ -187,6 +190,10 @@ def make(size: Size) -> tuple[str, int, int]:
     ]
     _, secret = api_key_create(project=project, name="bench", scopes=["recommend", "manage"])
     return secret, versions[0], versions[1]
+
+
+def _check(report: PutReport) -> None:
+    assert not report.num_rejected, [result for result in report.results if result.status == "rejected"][:1]
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
