@@ -11,9 +11,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.retrieval.item_columns import ItemColumns
 from engine.retrieval.item_rows import ItemRows, Rows
 from engine.retrieval.latest import LatestItems
+from engine.retrieval.property_column import PropertyColumn
 from engine.spec.event import CatalogChange
+from engine.spec.schema import PropertyType
 
 Properties = Mapping[str, Any]
 
@@ -51,8 +54,15 @@ class Catalogue:
         self._lock = threading.Lock()
         self._rows = ItemRows(clock)
         self._properties: list[Properties] = []
+        self._columns = ItemColumns()
         self._users: dict[str, Properties] = {}
         self._latest = LatestItems()
+        self._num_changes = 0
+
+    @property
+    def num_changes(self) -> int:
+        """Grows with every `apply`: what was worked out of items is still true while it stays the same."""
+        return self._num_changes
 
     @property
     def num_items(self) -> int:
@@ -102,6 +112,8 @@ class Catalogue:
                     touched.deleted.pop(change.id, None)
                     touched.written[change.id] = None
             touched.written_rows = self._rows.rows_of(touched.written)
+            self._columns.renew(self._properties, self._rows.num_items)
+            self._num_changes += 1
         touched.deleted_rows = np.array(freed, np.int32)
         return touched
 
@@ -137,6 +149,23 @@ class Catalogue:
     def properties_of_rows(self, rows: Rows) -> list[Properties]:
         """Of each row, in order; {} for -1 and for a row whose item has gone meanwhile."""
         return self._properties_at(rows.tolist())
+
+    def column(self, name: str, property_type: PropertyType) -> PropertyColumn:
+        """The item property by row, of the declared type; values of another type are null in it. Made when first asked for.
+
+        Read `num_rows` before. Raises ValueError for a vector, which has no column.
+        """
+        key = (name, property_type)
+        found = self._columns.find(key)
+        if found is None:
+            with self._lock:
+                found = self._columns.find(key) or self._columns.make(key, self._properties)
+        return found
+
+    @property
+    def columns_bytes(self) -> int:
+        """What the columns take, without the texts that they share with the properties."""
+        return self._columns.memory_bytes
 
     def user_properties(self, user_id: str) -> Properties:
         """{} for an unknown user."""
@@ -187,6 +216,7 @@ class Catalogue:
             row = self._new_row(change)
         else:
             self._properties[row] = change.properties
+        self._columns.write(row, change.properties)
         if change.hidden:
             self._latest.remove(change.id)
         else:
@@ -197,6 +227,7 @@ class Catalogue:
         # The list first: whoever finds the row by the id finds properties there.
         if len(self._properties) == self._rows.num_rows:
             self._properties.append(_NO_PROPERTIES)
+            self._columns.make_room(len(self._properties))
         row = self._rows.add(change.id, change.updated_ms)
         self._properties[row] = change.properties
         return row
@@ -205,5 +236,6 @@ class Catalogue:
         row = self._rows.remove(item_id)
         if row >= 0:
             self._properties[row] = _NO_PROPERTIES
+            self._columns.write(row, _NO_PROPERTIES)
             self._latest.remove(item_id)
         return row
