@@ -31,7 +31,7 @@ MAX_REPLY_BYTES = 256 * 2**20
 _GRACE_S = 0.2
 """So much later than it was told to a replica may say that it has not caught up."""
 
-_CHANNEL_OPTIONS = [
+CHANNEL_OPTIONS = [
     # A replica that restarts must be found again within a breath; gRPC's own wait grows to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
@@ -50,7 +50,7 @@ class ReplicaClient:
     def __init__(self, address: str, timeout_s: float = 1.0) -> None:
         self.address = address
         self._timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
         stub = replica_pb2_grpc.ReplicaStub(self._channel)
         self._recommend = stub.Recommend
         self._status = stub.Status
@@ -85,25 +85,27 @@ class ReplicaClient:
         try:
             return call()
         except grpc.RpcError as error:
-            raise self._translated(error) from error
+            raise translated(error, self.address) from error
         except ValueError as error:  # what grpc raises for a call on a closed channel
             raise ReplicaUnavailable(f"the client of replica {self.address} is closed", address=self.address) from error
 
-    def _translated(self, error: grpc.RpcError) -> EngineError:
-        code, details = error.code(), error.details() or ""
-        if code is grpc.StatusCode.NOT_FOUND:
-            return ReplicaUnavailable(details, address=self.address)
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ReplicaUnavailable(f"replica {self.address} did not answer in time", address=self.address)
-        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-            return ReplicaUnavailable(f"replica {self.address} cannot be reached: {details}", address=self.address)
-        if code is grpc.StatusCode.INVALID_ARGUMENT:
-            return InvalidDocument("recommend request", _problems(error))
-        return EngineError(f"replica {self.address} failed: {code.name}: {details}", address=self.address)
+
+def translated(error: grpc.RpcError, address: str) -> EngineError:
+    """What a failed call to a replica means: `ReplicaUnavailable`, `InvalidDocument`, or `EngineError` when it failed."""
+    code, details = error.code(), error.details() or ""
+    if code is grpc.StatusCode.NOT_FOUND:
+        return ReplicaUnavailable(details, address=address)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return ReplicaUnavailable(f"replica {address} did not answer in time", address=address)
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return ReplicaUnavailable(f"replica {address} cannot be reached: {details}", address=address)
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidDocument("recommend request", _problems(error))
+    return EngineError(f"replica {address} failed: {code.name}: {details}", address=address)
 
 
 def _problems(error: grpc.RpcError) -> list[Problem]:
-    for entry in error.trailing_metadata() or ():
-        if entry.key == PROBLEMS_KEY:
-            return [Problem(**problem) for problem in orjson.loads(entry.value)]
+    for key, value in error.trailing_metadata() or ():
+        if key == PROBLEMS_KEY:
+            return [Problem(**problem) for problem in orjson.loads(value)]
     return [Problem("(request)", error.details() or "was refused", "")]

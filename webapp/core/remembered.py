@@ -6,19 +6,58 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from django.db import InterfaceError, OperationalError
 
 logger = logging.getLogger(__name__)
 
+OLD_SHARE = 0.5  # of the time that an answer is kept; then whoever may ask without being waited for asks again
 OUTAGE_S = 120.0  # how long requests that only read go on without PostgreSQL
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 _all: list[Remembered] = []  # type: ignore[type-arg]
+
+
+class NotRemembered(Exception):
+    """Raised instead of asking PostgreSQL, by a thread that must not wait."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """How a thread asks what is remembered. `found_old`: something was given that had been kept for more than `OLD_SHARE` of its time."""
+
+    may_ask: bool
+    found_old: bool = False
+
+
+_thread = threading.local()
+
+
+@contextmanager
+def only_remembered() -> Iterator[Reading]:
+    """Inside, this thread is given what is remembered and never waits: what is not raises `NotRemembered`. For an event loop."""
+    yield from _reading(Reading(may_ask=False))
+
+
+@contextmanager
+def made_anew() -> Iterator[Reading]:
+    """Inside, what this thread is given was made within the first `OLD_SHARE` of its time: ahead of those who only remember."""
+    yield from _reading(Reading(may_ask=True))
+
+
+def _reading(reading: Reading) -> Iterator[Reading]:
+    before = getattr(_thread, "reading", None)
+    _thread.reading = reading
+    try:
+        yield reading
+    finally:
+        _thread.reading = before
 
 
 class Remembered(Generic[Key, Value]):
@@ -46,12 +85,23 @@ class Remembered(Generic[Key, Value]):
         _all.append(self)
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The remembered answer, or what `make` says now. An exception of `make` is not remembered."""
+        """The remembered answer, or what `make` says now. An exception of `make` is not remembered.
+
+        See `only_remembered` and `made_anew` for how a thread may ask otherwise.
+        """
+        reading = getattr(_thread, "reading", None)
         with self._lock:
             entry = self._entries.get(key)
-            if entry is not None and self.clock() < entry[0]:
-                return entry[1]
+            if entry is not None and (left_s := entry[0] - self.clock()) > 0:
+                if reading is None:
+                    return entry[1]
+                is_old = left_s < self._keep_s * (1 - OLD_SHARE)
+                if reading.may_ask is False or not is_old:
+                    reading.found_old = reading.found_old or is_old
+                    return entry[1]
             num_forgets = self._num_forgets
+        if reading is not None and not reading.may_ask:
+            raise NotRemembered
         try:
             value = make()
         except (OperationalError, InterfaceError) as error:

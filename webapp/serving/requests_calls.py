@@ -51,7 +51,8 @@ class CallBody(Document, ABC):
     parameters: Parameters = Field(default_factory=dict, description="what `$names` of filters and rules are")
     fields: Fields = Field(default_factory=list, description="item properties to answer with each item")
     explain: bool = Field(
-        default=False, description="answer also where each item came from, what was dropped and why, and what made the scores"
+        default=False,
+        description="answer also where each item came from, what was dropped and why, and what made the scores",
     )
     validate_only: bool = Field(default=False, description="judge the request, answer no items and ask no replica")
     return_experiment: bool = Field(default=False, description="answer also the experiment and the arm of this user")
@@ -72,7 +73,8 @@ class CallBody(Document, ABC):
 
     def _session(self, now_ms: int) -> tuple[SessionEvent, ...]:
         return tuple(
-            SessionEvent(one.type, one.item_id, now_ms if one.timestamp is None else one.timestamp) for one in self.session
+            SessionEvent(one.type, one.item_id, now_ms if one.timestamp is None else one.timestamp)
+            for one in self.session
         )
 
 
@@ -82,7 +84,8 @@ class _ListBody(CallBody):
     k: Annotated[WholeNumber, Field(ge=1, le=MAX_K)] = Field(default=10, description="how many items")
     exclude: list[Id] = Field(default_factory=list, max_length=MAX_EXCLUDE, description="item ids never to answer")
     filter: Expression | None = Field(
-        default=None, description="only items for which this expression holds, beside the deployment's own (docs/filters.md)"
+        default=None,
+        description="only items for which this expression holds, beside the deployment's own (docs/filters.md)",
     )
     boosts: list[Boost] = Field(
         default_factory=list, max_length=MAX_RULES, description="beside those of the deployment"

@@ -43,7 +43,9 @@ def _together(ask: Ask, body: CallBody) -> list[Problem]:
     if ask is not Ask.SIMILAR and body.user_id is None and not body.session:
         problems.append(Problem("user_id", "is required, unless session has events", "nothing"))
     if body.deployment is not None and body.scenario is not None and body.deployment != body.scenario:
-        problems.append(Problem("scenario", "is another word for deployment; send one of the two", shorten(body.scenario)))
+        problems.append(
+            Problem("scenario", "is another word for deployment; send one of the two", shorten(body.scenario))
+        )
     return problems
 
 
