@@ -79,10 +79,13 @@ class HostedProject:
         """The stage of a model version, caught up with what was published."""
         key = stage_key("ranking", ref)
         if key not in self._ranking:
-            stage = RankingStage(self._model(ref))
-            self._catch_up(stage)
-            with self._lock:
-                self._ranking[key] = stage
+            with self._catalogue_watched() as missed:
+                stage = RankingStage(self._model(ref), self.state.catalogue)
+                self._catch_up(stage)
+                with self._lock:
+                    for changes in missed:
+                        stage.mark_changed(changes)
+                    self._ranking[key] = stage
         return self._ranking[key]
 
     def keep_only(self, keys: Collection[StageKey]) -> None:

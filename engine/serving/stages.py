@@ -30,20 +30,21 @@ class RankingStage:
 
     role: Role = "ranking"
 
-    def __init__(self, model: ServedModel) -> None:
+    def __init__(self, model: ServedModel, catalogue: Catalogue) -> None:
         self.model = model
-        self.ranker = Ranker(model.encoder, model.predictor)
+        self.ranker = Ranker(model.encoder, model.predictor, catalogue)
         self.reads_user_counters = _reads_user_counters(model)
         # The first call compiles, which takes longer than a caller waits.
         self.ranker.score(_NOBODY, ["-", "-"], [{}, {}])
 
     def poll(self) -> int:
+        """Apply deltas, and encode a piece of what the catalogue changed."""
         num_applied, _ = self.model.poll()
         self.model.mark_served()
-        return num_applied
+        return num_applied + self.ranker.refresh()
 
     def mark_changed(self, changes: ItemChanges) -> None:
-        """A ranker reads the catalogue at each request and keeps nothing of it."""
+        self.ranker.mark_changed(changes)
 
 
 class RetrievalStage:
