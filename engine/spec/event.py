@@ -9,6 +9,7 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.schema import EventRole
+from engine.spec.served import Served
 from engine.spec.values import (
     BrokenRule,
     check_boolean,
@@ -18,6 +19,8 @@ from engine.spec.values import (
     check_object,
     check_text,
 )
+
+_UNSERVED = b',"served":null}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Event:
 
     An impression names one `item_id` or a whole list in `items`; every other event names one `item_id`.
     `features` is what serving logged with the impression: {"user": {...}, "history": [...], "items": {item_id: {...}},
-    "counters": {item_id: {"<counter>_<window>": number}}}.
+    "counters": {item_id: {"<counter>_<window>": number}}}. `served` says what served it; an event without says nothing in its bytes
+    either, so that readers of before there was one understand it.
     """
 
     event_id: str
@@ -49,6 +53,7 @@ class Event:
     items: tuple[ShownItem, ...] = ()
     properties: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Any] | None = None
+    served: Served | None = None
 
     @property
     def item_ids(self) -> tuple[str, ...]:
@@ -58,7 +63,8 @@ class Event:
         return () if self.item_id is None else (self.item_id,)
 
     def to_bytes(self) -> bytes:
-        return orjson.dumps(self)
+        data = orjson.dumps(self)
+        return data if self.served is not None else data.removesuffix(_UNSERVED) + b"}"
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Event:
@@ -68,6 +74,8 @@ class Event:
             raw.pop("origin", None)
             raw["role"] = EventRole(raw["role"])
             raw["items"] = tuple(ShownItem(**shown) for shown in raw["items"])
+            if raw.get("served") is not None:
+                raw["served"] = Served.of(raw["served"])
             event = cls(**raw)
             event._check()
         except (ValueError, TypeError, KeyError, AttributeError, BrokenRule) as error:

@@ -1,12 +1,14 @@
 """Deployments get documents and numbered revisions. What a deployment could roll back to becomes its revision 1."""
 
+from typing import Any
+
 import django.db.models.deletion
 from django.db import migrations, models
 
 from engine.spec.deployment import DeploymentDocument
 
 
-def number_what_is_deployed(apps, schema_editor):  # noqa: ARG001
+def number_what_is_deployed(apps: Any, schema_editor: Any) -> None:  # noqa: ARG001
     deployments = apps.get_model("serving", "Deployment").objects
     revisions = apps.get_model("serving", "DeploymentRevision").objects
     document = DeploymentDocument().as_json()
