@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar, cast
 
 import grpc
 import orjson
@@ -91,12 +91,15 @@ class ReplicaClient:
 
 
 def translated(error: grpc.RpcError, address: str) -> EngineError:
-    """What a failed call to a replica means: `ReplicaUnavailable`, `InvalidDocument`, or `EngineError` when it failed."""
+    """What a failed call to a replica means: `ReplicaUnavailable`, `InvalidDocument`, or `EngineError` when it failed.
+
+    `extra` of the first has `is_late` when time ran out, and `is_away` False when the replica is there and does not serve the deployment.
+    """
     code, details = error.code(), error.details() or ""
     if code is grpc.StatusCode.NOT_FOUND:
-        return ReplicaUnavailable(details, address=address)
+        return ReplicaUnavailable(details, address=address, is_away=False)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return ReplicaUnavailable(f"replica {address} did not answer in time", address=address)
+        return ReplicaUnavailable(f"replica {address} did not answer in time", address=address, is_late=True)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return ReplicaUnavailable(f"replica {address} cannot be reached: {details}", address=address)
     if code is grpc.StatusCode.INVALID_ARGUMENT:
@@ -105,7 +108,9 @@ def translated(error: grpc.RpcError, address: str) -> EngineError:
 
 
 def _problems(error: grpc.RpcError) -> list[Problem]:
-    for key, value in error.trailing_metadata() or ():
+    # pairs whether the call was awaited or not; only the latter's have names for their parts
+    metadata = cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ())
+    for key, value in metadata:
         if key == PROBLEMS_KEY:
             return [Problem(**problem) for problem in orjson.loads(value)]
     return [Problem("(request)", error.details() or "was refused", "")]
