@@ -44,7 +44,7 @@ lint: setup-dev ## ruff, clang-format, mypy in strict mode, import rules
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/clang-format --dry-run -Werror $(CC_SOURCES)
-	$(TEST_ENV) $(VENV)/bin/mypy engine webapp workers deploy tests manage.py
+	$(TEST_ENV) $(VENV)/bin/mypy engine webapp workers deploy tests clients/python manage.py
 	$(TEST_ENV) PYTHONPATH=. $(VENV)/bin/lint-imports
 
 kafka: setup ## one Kafka broker on loopback, for a first look: then `make run KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092`
