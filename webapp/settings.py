@@ -142,6 +142,8 @@ INGEST_MAX_LAG = environment.integer("FRESHET_INGEST_MAX_LAG", 5_000_000)
 # a joiner's impressions: those of memory above which they go to the disk, and shown items at most in all
 JOINER_MEMORY_BYTES = environment.integer("FRESHET_JOINER_MEMORY_BYTES", 256 * 2**20)
 JOINER_MAX_WAITING = environment.integer("FRESHET_JOINER_MAX_WAITING", 5_000_000)
+# 0: never
+CANARY_EVERY_S = environment.integer("FRESHET_CANARY_EVERY_S", 5)
 MAX_EVENTS_PER_REQUEST = environment.integer("FRESHET_MAX_EVENTS_PER_REQUEST", 5000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # the form of a model with 500 slots and 500 dense inputs, each a row of controls

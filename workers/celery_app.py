@@ -12,6 +12,7 @@ import os
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_shutting_down
+from django.conf import settings
 from kombu import Queue
 
 from webapp.core.jobs import QUEUES, Job
@@ -57,6 +58,12 @@ app.conf.update(
         "prune": {"task": Job.PRUNE.value, "schedule": PRUNE_EVERY_S, "options": {"expires": PRUNE_EVERY_S}},
     },
 )
+if settings.CANARY_EVERY_S > 0:
+    app.conf.beat_schedule["canary"] = {
+        "task": Job.CANARY.value,
+        "schedule": float(settings.CANARY_EVERY_S),
+        "options": {"expires": float(settings.CANARY_EVERY_S)},
+    }
 
 
 @setup_logging.connect

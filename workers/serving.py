@@ -118,7 +118,7 @@ class ServingTurn:
             if version is not None
         }
         for key, found in self._replica.take_freshness().items():
-            if key in versions and (found.wall_s or found.num_given_up):
+            if key in versions and found:
                 freshness_note(model_version=versions[key], replica=self._name, measured=found)
 
 

@@ -28,6 +28,7 @@ from engine.joining.spilled import SpilledImpressions
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.joining.state_files import load_state, save_state, state_meta
 from engine.joining.steps import Step, StepLog
+from engine.spec.canary import is_canary
 from engine.spec.event import CatalogChange, Event
 from engine.spec.intake import Intake, RefusedEvent
 from engine.spec.schema import Schema
@@ -39,6 +40,8 @@ CONSUMER_GROUP: Final = "joiner"
 MAX_RECORDS: Final = 2000
 # A checkpoint of a large state takes long; at most this share of the time goes into writing them.
 MAX_CHECKPOINT_SHARE: Final = 0.1
+# Canaries change nothing but offsets.
+IDLE_CHECKPOINT_EVERY_S: Final = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ class JoinerProcess:
         self._joiner: Joiner | None = None
         self._event_offsets: dict[int, int] = {}
         self._catalog_offsets: dict[int, int] = {}
+        self._saved_offsets: dict[int, int] = {}
         self._spilled: SpilledImpressions | None = None
         self._merge = PartitionMerge(self._read_events, {}, MAX_RECORDS)
         self._to_redo: deque[Step] = deque()
@@ -171,6 +175,7 @@ class JoinerProcess:
         self._forget_steps()
         self._checkpointed_at_s = self._clock()
         self._checkpoint_took_s = self._checkpointed_at_s - started_s
+        self._saved_offsets = dict(self._event_offsets)
         self._is_dirty = False
         return folder
 
@@ -194,8 +199,8 @@ class JoinerProcess:
             step = Step(now_ms, places, self._catalog_offsets)
             self._fence()
             self._steps.write(step)
-            self._do(joiner, step, merged(taken))
-        self._is_dirty |= is_something or num_changes > 0
+            self._is_dirty |= self._do(joiner, step, merged(taken))
+        self._is_dirty |= num_changes > 0
         self._checkpoint_when_due()
         return num_redone + num_changes + sum(map(len, taken.values()))
 
@@ -220,8 +225,8 @@ class JoinerProcess:
             self._merge = PartitionMerge(self._read_events, self._event_offsets, MAX_RECORDS)
         return num_events
 
-    def _do(self, joiner: Joiner, step: Step, records: Sequence[StoredRecord]) -> None:
-        """Join the records of a step, or let time pass where it has none."""
+    def _do(self, joiner: Joiner, step: Step, records: Sequence[StoredRecord]) -> bool:
+        """Join the records of a step, or let time pass where it has none. False when they were canaries, and so nothing was joined."""
         joiner.latest_countable_ms = step.now_ms + int(ALLOWED_SKEW_S * 1000)
         events = self._taken_in(records)
         # First, so that what was refused once is known to be so when the step is done again.
@@ -230,6 +235,7 @@ class JoinerProcess:
             self._emission.emit(examples)
         for partition, (_, after) in step.events.items():
             self._event_offsets[partition] = after
+        return len(events) < len(records) or not events or not all(is_canary(event) for *_, event in events)
 
     def _taken_in(self, records: Iterable[StoredRecord]) -> list[tuple[int, int, Event]]:
         events: list[tuple[int, int, Event]] = []
@@ -286,7 +292,10 @@ class JoinerProcess:
 
     def _checkpoint_when_due(self) -> None:
         waited_s = self._clock() - self._checkpointed_at_s
-        if self._is_dirty and waited_s >= max(self._checkpoint_every_s, self._checkpoint_took_s / MAX_CHECKPOINT_SHARE):
+        every_s = max(self._checkpoint_every_s, self._checkpoint_took_s / MAX_CHECKPOINT_SHARE)
+        if not self._is_dirty:
+            every_s = max(every_s, IDLE_CHECKPOINT_EVERY_S)
+        if waited_s >= every_s and (self._is_dirty or self._event_offsets != self._saved_offsets):
             self.checkpoint()
 
     def _forget_steps(self) -> None:
@@ -305,6 +314,7 @@ class JoinerProcess:
         take_over(self._directory, self._fence)
         state, meta = self._load()
         self._event_offsets = self._offsets(self._events, meta.get("events"))
+        self._saved_offsets = dict(self._event_offsets)
         self._catalog_offsets = self._offsets(self._catalog, meta.get("catalog"))
         self.dead.restore(meta.get("dead"))
         self._emission.restore(self._offsets(self._emission.topic, meta.get("examples_end")))

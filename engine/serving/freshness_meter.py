@@ -1,8 +1,8 @@
-"""How long an event takes to reach the parameters that answer, measured all the time, on events that users sent anyway.
+"""How long an event takes to reach the parameters that answer, measured all the time.
 
-A canary is an ordinary action, noted as the replica sees it arrive: about one a second. It has arrived where it should when what the
-replica serves was trained on its place in the log. An event of our own making would have to be learned to be measured; these are, and
-nothing is learned that nobody did. Where nobody acts there is nothing to measure.
+Measured are ordinary actions, about one a second, and the canaries that are written when nobody acts (`engine.spec.canary`), noted as
+the replica sees them arrive. One has arrived where it should when what the replica serves was trained on everything up to its place in
+the log.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Final
 
 CANARY_EVERY_MS: Final = 1000
 MAX_AGE_MS: Final = 30_000
-"""An event that was received longer ago when the replica reads it is history that it catches up with."""
+"""An event that was received longer ago is history that a replica catches up with, until it has seen a younger one: from then on it is
+a replica that was late.
+"""
 
 MAX_WAITING: Final = 4096
 GIVE_UP_S: Final = 900.0
@@ -22,7 +24,7 @@ GIVE_UP_S: Final = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """An action's place in `events`; when it happened and when it was received, in ms since 1970."""
+    """The place in `events` of what is timed; when it happened and when it was received, in ms since 1970."""
 
     partition: int
     offset: int
@@ -33,12 +35,17 @@ class Canary:
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """Of canaries that arrived, in order: seconds from receipt (`wall_s`) and from the time they happened (`event_s`) until parameters
-    trained on them answered; and how many were given up.
+    trained on them answered; how many were given up; and for how long the oldest of those still waited for has been.
     """
 
     wall_s: tuple[float, ...] = ()
     event_s: tuple[float, ...] = ()
     num_given_up: int = 0
+    waiting_s: float | None = None
+
+    def __bool__(self) -> bool:
+        """Whether it says anything."""
+        return bool(self.wall_s or self.num_given_up or self.waiting_s is not None)
 
 
 class Canaries:
@@ -48,11 +55,13 @@ class Canaries:
         """`clock` answers seconds since 1970."""
         self._clock = clock
         self._next_ms = 0
+        self._is_following = False
         self._chosen: list[Canary] = []
 
     def note(self, canary: Canary) -> None:
-        """Take it unless it is old, or another was taken within `CANARY_EVERY_MS`."""
-        if canary.received_ms < self._next_ms or canary.received_ms < self._clock() * 1000 - MAX_AGE_MS:
+        """Take it unless it is history, or another was taken within `CANARY_EVERY_MS`."""
+        self._is_following = self._is_following or canary.received_ms >= self._clock() * 1000 - MAX_AGE_MS
+        if canary.received_ms < self._next_ms or not self._is_following:
             return
         self._chosen.append(canary)
         self._next_ms = canary.received_ms + CANARY_EVERY_MS
@@ -66,8 +75,8 @@ class Canaries:
 class FreshnessMeter:
     """Waits for the canaries of one served model. `expect` and `look` from one thread; `take` from any other.
 
-    One that has not arrived after `give_up_s` is given up and counted: the last click of a day may be one that makes no example, and
-    nothing comes after it that would show that it was passed.
+    One that has not arrived after `give_up_s` is given up and counted: without canaries the last click of a day may be one that makes
+    no example, and nothing comes after it that would show that it was passed.
     """
 
     def __init__(self, clock: Callable[[], float], *, give_up_s: float = GIVE_UP_S) -> None:
@@ -101,4 +110,9 @@ class FreshnessMeter:
         """What was measured since the last call."""
         arrived, self._arrived = self._arrived, []
         num_given_up, self._num_given_up = self._num_given_up, 0
-        return Freshness(tuple(wall for wall, _ in arrived), tuple(event for _, event in arrived), num_given_up)
+        return Freshness(
+            tuple(wall for wall, _ in arrived),
+            tuple(event for _, event in arrived),
+            num_given_up,
+            max((self._clock() - each.received_ms / 1000 for each in self._waiting.copy()), default=None),
+        )

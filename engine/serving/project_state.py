@@ -15,6 +15,7 @@ from engine.retrieval.source import Action
 from engine.serving.freshness_meter import Canaries, Canary
 from engine.serving.live_counters import LiveCounters
 from engine.serving.topic_tail import TopicTail
+from engine.spec.canary import is_canary
 from engine.spec.candidates import Candidates
 from engine.spec.counter import Counter
 from engine.spec.event import CatalogChange, Event
@@ -145,6 +146,9 @@ class ProjectState:
                 event = self._event(record)
             except CorruptRecord as error:
                 self._note_corrupt(record, error)
+                continue
+            if is_canary(event):
+                self.canaries.note(Canary(record.partition, record.offset, event.timestamp_ms, event.received_ms))
                 continue
             if self._is_repeat(event):
                 continue

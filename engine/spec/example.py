@@ -27,10 +27,13 @@ _NO_CORRECTION: Final = b',"corrects":null'
 
 
 class Origin(StrEnum):
-    """`impression`: shown, and acted on or not; learned as it is. `action`: nobody logged what was shown; negatives are sampled."""
+    """`impression`: shown, and acted on or not; learned as it is. `action`: nobody logged what was shown; negatives are sampled.
+    `canary`: nobody did anything (`engine.spec.canary`); passed over by whoever learns.
+    """
 
     IMPRESSION = "impression"
     ACTION = "action"
+    CANARY = "canary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import CorruptRecord
-from engine.spec.example import Example
+from engine.spec.example import Cause, Example, Origin
 from engine.streams.log import StoredRecord
 from engine.training.example_table import ExampleTable
 
@@ -31,13 +31,17 @@ class LoggedExamples:
     skipped: Skipped = ()
     """(partition, offset) of the records among them that cannot be read."""
 
+    canaries: tuple[tuple[int, int, Cause], ...] = ()
+    """Of the canaries among them partition, offset, and the event that each stands for: nothing is learned from them."""
+
     def __len__(self) -> int:
         return len(self.examples)
 
     @property
     def next_offsets(self) -> dict[int, int]:
         """For each partition present the offset after its last record."""
-        return _next_offsets(self.partitions, self.offsets, self.skipped)
+        passed = (*self.skipped, *((partition, offset) for partition, offset, _ in self.canaries))
+        return _next_offsets(self.partitions, self.offsets, passed)
 
     def at(self, places: Places) -> list[Example]:
         """The examples at these places among them."""
@@ -71,9 +75,9 @@ class LoggedColumns:
 Logged = LoggedExamples | LoggedColumns
 
 
-def _next_offsets(partitions: Places, offsets: Places, skipped: Skipped) -> dict[int, int]:
+def _next_offsets(partitions: Places, offsets: Places, passed: Skipped) -> dict[int, int]:
     ends = {int(one): int(offsets[partitions == one].max()) + 1 for one in np.unique(partitions)}
-    for partition, offset in skipped:
+    for partition, offset in passed:
         ends[partition] = max(ends.get(partition, 0), offset + 1)
     return ends
 
@@ -83,14 +87,19 @@ def parse_records(records: Sequence[StoredRecord]) -> LoggedExamples:
     examples: list[Example] = []
     readable: list[StoredRecord] = []
     skipped: list[tuple[int, int]] = []
+    canaries: list[tuple[int, int, Cause]] = []
     reason = None
     for record in records:
         try:
-            examples.append(Example.from_bytes(record.value))
+            example = Example.from_bytes(record.value)
         except CorruptRecord as error:
             reason = reason or error.message
             skipped.append((record.partition, record.offset))
+            continue
+        if example.origin is Origin.CANARY:
+            canaries.append((record.partition, record.offset, example.cause))
         else:
+            examples.append(example)
             readable.append(record)
     if skipped:
         logger.warning("%d examples stepped over, the first at %d/%d: %s", len(skipped), *skipped[0], reason)
@@ -99,4 +108,5 @@ def parse_records(records: Sequence[StoredRecord]) -> LoggedExamples:
         np.array([record.partition for record in readable], np.int64),
         np.array([record.offset for record in readable], np.int64),
         tuple(skipped),
+        tuple(canaries),
     )

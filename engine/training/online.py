@@ -74,8 +74,10 @@ class OnlineTrainer:
         on_metrics: Callable[[Metrics], None] = _no_metrics,
         on_report: Callable[[Report], None] = _no_report,
         fence: Callable[[], None] = _no_fence,
+        followers: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`clock` answers seconds since the epoch. `on_report` is called every `REPORT_EVERY_S`, before `on_metrics`.
+        """`clock` answers seconds since the epoch. `on_report` is called every `REPORT_EVERY_S`, before `on_metrics`. `followers`: see
+        `Publication`.
 
         Raises `UnknownTopic`, `CorruptRecord`, `LeaseLost`.
         """
@@ -112,6 +114,7 @@ class OnlineTrainer:
             clock=clock,
             clock_ms=self._clock_ms,
             fence=fence,
+            followers=followers,
         )
         self._offsets_saved = self.publication.offsets_saved
         self._reporter = Reporter(self.state)
@@ -165,6 +168,7 @@ class OnlineTrainer:
         progress = self.state.progress
         elapsed_s = self._clock() - self._reported_s
         learned = progress.num_examples - self._reported_examples
+        pressure = self.publication.back_pressure
         return {
             **self.state.metrics.values(),
             "examples_per_s": learned / elapsed_s if elapsed_s > 0 else 0.0,
@@ -173,6 +177,8 @@ class OnlineTrainer:
             **self.state.table_metrics(),
             "event_time_ms": progress.event_time_ms,
             "lag_records": self._reader.num_behind() + self._stepping.num_ahead,
+            "publish_interval_s": pressure.interval_s,
+            "slowest_replica_behind": pressure.slowest.num_behind if pressure.slowest is not None else None,
         }
 
     def _report_metrics(self, *, at_once: bool = False) -> None:

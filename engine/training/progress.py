@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.spec.example import Example
+from engine.spec.example import Cause, Example
 from engine.sync.delta import TrainedThrough
 from engine.training.logged import Logged, LoggedColumns
 
@@ -37,6 +37,8 @@ class Progress:
             self.event_time_ms = max(self.event_time_ms, logged.table.latest_ms)
         else:
             self._note_causes(logged.examples)
+            for _, _, cause in logged.canaries:
+                self._note_place(cause)
         self.num_corrupt += len(logged.skipped)
         self.num_examples += len(logged)
         self.num_batches += bool(len(logged))
@@ -44,9 +46,12 @@ class Progress:
     def _note_causes(self, examples: Sequence[Example]) -> None:
         for example in examples:
             cause = example.cause
-            self.events[cause.partition] = max(self.events.get(cause.partition, 0), cause.offset + 1)
+            self._note_place(cause)
             self.event_time_ms = max(self.event_time_ms, example.event_time_ms)
             self.received_ms = max(self.received_ms, cause.received_ms)
+
+    def _note_place(self, cause: Cause) -> None:
+        self.events[cause.partition] = max(self.events.get(cause.partition, 0), cause.offset + 1)
 
     def trained_through(self) -> TrainedThrough:
         return TrainedThrough(

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from engine.streams import groups, topics
 from engine.streams.log import EventLog
+from engine.sync.back_pressure import BackPressure
 from engine.sync.publisher import Publisher, PublishReport
 from engine.sync.snapshot import SnapshotMeta
 from engine.training.checkpoint_writer import CheckpointWriter
 from engine.training.saved_offsets import SavedOffsets
 from engine.training.state import TrainingState
 
+LOOK_EVERY_S: Final = 1.0
+NUM_IDLE: Final = 1000
+"""So many deltas that say nothing but how far training came are worth a snapshot, and so many canaries a checkpoint."""
+
 
 class Publication:
-    """Publishes one state's parameters on the definition's timetable.
+    """Publishes one state's parameters on the definition's timetable, slower while a replica that lives cannot follow.
 
     After a restart nothing is published before training has again passed what the topic says was published already: a replica never
     goes back. Every row learned meanwhile is still touched, and goes out with the first delta after that. `fence` is called before
     anything leaves, and raises `LeaseLost` for a trainer that must stop; a checkpoint's thread calls it too. `clock` is in seconds;
-    its epoch does not matter. Its last word is `checkpoint` or `abandon`.
+    its epoch does not matter. `followers` answers which sequence each replica that lives said it serves. Its last word is
+    `checkpoint` or `abandon`.
     """
 
     def __init__(
@@ -35,8 +42,10 @@ class Publication:
         clock: Callable[[], float],
         clock_ms: Callable[[], int],
         fence: Callable[[], None],
+        followers: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._state = state
+        self._followers = followers
         self._clock = clock
         self._clock_ms = clock_ms
         self._fence = fence
@@ -52,11 +61,17 @@ class Publication:
             max_delta_bytes=state.definition.sync.max_delta_bytes,
         )
         now_s = clock()
+        self.back_pressure = BackPressure(state.definition.sync.interval_s, clock)
+        self._look_due_s = self._published_s = now_s
         self._rows_due_s = self._dense_due_s = now_s
         self._snapshot_due_s = now_s + state.definition.sync.snapshot_every_s
         self._checkpoint_due_s = now_s + state.definition.training.checkpoint_every_s
         self._dense_steps_published = -1
         self._snapshot_sequence = -1
+        self._has_news = True
+        self._is_snapshot_asked = False
+        self.num_snapshots_begun = self.num_snapshots_written = 0
+        """Since this was made; those written are known to be whole."""
         self._writer = CheckpointWriter(state, directory, clock_ms=clock_ms, fence=fence)
         self._saved_offsets = SavedOffsets(log, topics.examples(project), groups.trainer(model, version))
 
@@ -76,19 +91,23 @@ class Publication:
         return self._rows_due_s if self._writer.is_writing else min(self._rows_due_s, self._checkpoint_due_s)
 
     def run_due(self) -> PublishReport:
-        """Do whatever is due. Raises `LeaseLost`, `LogError`, OSError; calling again later loses nothing."""
+        """Do whatever is due. Raises `LeaseLost`, `LogError`, OSError, and as `followers`; calling again later loses nothing."""
         now_s = self._clock()
         sync = self._state.definition.sync
         report = PublishReport()
+        self._look(now_s)
         if now_s >= self._rows_due_s:
             if self.has_caught_up:
                 report += self._publish(with_dense=now_s >= self._dense_due_s)
                 if now_s >= self._dense_due_s:
                     self._dense_due_s = now_s + sync.dense_interval_s
-            self._rows_due_s = now_s + sync.interval_s
+            self._published_s = now_s
+            self._rows_due_s = now_s + self.back_pressure.interval_s
         self._collect()
-        if now_s >= self._snapshot_due_s and self.has_caught_up and not self._writer.is_writing:
-            report += self.snapshot()
+        is_due = self._is_snapshot_asked or now_s >= self._snapshot_due_s
+        if is_due and self.has_caught_up and not self._writer.is_writing:
+            report += self.snapshot(always=self._is_snapshot_asked)
+            self._is_snapshot_asked = False
             self._snapshot_due_s = now_s + sync.snapshot_every_s
         self.checkpoint_if_due()
         return report
@@ -100,12 +119,22 @@ class Publication:
         if with_dense and num_steps != self._dense_steps_published:
             report += self.publisher.publish_dense(self._state.architecture.dense_weights(), trained_through)
             self._dense_steps_published = num_steps
+            self._has_news = True
+        self._has_news = self._has_news or report.num_rows + report.num_deletes > 0
         return report
 
-    def snapshot(self) -> PublishReport:
-        """Publish what is pending and have a snapshot of just that written; none when nothing was published since the last."""
+    def ask_snapshot(self) -> int:
+        """Have a snapshot written as soon as may be, even if nothing has changed; `num_snapshots_written` will come to the answer."""
+        self._is_snapshot_asked = True
+        return self.num_snapshots_begun + 1
+
+    def snapshot(self, *, always: bool = False) -> PublishReport:
+        """Publish what is pending and have a snapshot of just that written; none when nothing was published since the last, or little
+        that says nothing, unless it is wanted `always`.
+        """
         report = self._publish(with_dense=True)
-        if self.publisher.sequence != self._snapshot_sequence:
+        num_since = self.publisher.sequence - self._snapshot_sequence
+        if always or (num_since and (self._has_news or num_since >= NUM_IDLE)):
             self._begin_snapshot()
         return report
 
@@ -134,7 +163,8 @@ class Publication:
             epoch=self.publisher.epoch,
         )
         self._writer.begin(meta)
-        self._snapshot_sequence = meta.sequence
+        self.num_snapshots_begun += 1
+        self._snapshot_sequence, self._has_news = meta.sequence, False
         self._checkpoint_due_s = self._clock() + self._state.definition.training.checkpoint_every_s
 
     def checkpoint_if_due(self) -> None:
@@ -147,16 +177,39 @@ class Publication:
         if now_s < self._checkpoint_due_s or self._writer.is_writing:
             return
         self._checkpoint_due_s = now_s + self._state.definition.training.checkpoint_every_s
-        if self._state.progress.num_examples != self._writer.examples_saved:
+        if self._has_learned or self._num_canaries >= NUM_IDLE:
             self._writer.begin()
+
+    @property
+    def _has_learned(self) -> bool:
+        """Since the newest checkpoint that is known to be whole."""
+        return self._state.progress.num_examples != self._writer.examples_saved
+
+    @property
+    def _num_canaries(self) -> int:
+        """Records since then, which have nothing to learn when nothing was learned."""
+        return sum(self._state.progress.examples.values()) - sum(self._writer.offsets_saved.values())
 
     def _collect(self) -> None:
         try:
             self._writer.collect()
         except BaseException:
-            self._snapshot_sequence = -1  # it may have been a snapshot that failed
+            # it may have been a snapshot that failed
+            self._snapshot_sequence, self._has_news = -1, True
+            self.num_snapshots_begun = self.num_snapshots_written
             raise
-        self._saved_offsets.commit(self._writer.offsets_saved)
+        if not self._writer.is_writing:
+            self.num_snapshots_written = self.num_snapshots_begun
+        # Where only canaries were passed since, a restart has nothing to learn again.
+        saved = self._writer.offsets_saved if self._has_learned else self._state.progress.examples
+        self._saved_offsets.commit(saved)
+
+    def _look(self, now_s: float) -> None:
+        """Where replicas are, and what follows from it for the next publish."""
+        if now_s >= self._look_due_s:
+            self._look_due_s = now_s + LOOK_EVERY_S
+            self.back_pressure.look(self.publisher.sequence, self._followers())
+            self._rows_due_s = min(self._rows_due_s, self._published_s + self.back_pressure.interval_s)
 
     def checkpoint(self, *, always: bool = False) -> None:
         """Save the state and wait for it, unless no example was learned since it was last saved. Raises `LeaseLost`, OSError."""

@@ -8,7 +8,7 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.event import Event
-from engine.spec.example import Example
+from engine.spec.example import Example, Origin
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.sync.delta import decode_header
@@ -81,14 +81,15 @@ def storm_count(subject: Subject, *, event_ids: set[str], num_clicks: int) -> St
 
 
 def _examples(log: EventLog, slug: str) -> list[Example]:
-    """Every example in the log."""
+    """Every example in the log; canaries are none."""
     topic = topics.examples(slug)
     found: list[Example] = []
     for partition, end in log.end_offsets(topic).items():
         offset = log.earliest_offsets(topic)[partition]
         while offset < end:
             records = log.read(topic, partition, offset, READ_RECORDS)
-            found += [Example.from_bytes(record.value) for record in records]
+            examples = (Example.from_bytes(record.value) for record in records)
+            found += [example for example in examples if example.origin is not Origin.CANARY]
             offset = records[-1].offset + 1
     return found
 

@@ -16,6 +16,7 @@ from webapp.core.log import event_log
 from webapp.registry import selectors as registry
 from webapp.serving import selectors as serving
 from webapp.training import selectors as training
+from webapp.training.models import JoinerProgress
 
 RECENT_EVENTS = 500
 REMEMBER_S = 7 * 86_400
@@ -46,8 +47,8 @@ class Overview:
 
 def overview_of(*, project: Project) -> Overview:
     """The checklist and the strip of numbers. `age_s` is the oldest parameters any live replica answers with."""
-    num_events = events_appended(project=project)
     progress = training.joiner_progress(project=project)
+    num_events = events_appended(project=project, progress=progress)
     steps = _in_order(_steps(project, num_events))
     return Overview(
         steps=steps,
@@ -60,12 +61,16 @@ def overview_of(*, project: Project) -> Overview:
     )
 
 
-def events_appended(*, project: Project) -> int:
-    """Events ever appended to the project's topic, from its end offsets."""
+def events_appended(*, project: Project, progress: JoinerProgress | None) -> int:
+    """Those that the joiner has taken, which are no canaries, and all that lies behind them in the topic."""
     try:
-        return sum(event_log().end_offsets(topics.events(project.slug)).values())
+        ends = event_log().end_offsets(topics.events(project.slug))
     except UnknownTopic:
         return 0
+    if progress is None:
+        return sum(ends.values())
+    unread = (end - int(progress.events_offsets.get(str(partition), 0)) for partition, end in ends.items())
+    return progress.num_events + sum(max(0, one) for one in unread)
 
 
 def _steps(project: Project, num_events: int) -> list[Step]:

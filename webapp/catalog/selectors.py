@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
 from engine.errors import CorruptRecord, UnknownTopic
+from engine.spec.canary import is_canary
 from engine.spec.document import shorten
 from engine.spec.event import Event
 from engine.spec.intake import Intake
@@ -20,6 +22,8 @@ from webapp.core.errors import Invalid, NotFound
 from webapp.core.log import event_log
 from webapp.core.paging import Page, clamp, cursor_of, key_of
 from webapp.registry.selectors import event_validator
+
+RECORDS_LOOKED_AT = 2000
 
 EntityModel = TypeVar("EntityModel", bound=Entity)
 
@@ -56,28 +60,43 @@ def rejected_rows(*, project: Project, limit: int = 100) -> QuerySet[RejectedRow
 
 
 def recent_events(*, project: Project, limit: int = 100) -> list[Event]:
-    """The newest `limit` events by place in the log, newest first; a record that is no event is passed over."""
+    """The newest `limit` events by place in the log, newest first; canaries and records that are no events are passed over.
+
+    At most `RECORDS_LOOKED_AT` of each partition are looked at, or `limit` where that is more.
+    """
     log, topic = event_log(), topics.events(project.slug)
     try:
         ends, earliest = log.end_offsets(topic), log.earliest_offsets(topic)
     except UnknownTopic:
         return []
-    records: list[StoredRecord] = []
-    for partition, end in ends.items():
-        first = max(earliest[partition], end - limit)
-        records += log.read(topic, partition, first, max_records=limit)
     intake = Intake(event_validator(project=project), time.time)
-    events = [event for record in records if (event := _event(intake, record)) is not None]
+    events: list[Event] = []
+    for partition, end in ends.items():
+        read = partial(log.read, topic, partition)
+        events += _newest(read, intake, range(earliest[partition], end), limit)
     # Places of two partitions do not compare; the time of receipt does.
     events.sort(key=lambda event: event.received_ms)
     return events[::-1][:limit]
 
 
+def _newest(read: Callable[[int, int], list[StoredRecord]], intake: Intake, offsets: range, limit: int) -> list[Event]:
+    """The newest `limit` events at these offsets of a partition, oldest first. `read` answers so many records from an offset on."""
+    found: list[Event] = []
+    end, num_looked_at = offsets.stop, 0
+    while end > offsets.start and len(found) < limit and num_looked_at < max(limit, RECORDS_LOOKED_AT):
+        first = max(offsets.start, end - limit)
+        records = read(first, end - first)
+        found = [event for record in records if (event := _event(intake, record)) is not None] + found
+        end, num_looked_at = first, num_looked_at + end - first
+    return found[-limit:]
+
+
 def _event(intake: Intake, record: StoredRecord) -> Event | None:
     try:
-        return intake.read(record.value, record.timestamp_ms)
+        event = intake.read(record.value, record.timestamp_ms)
     except CorruptRecord:
         return None
+    return None if is_canary(event) else event
 
 
 def _get(rows: QuerySet[EntityModel], kind: str, entity_id: str) -> EntityModel:

@@ -18,6 +18,7 @@ class Job(StrEnum):
     SEARCH = "freshet.search"
     REVIVE = "freshet.revive"
     PRUNE = "freshet.prune"
+    CANARY = "freshet.canary"
 
 
 QUEUES: dict[Job, str] = {
@@ -27,6 +28,7 @@ QUEUES: dict[Job, str] = {
     Job.SEARCH: "jobs",
     Job.REVIVE: "periodic",
     Job.PRUNE: "periodic",
+    Job.CANARY: "periodic",
 }
 
 

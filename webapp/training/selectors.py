@@ -157,6 +157,12 @@ def projects_to_join() -> list[Project]:
     return list(Project.objects.exclude(_is_held(name)).order_by("id"))
 
 
+def projects_learning_online() -> list[Project]:
+    """Projects with an online run at work."""
+    runs = Run.objects.filter(project=OuterRef("pk"), mode=Run.Mode.ONLINE, wanted=True, state=Run.State.RUNNING)
+    return list(Project.objects.filter(Exists(runs)).order_by("id"))
+
+
 def publishes_of(*, model_version: ModelVersion, limit: int = 100) -> QuerySet[Publish]:
     """The newest published deltas and snapshots, newest first."""
     return Publish.objects.filter(model_version=model_version).order_by("-id")[:limit]

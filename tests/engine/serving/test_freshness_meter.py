@@ -33,18 +33,29 @@ def test_history_that_a_replica_catches_up_with_is_not_measured() -> None:
     assert [each.offset for each in canaries.take()] == [1]
 
 
+def test_a_replica_that_slept_owns_up_to_it() -> None:
+    clock = Clock()
+    canaries = Canaries(clock)
+    canaries.note(canary(0, 1000.0))
+    clock.now_s = 1090.0
+    canaries.note(canary(1, 1005.0))
+    assert [each.offset for each in canaries.take()] == [0, 1]
+    canaries.note(canary(0, 1000.0))  # read again from the beginning
+    assert canaries.take() == []
+
+
 def test_it_has_arrived_when_what_answers_was_trained_on_its_place() -> None:
     clock = Clock()
     meter = FreshnessMeter(clock)
     meter.expect([canary(4, 1000.0, happened_s=990.0), canary(7, 1000.5), canary(4, 1000.5, partition=1)])
     clock.now_s = 1001.0
     meter.look({0: 4})  # next offset: 4 itself is not in yet
-    assert meter.take() == Freshness()
+    assert meter.take() == Freshness(waiting_s=1.0)
     clock.now_s = 1002.0
     meter.look({0: 5})
     clock.now_s = 1003.0
     meter.look({0: 8, 1: 4})
-    assert meter.take() == Freshness((2.0, 2.5), (12.0, 2.5), 0)
+    assert meter.take() == Freshness((2.0, 2.5), (12.0, 2.5), 0, waiting_s=2.5)
     meter.look({0: 8, 1: 5})
     assert meter.take() == Freshness((2.5,), (2.5,), 0)
 
