@@ -2,7 +2,8 @@
 
 An append takes the locks of the partitions it writes (in ascending order, so that two appends never wait for each
 other in a circle), advances their `next_offset`, inserts, and commits. The lock is held until the commit is visible,
-so offsets have no gaps and become visible in order: a rolled-back append gives its offsets back.
+so offsets have no gaps and become visible in order: a rolled-back append gives its offsets back. Few records for one partition of
+a topic that this process has appended to before go in one statement that does all of that (`postgres_statement.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from engine.streams.partitioning import by_partition
 from engine.streams.postgres_connections import ConnectionPool
 from engine.streams.postgres_copy import copied_rows
 from engine.streams.postgres_schema import SCHEMA_SQL
+from engine.streams.postgres_statement import append_statement, is_alive, lone_partition
 
 __all__ = ["SCHEMA_SQL", "PostgresLog"]
 
@@ -93,6 +95,7 @@ class PostgresLog:
         self._pool = ConnectionPool(dsn, max_connections=max_connections)
         self._sleep = sleep
         self._monotonic = monotonic
+        self._num_partitions: dict[str, int] = {}
 
     def create_topic(self, topic: str, num_partitions: int = 1) -> None:
         if num_partitions < 1:
@@ -117,6 +120,11 @@ class PostgresLog:
         return [number for number, _, _ in self._partition_rows(topic)]
 
     def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
+        num_partitions = self._num_partitions.get(topic)
+        if num_partitions is not None:
+            partition = lone_partition(records, num_partitions)
+            if partition is not None and (placed := self._append_few(topic, records, partition, num_partitions)):
+                return placed
         return self._append(topic, records, None)
 
     def append_in_epoch(self, topic: str, records: Sequence[Record], epoch: int) -> list[Position]:
@@ -253,15 +261,34 @@ class PostgresLog:
         except psycopg.Error as error:
             raise LogError(f"the event log's database answered: {error}") from error
 
+    def _append_few(
+        self, topic: str, records: Sequence[Record], partition: int, num_partitions: int
+    ) -> list[Position] | None:
+        """In one statement; None when that cannot be, and then nothing was appended."""
+        sending = False
+        try:
+            with self._pool.connection() as connection:
+                if not is_alive(connection):
+                    return None
+                sending = True
+                return append_statement(connection, topic, records, partition, num_partitions)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if sending and error.sqlstate is None:
+                raise _unknown(topic, records) from error
+            return None  # no connection, or the server says that it gave the statement up
+        except psycopg.Error as error:
+            raise _refused(error) from error
+
     def _append_once(self, topic: str, records: Sequence[Record], epoch: int | None, *, fresh: bool) -> list[Position]:
         committing = False
         try:
             with self._pool.connection(fresh=fresh) as connection:
                 connection.execute(_BEGIN_APPEND)
                 try:
-                    positions = _insert(connection, topic, records, epoch)
+                    positions, num_partitions = _insert(connection, topic, records, epoch)
                     committing = True
                     connection.execute("COMMIT")
+                    self._num_partitions[topic] = num_partitions
                 except BaseException:
                     if not connection.closed and not committing:
                         connection.execute("ROLLBACK")
@@ -269,21 +296,31 @@ class PostgresLog:
                 return positions
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if committing:
-                raise LogUnavailable(
-                    f"the connection broke while appending {len(records)} records to {topic!r}; "
-                    "they may or may not be in the log",
-                    outcome="unknown",
-                ) from error
+                raise _unknown(topic, records) from error
             raise _NotCommittedError(str(error)) from error
         except psycopg.Error as error:
-            raise LogError(f"the event log's database refused the append: {error}", outcome="not appended") from error
+            raise _refused(error) from error
+
+
+def _unknown(topic: str, records: Sequence[Record]) -> LogUnavailable:
+    message = (
+        f"the connection broke while appending {len(records)} records to {topic!r}; they may or may not be in the log"
+    )
+    return LogUnavailable(message, outcome="unknown")
+
+
+def _refused(error: psycopg.Error) -> LogError:
+    return LogError(f"the event log's database refused the append: {error}", outcome="not appended")
 
 
 class _NotCommittedError(Exception):
     """The connection broke before the append's COMMIT was sent."""
 
 
-def _insert(connection: psycopg.Connection, topic: str, records: Sequence[Record], epoch: int | None) -> list[Position]:
+def _insert(
+    connection: psycopg.Connection, topic: str, records: Sequence[Record], epoch: int | None
+) -> tuple[list[Position], int]:
+    """Their places, and how many partitions the topic has."""
     row = connection.execute(
         "SELECT t.id, count(*) FROM freshet_log.topic t JOIN freshet_log.partition p ON p.topic_id = t.id "
         "WHERE t.name = %s GROUP BY t.id",
@@ -306,4 +343,4 @@ def _insert(connection: psycopg.Connection, topic: str, records: Sequence[Record
                 copy.write(piece)
         for offset, number in enumerate(rows, first):
             positions[number] = Position(partition, offset)
-    return positions
+    return positions, num_partitions

@@ -14,6 +14,7 @@ from engine.errors import LogError
 from engine.streams import open_log
 from engine.streams.log import Record
 from engine.streams.postgres import SCHEMA_SQL, PostgresLog
+from engine.streams.postgres_statement import MAX_RECORDS
 
 
 @pytest.fixture
@@ -170,3 +171,38 @@ def test_a_closed_log_refuses_to_work(log: PostgresLog, topic: str) -> None:
     log.close()
     with pytest.raises(LogError, match="closed"):
         log.append(topic, [Record("a", b"", 1)])
+
+
+def test_few_records_go_in_one_statement_and_take_their_places_between_others(log: PostgresLog, topic: str) -> None:
+    few = [Record("a", b"1", -5), Record("b\u00e9", b"", 7)]
+    assert [one.offset for one in log.append(topic, few)] == [0, 1]
+    many = [Record("m", b"x", 9)] * (MAX_RECORDS + 1)
+    with ThreadPoolExecutor(4) as threads:
+        appended = list(threads.map(lambda number: log.append(topic, many if number % 5 == 0 else few), range(20)))
+    offsets = [place.offset for places in appended for place in places]
+    assert sorted(offsets) == list(range(2, 2 + len(offsets)))
+    for places in appended:
+        assert [place.offset for place in places] == list(range(places[0].offset, places[0].offset + len(places)))
+    stored = log.read(topic, 0, 0, max_records=2)
+    assert [(one.key, one.value, one.timestamp_ms) for one in stored] == [("a", b"1", -5), ("b\u00e9", b"", 7)]
+
+
+def test_few_records_find_a_topic_that_was_made_anew_with_more_partitions(
+    log_dsn: str, log: PostgresLog, topic: str
+) -> None:
+    log.append(topic, [Record("a", b"1", 0)])
+    with psycopg.connect(log_dsn, autocommit=True) as other:
+        other.execute("DELETE FROM freshet_log.topic WHERE name = %s", (topic,))
+    log.create_topic(topic, 8)
+    places = [log.append(topic, [Record(f"key-{number}", b"1", 0)])[0] for number in range(40)]
+    assert {place.partition for place in places} == set(range(8))
+    assert log.end_offsets(topic) == {one: sum(place.partition == one for place in places) for one in range(8)}
+
+
+def test_few_records_of_several_partitions_are_appended_together(log: PostgresLog) -> None:
+    name = f"several-{uuid.uuid4().hex[:8]}"
+    log.create_topic(name, 4)
+    records = [Record(f"key-{number}", b"1", 0) for number in range(20)]
+    for _ in range(2):
+        log.append(name, records)
+    assert sum(log.end_offsets(name).values()) == 40
