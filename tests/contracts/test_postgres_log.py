@@ -173,7 +173,9 @@ def test_a_closed_log_refuses_to_work(log: PostgresLog, topic: str) -> None:
         log.append(topic, [Record("a", b"", 1)])
 
 
-def test_few_records_go_in_one_statement_and_take_their_places_between_others(log: PostgresLog, topic: str) -> None:
+def test_few_records_go_in_one_statement_and_take_their_places_between_others(log: PostgresLog) -> None:
+    topic = f"one-{uuid.uuid4().hex[:8]}"
+    log.create_topic(topic)
     few = [Record("a", b"1", -5), Record("b\u00e9", b"", 7)]
     assert [one.offset for one in log.append(topic, few)] == [0, 1]
     many = [Record("m", b"x", 9)] * (MAX_RECORDS + 1)
