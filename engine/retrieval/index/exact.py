@@ -1,0 +1,73 @@
+"""Search by the dot product with every vector: what is fastest while the vectors fit the processor's cache."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from engine.errors import EngineError
+from engine.retrieval.index.best import best, likely_best
+from engine.retrieval.index.vector_rows import RowsView, VectorRows, Vectors
+from engine.retrieval.source import Allowed, Found, Mask
+
+_SPARE: Final = 4
+"""So many times the rows asked for are looked at first: a filter that keeps a third of the items seldom needs more."""
+
+
+class ExactIndex(VectorRows):
+    """A `VectorIndex` that misses nothing."""
+
+    def search(self, user: Vectors, num: int, allowed: Allowed | None = None) -> Found:
+        """As `VectorIndex.search`; exact."""
+        return search_all(self.view(), user, num, allowed)
+
+    def maintain(self) -> bool:
+        """There is nothing to do."""
+        return False
+
+
+def search_all(view: RowsView, user: Vectors, num: int, allowed: Allowed | None) -> Found:
+    """The best `num` allowed rows of all. Raises `EngineError` for a user vector that is not finite.
+
+    What is allowed is asked of the best rows only, and of the whole catalogue when too few of these are.
+    """
+    check_user(user)
+    num_rows = view.present.size
+    if num <= 0 or num_rows == 0:
+        return Found.nothing()
+    scores = view.vectors @ user
+    if _SPARE * num < num_rows // 2:
+        rows = likely_best(scores, _SPARE * num)
+        rows = rows[view.present[rows]]
+        if allowed is not None:
+            rows = rows[allowed.keep(rows)]
+        if rows.size >= num:
+            return best(rows, scores[rows], num)
+    rows = np.flatnonzero(allowed_rows(view.present, allowed)).astype(np.int32)
+    return best(rows, scores[rows], num)
+
+
+def search_some(view: RowsView, kept: Mask, user: Vectors, num: int) -> Found:
+    """The best `num` of the rows where `kept` bool[num_rows]; costs by their number."""
+    rows = np.flatnonzero(kept).astype(np.int32)
+    return best(rows, view.vectors.take(rows, axis=0) @ user, num)
+
+
+def allowed_rows(present: Mask, allowed: Allowed | None) -> Mask:
+    """bool[num_rows]: rows that have a vector and are allowed. The catalogue may know of more rows by now, or a vector outlive its row."""
+    if allowed is None:
+        return present
+    mask = allowed.mask()
+    if mask.size >= present.size:
+        kept: Mask = present & mask[: present.size]
+        return kept
+    kept = np.zeros_like(present)
+    kept[: mask.size] = present[: mask.size] & mask
+    return kept
+
+
+def check_user(user: Vectors) -> None:
+    """Raises `EngineError` for a user vector that is not finite."""
+    if not np.isfinite(user).all():
+        raise EngineError("the user's vector is not finite")
