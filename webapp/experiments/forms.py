@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 
-from webapp.experiments.selectors import NUM_PARTS
+from webapp.experiments.choosing import NUM_PARTS
 from webapp.serving.models import Deployment
 
 PARTS_PER_PERCENT = NUM_PARTS // 100

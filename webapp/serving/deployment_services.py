@@ -109,7 +109,7 @@ def deployment_delete(*, deployment: Deployment) -> None:
         others = Deployment.objects.filter(project=deployment.project_id).exclude(pk=deployment.pk)
         if Deployment.objects.filter(pk=deployment.pk, is_default=True).exists() and others.exists():
             raise Conflict(f"{deployment.name!r} is the default deployment; make another one the default first.")
-        Arm.objects.filter(deployment=deployment, experiment__is_running=False).delete()
+        Arm.objects.filter(deployment=deployment, experiment__is_running=False).update(deployment=None)
         try:
             deployment.delete()
         except ProtectedError as error:

@@ -57,7 +57,7 @@ def recommend(
     """
     schema = schema_document(project=project)
     known_now = _context(schema, context)
-    deployment = deployment_for(project=project, user_id=user_id, name=deployment_name)
+    deployment = deployment_for(project=project, user_id=user_id, name=deployment_name).deployment
     request = RecommendRequest(
         project=project.slug,
         deployment=deployment.name,
