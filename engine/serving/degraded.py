@@ -12,7 +12,7 @@
 | nothing_left | every candidate is excluded, was shown before or was acted on: no items |
 | unknown_item | `similar` was asked of an item that the catalogue does not have: no items |
 | nothing_similar | nothing is known to be like the item: the deployment's other sources |
-| unknown_candidates | some of the candidates given are not in the catalogue: the others |
+| unknown_candidates | none of the candidates given is in the catalogue: no items (single ones that are not are told in `unknown`) |
 | empty_catalogue | there is no item: no items |
 | retrieval_failed | the retrieval model failed: the other sources |
 | ranking_failed | the ranking model failed: the order of retrieval |

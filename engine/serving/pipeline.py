@@ -1,46 +1,34 @@
-"""One request's whole path: history, candidates, scores, the k best. Deterministic given the state it reads."""
+"""One request's whole path: question, candidates, scores, places, answer. Deterministic given the state it reads, unless it explores."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from engine.errors import EngineError, InvalidDocument, Problem
-from engine.retrieval.asker import Asker
-from engine.retrieval.candidates import Candidate, CandidateSources
-from engine.retrieval.exact_index import Vectors
+from engine.ranking.reranking.order import best_places
+from engine.ranking.reranking.pool import Reranked
+from engine.retrieval.item_rows import Rows
+from engine.serving.degraded import Degraded
+from engine.serving.deployment import DeploymentSpec
+from engine.serving.gathered import Gathered
+from engine.serving.pipeline_answer import features_json, scored_items
+from engine.serving.pipeline_asking import Asking
+from engine.serving.pipeline_gathering import PROMOTED, Gathering
+from engine.serving.pipeline_question import Question
+from engine.serving.pipeline_ranking import Ranking, Scored
+from engine.serving.pipeline_reranking import Reranking
+from engine.serving.pipeline_rules import rules_of
+from engine.serving.project_sources import ProjectSources
 from engine.serving.project_state import ProjectState
-from engine.serving.request_counters import RequestCounters
-from engine.serving.requests import (
-    MAX_CANDIDATES,
-    MAX_EXCLUDE,
-    MAX_ID_LENGTH,
-    MAX_K,
-    ModelPosition,
-    RecommendRequest,
-    Role,
-    ScoredItem,
-)
+from engine.serving.requests import Ask, ModelPosition, RecommendRequest, ScoredItem
 from engine.serving.stages import RankingStage, RetrievalStage
-from engine.spec.document import shorten
 
-EMPTY_CATALOGUE = "the catalogue is empty"
-NOTHING_LEFT = "every candidate is excluded or was acted on recently"
-NONE_KNOWN = "none of the given candidates is in the catalogue, or all are excluded"
-
-logger = logging.getLogger(__name__)
-
-Scores = npt.NDArray[np.float32]
-
-Positions = dict[Role, ModelPosition]
-"""The models that answer, each with the place it answers from."""
+_NO_TIME: Final[AbstractContextManager[None]] = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,169 +38,146 @@ class Recommendation:
     items: list[ScoredItem]
     models: list[ModelPosition]
     degraded: str | None
-    features: dict[str, Any]
+    features_json: bytes
+    unknown: tuple[str, ...]
+    explanation_json: bytes
 
 
 class Pipeline:
-    """The path of one deployment. `recommend` from any thread. `clock` answers seconds since 1970."""
+    """The path of one deployment. `recommend` from any thread. `clock` answers seconds since 1970, `stopwatch` seconds of any origin."""
 
     def __init__(
         self,
         state: ProjectState,
         retrieval: RetrievalStage | None,
         ranking: RankingStage | None,
-        history_length: int,
+        spec: DeploymentSpec,
+        *,
         clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """Raises `InvalidDocument` when the document does not fit the schema or the ranking model."""
         self._state = state
-        self._history_length = history_length
-        self._retrieval = retrieval
-        self._ranking = ranking
-        self._clock = clock
-        self._sources = CandidateSources(state.catalogue, state.live)
+        self._catalogue = state.catalogue
+        self._revision = spec.revision
+        rules = rules_of(spec.document, spec.schema, spec.ranking)
+        self._asking = Asking(state, (retrieval, ranking), rules, clock=clock, stopwatch=stopwatch)
+        self._gathering = Gathering(ProjectSources(state), retrieval)
+        self._ranking = Ranking(state.catalogue, ranking, stopwatch)
+        self._reranking = Reranking(state, retrieval, ranking)
 
-    def recommend(self, request: RecommendRequest) -> Recommendation:
-        """Raises `InvalidDocument` for a request that breaks its rules; everything else is answered, degraded if need be."""
-        check(request)
-        catalogue = self._state.catalogue
-        given = request.user_properties
-        history = self._state.history(request.user_id, self._history_length)
-        asker = Asker(
-            request.user_id,
-            catalogue.user_properties(request.user_id) if given is None else given,
-            request.context,
-            history.item_ids,
-            history.event_types,
-            history.times_ms,
-            int(self._clock() * 1000),
-        )
-        counters = RequestCounters(self._state.counters, asker)
-        if any(stage is not None and stage.reads_user_counters for stage in (self._retrieval, self._ranking)):
-            asker = replace(asker, counters=counters.of_user())
-        failure = self._state.failure
-        reasons = [] if failure is None else [f"catalogue and histories cannot be brought up to date: {failure}"]
-        models: Positions = {}
-        # Positions are taken before scoring: parameters that arrive meanwhile may be used, but must not be claimed.
-        for stage in (self._retrieval, self._ranking):
-            if stage is not None and stage.model.problem is not None:
-                reasons.append(stage.model.problem)
-            if stage is not None and stage.model.can_answer:
-                models[stage.role] = stage.model.position(stage.role)
-        candidates = self._candidates(request, asker, models, reasons)
-        scores = self._scores(asker, candidates, counters, models, reasons)
-        best = self._best(candidates, scores, request.k)
-        if not best:
-            reasons.insert(0, self._why_empty(request))
+    def recommend(self, request: RecommendRequest, left_s: float | None = None) -> Recommendation:
+        """Raises `InvalidDocument` for a request that breaks its rules; everything else is answered, degraded if need be.
+
+        `left_s` is how long the one who asks will wait from now on.
+        """
+        question = self._asking.question(request, left_s)
+        with _timed(question, "retrieval"):
+            candidates, unknown = self._candidates(question)
+        with _timed(question, "ranking"):
+            scored = self._still_servable(question, self._ranked(question, candidates))
+        with _timed(question, "reranking"):
+            reranked = _by_score(scored) if request.ask is Ask.RANK else self._reranking.rerank(question, scored)
+        return self._answer(question, scored, reranked, unknown)
+
+    def _candidates(self, question: Question) -> tuple[Gathered, tuple[str, ...]]:
+        """And which of the ids that the request names are not known."""
+        request = question.request
+        if request.ask is Ask.SIMILAR:
+            return self._similar(question)
+        if request.candidates or request.ask is Ask.RANK:
+            return self._given(question)
+        return self._with_promoted(question, self._gathering.for_user(question)), ()
+
+    def _given(self, question: Question) -> tuple[Gathered, tuple[str, ...]]:
+        item_ids = list(dict.fromkeys(question.request.candidates))
+        rows = self._catalogue.rows_of(item_ids)
+        # A hidden item is none to whoever asks.
+        is_known = (rows >= 0) & self._catalogue.servable[rows]
+        unknown = tuple(item_ids[place] for place in np.flatnonzero(~is_known).tolist())
+        if not is_known.any():
+            question.reasons.add(Degraded.UNKNOWN_CANDIDATES, "none of the candidates is in the catalogue")
+        return self._gathering.given(question, rows[is_known]), unknown
+
+    def _similar(self, question: Question) -> tuple[Gathered, tuple[str, ...]]:
+        item_id = question.request.item_id
+        row = self._catalogue.row_of(item_id)
+        if row < 0:
+            question.reasons.add(Degraded.UNKNOWN_ITEM, f"item {item_id!r} is not in the catalogue")
+            return Gathered.nothing(), (item_id,)
+        return self._with_promoted(question, self._gathering.similar(question, row)), ()
+
+    def _with_promoted(self, question: Question, candidates: Gathered) -> Gathered:
+        """With the items that promotions name: rules place them, so that no source has to bring them."""
+        named = [item_id for one in question.rules.document.promotions for item_id in one.items]
+        if not named:
+            return candidates
+        rows = np.unique(self._catalogue.rows_of(named))
+        rows = rows[(rows >= 0) & ~np.isin(rows, candidates.rows)]
+        rows = rows[question.allowed.keep(rows)]
+        least = float(candidates.scores.min(initial=0.0))
+        return candidates.with_rows(rows, PROMOTED, np.full(rows.size, least, np.float32))
+
+    def _ranked(self, question: Question, candidates: Gathered) -> Scored:
+        explanation = question.explanation
+        if explanation is not None:
+            explanation.num_merged = len(candidates)
+        if question.request.ask is Ask.SIMILAR:
+            question.positions.pop("ranking", None)
+            return Scored(candidates, None)
+        return self._ranking.rank(question, candidates)
+
+    def _still_servable(self, question: Question, scored: Scored) -> Scored:
+        """Without what was deleted or hidden while it was ranked."""
+        rows = scored.candidates.rows
+        there = self._catalogue.servable[rows]
+        if not there.all():
+            if question.explanation is not None:
+                question.explanation.gone = rows[~there]
+            scored = scored.at(np.flatnonzero(there))
+        if question.explanation is not None:
+            question.explanation.take_scored(scored.candidates, scored.ranked)
+        return scored
+
+    def _answer(
+        self, question: Question, scored: Scored, reranked: Reranked, unknown: tuple[str, ...]
+    ) -> Recommendation:
+        rows = scored.candidates.rows[reranked.order]
+        if not rows.size:
+            self._asking.say_why_empty(question)
+        with _timed(question, "answer"):
+            items = scored_items(self._catalogue, scored.candidates, reranked, question.request.fields)
+            features = features_json(self._catalogue, question, rows)
+        models = list(question.positions.values())
         return Recommendation(
-            best,
-            list(models.values()),
-            "; ".join(reasons) or None,
-            self._features(asker, best, counters),
+            items,
+            models,
+            question.reasons.text,
+            features,
+            unknown,
+            b"" if question.explanation is None else self._explained(question, reranked, rows),
         )
 
-    def _candidates(
-        self, request: RecommendRequest, asker: Asker, models: Positions, reasons: list[str]
-    ) -> list[Candidate]:
-        retrieval = self._retrieval
-        if request.candidates:
-            # What the user has seen stays: the caller chose it.
-            candidates = self._sources.given(request.candidates, set(request.exclude))
-            if retrieval is None or "ranking" in models:
-                models.pop("retrieval", None)
-                return candidates
-            user = self._user_vector(retrieval, asker, models, reasons)
-            return candidates if user is None else retrieval.rescored(user, candidates)
-        banned = {*request.exclude, *asker.history}
-        if retrieval is not None:
-            user = self._user_vector(retrieval, asker, models, reasons)
-            if user is not None:
-                return self._sources.nearest(retrieval.nearest(user), asker, request.k, banned)
-        return self._sources.without_model(asker, banned)
-
-    def _user_vector(
-        self, retrieval: RetrievalStage, asker: Asker, models: Positions, reasons: list[str]
-    ) -> Vectors | None:
-        """float32[dim], or None: the model cannot answer, or knows nothing of this user."""
-        if retrieval.role not in models:
-            return None
-        try:
-            vector = retrieval.user_vector(asker)
-        except Exception as error:
-            self._note_failure(retrieval, error, models, reasons)
-            return None
-        return vector if vector.any() else None
-
-    def _scores(
-        self,
-        asker: Asker,
-        candidates: list[Candidate],
-        counters: RequestCounters,
-        models: Positions,
-        reasons: list[str],
-    ) -> Scores:
-        """float32[n]: the ranking model's, without one retrieval's own."""
-        if candidates and self._ranking is not None and self._ranking.role in models:
-            item_ids = [candidate.item_id for candidate in candidates]
-            properties = self._state.catalogue.item_properties(item_ids)
-            ranker = self._ranking.ranker
-            try:
-                values = counters.of_candidates(item_ids, properties) if ranker.reads_counters else {}
-                return ranker.score(asker, item_ids, properties, values)
-            except Exception as error:
-                self._note_failure(self._ranking, error, models, reasons)
-        return np.array([candidate.score for candidate in candidates], np.float32)
-
-    def _best(self, candidates: list[Candidate], scores: Scores, k: int) -> list[ScoredItem]:
-        """The `k` of greatest score that have not been deleted meanwhile; of equals the earlier candidate first."""
-        order = np.argsort(-scores, kind="stable").tolist()
-        present = (place for place in order if self._state.catalogue.serves(candidates[place].item_id))
-        return [
-            ScoredItem(candidates[place].item_id, float(scores[place]), candidates[place].source)
-            for place in islice(present, k)
-        ]
-
-    def _note_failure(
-        self, stage: RankingStage | RetrievalStage, error: Exception, models: Positions, reasons: list[str]
-    ) -> None:
-        """A model that fails must not take the answer with it: whatever it raised, the rest of the path goes on."""
-        logger.error("%s model %s failed", stage.role, stage.model.title, exc_info=error)
-        said = error.message if isinstance(error, EngineError) else type(error).__name__
-        reasons.append(f"{stage.role} model {stage.model.title} failed: {said}")
-        del models[stage.role]
-
-    def _why_empty(self, request: RecommendRequest) -> str:
-        if self._state.catalogue.num_items == 0:
-            return EMPTY_CATALOGUE
-        return NONE_KNOWN if request.candidates else NOTHING_LEFT
-
-    def _features(self, asker: Asker, best: Sequence[ScoredItem], counters: RequestCounters) -> dict[str, Any]:
-        item_ids = [item.item_id for item in best]
-        properties = self._state.catalogue.item_properties(item_ids)
-        features: dict[str, Any] = {
-            "user": dict(asker.properties),
-            "history": list(asker.history),
-            "history_types": list(asker.history_types),
-            "history_times_ms": list(asker.history_times_ms),
-            "time_ms": asker.time_ms,
-            "items": {item_id: dict(each) for item_id, each in zip(item_ids, properties, strict=True)},
-        }
-        if counters:
-            features["counters"] = counters.to_log(item_ids, properties)
-        return features
+    def _explained(self, question: Question, reranked: Reranked, rows: Rows) -> bytes:
+        explanation = question.explanation
+        assert explanation is not None
+        self._ranking.explain(question, rows)
+        return explanation.to_json(
+            self._catalogue,
+            reranked,
+            rows,
+            models=[asdict(model) for model in question.positions.values()],
+            details=question.reasons.details,
+            revision=self._revision,
+        )
 
 
-def check(request: RecommendRequest) -> None:
-    """Raise `InvalidDocument` naming every field out of bounds."""
-    problems: list[Problem] = []
-    if not 1 <= request.k <= MAX_K:
-        problems.append(Problem("k", f"must be from 1 to {MAX_K}", shorten(request.k)))
-    if not 1 <= len(request.user_id) <= MAX_ID_LENGTH:
-        problems.append(Problem("user_id", f"must have 1 to {MAX_ID_LENGTH} characters", shorten(request.user_id)))
-    for field, values, most in (
-        ("candidates", request.candidates, MAX_CANDIDATES),
-        ("exclude", request.exclude, MAX_EXCLUDE),
-    ):
-        if len(values) > most:
-            problems.append(Problem(field, f"must name at most {most} items", f"{len(values)} items"))
-    if problems:
-        raise InvalidDocument("recommend request", problems)
+def _by_score(scored: Scored) -> Reranked:
+    """All of them, best first."""
+    scores = scored.scores
+    order = best_places(scores, scores.size)
+    return Reranked(order, scores[order], np.ones(order.size, np.float32), [None] * order.size)
+
+
+def _timed(question: Question, stage: str) -> AbstractContextManager[None]:
+    return _NO_TIME if question.explanation is None else question.explanation.timed(stage)

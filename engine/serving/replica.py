@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from engine.errors import ReplicaUnavailable
 from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
@@ -87,8 +85,11 @@ class Replica:
         """Read on in every topic once; answers how much there was to do (0: nothing). What fails is noted and tried again."""
         return sum(project.poll() for project in self._projects.values())
 
-    def recommend(self, request: RecommendRequest) -> RecommendReply:
-        """Raises `ReplicaUnavailable` for a deployment not served here, `InvalidDocument` for a request out of bounds."""
+    def recommend(self, request: RecommendRequest, left_s: float | None = None) -> RecommendReply:
+        """Raises `ReplicaUnavailable` for a deployment not served here, `InvalidDocument` for a request out of bounds.
+
+        `left_s` is how long the one who asks will wait.
+        """
         started_s = self._stopwatch()
         deployed = self._deployed.get((request.project, request.deployment))
         if deployed is None:
@@ -97,14 +98,16 @@ class Replica:
                 project=request.project,
                 deployment=request.deployment,
             )
-        answer = deployed.pipeline.recommend(request)
+        answer = deployed.pipeline.recommend(request, left_s)
         return RecommendReply(
             items=answer.items,
             models=answer.models,
             degraded=answer.degraded,
-            features_json=orjson.dumps(answer.features),
+            features_json=answer.features_json,
             took_ms=(self._stopwatch() - started_s) * 1000,
             replica=self.name,
+            unknown=answer.unknown,
+            explanation_json=answer.explanation_json,
             revision=deployed.spec.revision,
         )
 
@@ -129,6 +132,13 @@ class Replica:
         """Where every model of every deployment stands."""
         deployed = self._deployed
         return StatusReply(self.name, self.started_ms, [_status(deployed[key]) for key in sorted(deployed)])
+
+    def resync(self, project: str, model: str, version: int) -> None:
+        """Let a model version be loaded from its newest snapshot; one that is not served is no error."""
+        for deployed in self._deployed.values():
+            for stage in deployed.stages:
+                if (deployed.spec.project, stage.model.ref.name, stage.model.ref.version) == (project, model, version):
+                    stage.model.resync()
 
     def take_freshness(self) -> dict[tuple[str, str, int], Freshness]:
         """What was measured since the last call, by project, model and version; the stage that was slower where a model is two."""
@@ -157,7 +167,7 @@ class Replica:
         ranking = None if spec.ranking is None else project.ranking(spec.ranking)
         stages = tuple(stage for stage in (retrieval, ranking) if stage is not None)
         self._projects = {**self._projects, spec.project: project}
-        pipeline = Pipeline(project.state, retrieval, ranking, spec.schema.history_length, self._clock)
+        pipeline = Pipeline(project.state, retrieval, ranking, spec, clock=self._clock, stopwatch=self._stopwatch)
         return _Deployed(spec, project, pipeline, stages)
 
     def _let_go_of_unused(self) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+import numpy as np
 
 from engine.features.columns import columns_for_items
 from engine.ranking.ranker import Ranker
 from engine.retrieval.asker import Asker
-from engine.retrieval.candidates import NO_VECTOR_SCORE, Candidate
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.exact_index import Vectors
+from engine.retrieval.item_rows import Rows
 from engine.retrieval.item_vectors import ItemVectors
 from engine.retrieval.nearest import NearestItems
+from engine.retrieval.source import RowSource, Scores
+from engine.serving.by_row import ByRow
 from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.spec.definition import Side
@@ -54,6 +57,7 @@ class RetrievalStage:
 
     def __init__(self, model: ServedModel, catalogue: Catalogue) -> None:
         self.model = model
+        self._catalogue = catalogue
         self.vectors = ItemVectors(catalogue, model.encoder, model.predictor)
         self._user_sources = model.encoder.sources(Side.USER)
         self.reads_user_counters = _reads_user_counters(model)
@@ -68,17 +72,24 @@ class RetrievalStage:
         vector: Vectors = self.model.predictor.user_vectors(batch)[0]
         return vector
 
-    def nearest(self, user: Vectors) -> NearestItems:
-        """The items nearest to `user` float32[output_dim], a source by the architecture's name."""
-        return NearestItems(self.model.ref.definition.architecture.kind, self.vectors.index, user)
+    @property
+    def name(self) -> str:
+        """What answers say of the items nearest to the user."""
+        return self.model.ref.definition.architecture.kind
 
-    def rescored(self, user: Vectors, candidates: list[Candidate]) -> list[Candidate]:
-        """The candidates by their cosine with `user` float32[output_dim]."""
-        scores = self.vectors.index.scores_of(user, [candidate.item_id for candidate in candidates])
-        return [
-            replace(candidate, score=NO_VECTOR_SCORE if score is None else score)
-            for candidate, score in zip(candidates, scores, strict=True)
-        ]
+    def nearest(self, vector: Vectors, name: str | None = None) -> RowSource:
+        """The items nearest to `vector` float32[output_dim], a source by the architecture's name unless another is given."""
+        return ByRow(NearestItems(name or self.name, self.vectors.index, vector), self._catalogue)
+
+    def scores_of(self, vector: Vectors, rows: Rows, missing: float) -> Scores:
+        """float32[n]: the cosine of each row's item with `vector` float32[output_dim]; `missing` for an item that has no vector."""
+        found = self.vectors.index.scores_of(vector, self._catalogue.ids_of(rows))
+        return np.array([missing if score is None else score for score in found], np.float32)
+
+    def vectors_of(self, rows: Rows) -> Vectors:
+        """float32[n, output_dim]; zeros for an item that has no vector."""
+        axes = np.eye(self.vectors.index.dim, dtype=np.float32)
+        return np.stack([self.scores_of(axis, rows, 0.0) for axis in axes], axis=1)
 
     def mark_changed(self, changes: ItemChanges) -> None:
         self.vectors.mark_changed(changes)

@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pytest
 
@@ -148,6 +149,9 @@ class Shop:
 
     def items(self, user_id: str = "u", **fields: Any) -> list[str]:
         return [item.item_id for item in self.recommend(user_id, **fields).items]
+
+    def explained(self, user_id: str = "u", **fields: Any) -> Any:
+        return orjson.loads(self.recommend(user_id, explain=True, **fields).explanation_json)
 
     def _change(self, change: CatalogChange) -> None:
         record = Record(f"{change.kind}:{change.id}", change.to_bytes(), change.updated_ms)

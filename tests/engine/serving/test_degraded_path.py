@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.errors import InvalidDocument, LogError, ReplicaUnavailable
-from engine.serving.requests import RecommendRequest
+from engine.serving.requests import Ask, RecommendRequest
 from engine.spec.definition import DeepFM
 from engine.spec.event import Event
 from engine.spec.schema import EventRole
@@ -20,7 +20,7 @@ Pointing = Callable[[float], list[float]]
 def test_empty_catalogue_gives_an_empty_answer_and_its_reason(shop: Any) -> None:
     shop.deploy()
     reply = shop.recommend()
-    assert (reply.items, reply.degraded) == ([], "the catalogue is empty")
+    assert (reply.items, reply.degraded) == ([], "empty_catalogue")
 
 
 def test_deployment_without_models_gives_a_small_catalogue_by_trend_and_age(shop: Any) -> None:
@@ -34,7 +34,7 @@ def test_deployment_without_models_gives_a_small_catalogue_by_trend_and_age(shop
     assert [(item.item_id, item.source) for item in reply.items] == [
         ("middle", "trending_1h"),
         ("old", "trending_1h"),
-        ("new", "catalogue"),
+        ("new", "latest"),
     ]
     assert (reply.degraded, reply.models) == (None, [])
 
@@ -45,8 +45,9 @@ def test_deployment_without_models_fills_up_with_random_items_of_a_big_catalogue
     shop.deploy()
     reply = shop.recommend(k=500)
     sources = [item.source for item in reply.items]
-    assert sources[:101] == ["trending_1h"] + ["latest"] * 100
-    assert set(sources[101:]) == {"random"}
+    # the quotas of the nearest's neighbours (60, 40, 20, 20) grown to 500
+    assert sources[:72] == ["trending_1h"] + ["latest"] * 71
+    assert set(sources[72:]) == {"random"}
     assert 400 < len({item.item_id for item in reply.items}) == len(sources)
 
 
@@ -56,7 +57,7 @@ def test_model_that_never_published_is_named_and_replaced_by_trending(shop: Any)
     shop.deploy(shop.retrieval_model())
     reply = shop.recommend()
     assert [item.item_id for item in reply.items] == ["a", "b"]
-    assert (reply.degraded, reply.models) == ("model near v1 has no parameters yet", [])
+    assert (reply.degraded, reply.models) == ("no_model", [])
 
 
 def test_model_that_learned_nothing_yet_counts_as_having_no_parameters(shop: Any) -> None:
@@ -64,13 +65,14 @@ def test_model_that_learned_nothing_yet_counts_as_having_no_parameters(shop: Any
     model.publish(dense=True)
     shop.write("a")
     shop.deploy(model)
-    assert shop.recommend().degraded == "model near v1 has no parameters yet"
+    assert shop.recommend().degraded == "no_model"
 
 
 def test_every_candidate_gone_gives_an_empty_answer_and_its_reason(shop: Any, retrieving: Any) -> None:
     everything = tuple(f"i{number}" for number in range(5))
-    assert shop.recommend(exclude=everything).degraded == "every candidate is excluded or was acted on recently"
-    assert shop.recommend(candidates=("nowhere",)).degraded is not None
+    assert shop.recommend(exclude=everything).degraded == "nothing_left"
+    reply = shop.recommend(candidates=("nowhere",))
+    assert (reply.items, reply.degraded, reply.unknown) == ([], "unknown_candidates", ("nowhere",))
 
 
 def test_gap_in_the_deltas_is_told_while_the_old_parameters_answer(
@@ -86,8 +88,9 @@ def test_gap_in_the_deltas_is_told_while_the_old_parameters_answer(
     shop.poll()
     reply = shop.recommend(k=1)
     assert [item.item_id for item in reply.items] == ["i0"]
-    assert reply.degraded is not None
-    assert reply.degraded.startswith("model near v1 waits for a snapshot")
+    assert reply.degraded == "model_stale"
+    (why,) = shop.explained()["details"]
+    assert why.startswith("model near v1 waits for a snapshot")
     assert [model.sequence for model in reply.models] == [2]
 
 
@@ -109,10 +112,11 @@ def test_log_out_of_reach_is_told_and_forgotten_when_it_is_back(shop: Any, retri
     shop.replica.poll()
     reply = shop.recommend(k=2)
     assert [item.item_id for item in reply.items] == ["i0", "i1"]
-    assert reply.degraded == (
-        "catalogue and histories cannot be brought up to date: the log is away; "
-        "model near v1 cannot be brought up to date: the log is away"
-    )
+    assert reply.degraded == "catalogue_stale, model_stale"
+    assert shop.explained()["details"] == [
+        "catalogue and histories cannot be brought up to date: the log is away",
+        "model near v1 cannot be brought up to date: the log is away",
+    ]
     shop.log.is_down = False
     shop.poll()
     assert shop.recommend().degraded is None
@@ -132,10 +136,12 @@ def test_record_that_cannot_be_read_is_stepped_over(shop: Any) -> None:
     [
         ({"k": 0}, "k"),
         ({"k": 501}, "k"),
-        ({"user_id": ""}, "user_id"),
         ({"user_id": "x" * 257}, "user_id"),
         ({"candidates": ("a",) * 2001}, "candidates"),
         ({"exclude": ("a",) * 10_001}, "exclude"),
+        ({"shown": (1,) * 10_001}, "shown"),
+        ({"ask": Ask.RANK}, "candidates"),
+        ({"ask": Ask.SIMILAR}, "item_id"),
     ],
 )
 def test_request_out_of_bounds_names_its_field(shop: Any, fields: dict[str, Any], field: str) -> None:

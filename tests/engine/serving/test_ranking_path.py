@@ -95,7 +95,8 @@ def test_ranking_model_whose_scores_are_not_finite_leaves_the_order_to_retrieval
     shop.poll()
     reply = shop.recommend(k=2)
     assert [item.item_id for item in reply.items] == ["i0", "i1"]
-    assert reply.degraded == "ranking model order v1 failed: 5 of 5 scores are not finite"
+    assert reply.degraded == "ranking_failed"
+    assert shop.explained()["details"] == ["ranking model order v1 failed: 5 of 5 scores are not finite"]
     assert [model.role for model in reply.models] == ["retrieval"]
 
 
@@ -105,4 +106,5 @@ def test_ranking_model_without_parameters_leaves_the_order_to_retrieval(
     shop.deploy(retrieving, shop.model("later", ranking.ref.definition))
     reply = shop.recommend(k=2)
     assert [item.item_id for item in reply.items] == ["i0", "i1"]
-    assert reply.degraded == "model later v1 has no parameters yet"
+    assert reply.degraded == "no_model"
+    assert shop.explained()["details"] == ["model later v1 has no parameters yet"]

@@ -52,13 +52,16 @@ def test_deployment_not_served_is_unavailable_and_named(client: ReplicaClient) -
 def test_request_out_of_bounds_comes_back_with_its_problems(shop: Any, client: ReplicaClient) -> None:
     shop.deploy()
     with pytest.raises(InvalidDocument) as caught:
-        client.recommend(RecommendRequest("shop", "main", "", k=501))
-    assert [(problem.field, problem.received) for problem in caught.value.problems] == [("k", "501"), ("user_id", "''")]
+        client.recommend(RecommendRequest("shop", "main", "u" * 257, k=501))
+    assert [(problem.field, problem.received) for problem in caught.value.problems] == [
+        ("k", "501"),
+        ("user_id", "'" + "u" * 78 + "…"),
+    ]
 
 
 def test_failure_inside_is_an_error_that_shows_no_more_than_its_kind(shop: Any, client: ReplicaClient) -> None:
     shop.deploy()
-    shop.replica._deployed[("shop", "main")].pipeline._state = None
+    shop.replica._deployed[("shop", "main")].pipeline._asking = None
     with pytest.raises(EngineError, match="INTERNAL: AttributeError") as caught:
         client.recommend(RecommendRequest("shop", "main", "u"))
     assert not isinstance(caught.value, ReplicaUnavailable)
