@@ -2,97 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.features.encoded import EncodedBatch, FidArray
+from engine.retrieval.item_rows import Rows
 
-_PAIR = np.dtype([("fid", np.uint64), ("number", np.int32), ("age", np.int64), ("own", np.bool_)])
-_MIN_TAIL = 65_536
+_Marks = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """`own`: items whose id has one of the FIDs asked for; `shared`: items that have one through a property."""
+    """`own` int32[n]: rows of items whose id has one of the FIDs asked for; `shared` int32[m]: rows of items that have one through a
+    property. A row may be in both, and more than once."""
 
-    own: list[str]
-    shared: list[str]
+    own: Rows
+    shared: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Pairs of a FID and a row, by FID. `marks` are twice the age of the row when it was written, and one more for a FID of its id."""
+
+    fids: FidArray
+    rows: Rows
+    marks: _Marks
+
+    def at(self, places: npt.NDArray[np.intp]) -> _Run:
+        return _Run(self.fids[places], self.rows[places], self.marks[places])
+
+    def of(self, wanted: FidArray) -> npt.NDArray[np.intp]:
+        """Places of the pairs of any FID of `wanted`, which is sorted and without repeats."""
+        first = np.searchsorted(self.fids, wanted, "left")
+        inside = first < self.fids.size
+        first, wanted = first[inside], wanted[inside]
+        found = self.fids[first] == wanted
+        first = first[found]
+        counts = np.searchsorted(self.fids, wanted[found], "right") - first
+        before = np.cumsum(counts) - counts
+        return np.repeat(first - before, counts) + np.arange(counts.sum())
 
 
 class FidOwners:
-    """Pairs of (FID, item) sorted by FID, with an unsorted tail that is merged in as it grows. For one thread at a time.
+    """Pairs of a FID and a catalogue row in sorted runs, of which a new one is merged with those before that are not much longer. For one
+    thread at a time.
 
-    A pair counts only while its item has the age it was written with, so that changing or forgetting an item is O(its FIDs).
+    A pair counts only while its row has the age it was written with, so that changing or forgetting an item costs nothing but that; pairs
+    that no longer count go when their run is merged.
     """
 
     def __init__(self) -> None:
-        self._ids: list[str | None] = []
-        self._number_of: dict[str, int] = {}
-        self._free: list[int] = []
-        self._ages = np.zeros(1024, np.int64)
-        self._sorted = np.empty(0, _PAIR)
-        self._tail: list[npt.NDArray[np.void]] = []
-        self._tail_size = 0
+        self._ages = np.zeros(1024, np.uint32)
+        self._runs: list[_Run] = []
 
-    def write(self, item_ids: Sequence[str], batch: EncodedBatch, own_slots: Iterable[str]) -> None:
-        """Set the FIDs of n different items to those of `batch` (n rows, item side); `own_slots` are the slots of `item.id`."""
-        numbers = np.fromiter((self._renew(item_id) for item_id in item_ids), np.int32, len(item_ids))
+    @property
+    def memory_bytes(self) -> int:
+        pairs = sum(run.fids.nbytes + run.rows.nbytes + run.marks.nbytes for run in self._runs)
+        return pairs + self._ages.nbytes
+
+    def write(self, rows: Rows, batch: EncodedBatch, own_slots: Iterable[str]) -> None:
+        """Set the FIDs of n different rows to those of `batch` (n rows, item side); `own_slots` are the slots of `item.id`."""
+        if not rows.size:
+            return
+        self._grow(int(rows.max()) + 1)
+        self._ages[rows] += 1
         own = set(own_slots)
-        for name, values in batch.slots.items():
-            pairs = np.empty(values.fids.size, _PAIR)
-            pairs["fid"] = values.fids
-            pairs["number"] = np.repeat(numbers, values.lengths)
-            pairs["age"] = self._ages[pairs["number"]]
-            pairs["own"] = name in own
-            self._tail.append(pairs)
-            self._tail_size += pairs.size
-        if self._tail_size > max(_MIN_TAIL, self._sorted.size // 4):
-            self._merge()
+        slots = list(batch.slots.items())
+        fids = np.concatenate([values.fids for _, values in slots]) if slots else np.empty(0, np.uint64)
+        owners = [np.repeat(rows, values.lengths) for _, values in slots]
+        is_own = [np.full(values.fids.size, name in own, np.uint32) for name, values in slots]
+        if fids.size:
+            pair_rows = np.concatenate(owners)
+            marks = self._ages[pair_rows] * np.uint32(2) + np.concatenate(is_own)
+            self._add(_Run(fids, pair_rows, marks).at(np.argsort(fids)))
 
-    def forget(self, item_id: str) -> None:
-        number = self._number_of.pop(item_id, None)
-        if number is not None:
-            self._ids[number] = None
-            self._ages[number] += 1
-            self._free.append(number)
+    def forget(self, rows: Rows) -> None:
+        """Rows that have no FIDs are no error."""
+        self._ages[rows[rows < self._ages.size]] += 1
 
-    def items_of(self, fids: FidArray) -> Owners:
-        """The items that have any of `fids` uint64[n]."""
+    def rows_of(self, fids: FidArray) -> Owners:
+        """The rows that have any of `fids` uint64[n]."""
         wanted = np.unique(fids)
-        first = np.searchsorted(self._sorted["fid"], wanted, "left")
-        counts = np.searchsorted(self._sorted["fid"], wanted, "right") - first
-        places = np.repeat(first - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
-        found = [self._sorted[places], *(pairs[np.isin(pairs["fid"], wanted)] for pairs in self._tail)]
-        pairs = self._valid(np.concatenate(found))
-        own = set(np.unique(pairs["number"][pairs["own"]]).tolist())
-        shared = set(np.unique(pairs["number"][~pairs["own"]]).tolist()) - own
-        return Owners(self._names(own), self._names(shared))
+        found = [run.at(run.of(wanted)) for run in self._runs]
+        rows = np.concatenate([np.empty(0, np.int32), *(run.rows for run in found)])
+        marks = np.concatenate([np.empty(0, np.uint32), *(run.marks for run in found)])
+        counts = marks // 2 == self._ages[rows]
+        is_own = marks % 2 == 1
+        return Owners(rows[counts & is_own], rows[counts & ~is_own])
 
-    def _renew(self, item_id: str) -> int:
-        number = self._number_of.get(item_id)
-        if number is None:
-            number = self._free.pop() if self._free else len(self._ids)
-            self._number_of[item_id] = number
-            if number == len(self._ids):
-                self._ids.append(item_id)
-                if number == self._ages.size:
-                    self._ages = np.concatenate([self._ages, np.zeros_like(self._ages)])
-            else:
-                self._ids[number] = item_id
-        self._ages[number] += 1
-        return number
+    def _add(self, run: _Run) -> None:
+        """Runs at least halve in length from each to the next, so that there are few and no pair is merged often."""
+        while self._runs and self._runs[-1].fids.size < 2 * run.fids.size:
+            run = self._merged(self._runs.pop(), run)
+        self._runs.append(run)
 
-    def _names(self, numbers: set[int]) -> list[str]:
-        return [name for number in sorted(numbers) if (name := self._ids[number]) is not None]
+    def _merged(self, first: _Run, second: _Run) -> _Run:
+        both = _Run(
+            np.concatenate([first.fids, second.fids]),
+            np.concatenate([first.rows, second.rows]),
+            np.concatenate([first.marks, second.marks]),
+        )
+        both = both.at(np.flatnonzero(both.marks // 2 == self._ages[both.rows]))
+        return both.at(np.argsort(both.fids))
 
-    def _valid(self, pairs: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-        valid: npt.NDArray[np.void] = pairs[self._ages[pairs["number"]] == pairs["age"]]
-        return valid
-
-    def _merge(self) -> None:
-        pairs = self._valid(np.concatenate([self._sorted, *self._tail]))
-        self._sorted = pairs[np.argsort(pairs["fid"], kind="stable")]
-        self._tail, self._tail_size = [], 0
+    def _grow(self, num_rows: int) -> None:
+        if num_rows > self._ages.size:
+            grown = np.zeros(max(num_rows, 2 * self._ages.size), np.uint32)
+            grown[: self._ages.size] = self._ages
+            self._ages = grown

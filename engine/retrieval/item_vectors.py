@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain, islice
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from engine.features.columns import columns_for_items
 from engine.features.encoded import EncodedBatch, FidArray
 from engine.features.encoder import FeatureEncoder
+from engine.ranking.item_features import ItemFeatures
 from engine.retrieval.catalogue import Catalogue, ItemChanges
-from engine.retrieval.exact_index import ExactIndex, Vectors
 from engine.retrieval.fid_owners import FidOwners
+from engine.retrieval.index.by_id import ById
+from engine.retrieval.index.live import LiveIndex
+from engine.retrieval.index.protocol import VectorIndex
+from engine.retrieval.index.vector_rows import Vectors
+from engine.retrieval.item_rows import Rows
+from engine.retrieval.waiting_rows import WaitingRows
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import Side
 
-BATCH_ITEMS = 512
+BATCH_ITEMS: Final = 2048
 
 
 class ItemTower(Protocol):
@@ -28,93 +31,89 @@ class ItemTower(Protocol):
 
 
 class ItemVectors:
-    """An `ExactIndex` over a catalogue and what in it is out of date. Changes from one thread; searching the index from any.
+    """A `VectorIndex` over a catalogue and what in it is out of date. Changes from one thread; searching the index from any.
 
     Items that are new, changed or themselves learned come first; items that only share a changed feature, and everything after
-    new dense weights, are worked off behind them. Until then they are found by their older vectors.
+    new dense weights, are worked off behind them. Until then they are found by their older vectors. Hidden items have no vector.
     """
 
     def __init__(self, catalogue: Catalogue, encoder: FeatureEncoder, tower: ItemTower) -> None:
         architecture = encoder.definition.architecture
         if not is_retrieval(architecture):
             raise ValueError(f"architecture.kind: must be of retrieval, received {architecture.kind}")
-        self.index = ExactIndex(architecture.output_dim)
+        self.vector_index: VectorIndex = LiveIndex(architecture.output_dim)
+        self.index = ById(catalogue, self.vector_index)
         self._catalogue = catalogue
-        self._encoder = encoder
         self._tower = tower
-        self._sources = encoder.sources(Side.ITEM)
         self._own_slots = [slot.name for slot in encoder.slots(Side.ITEM) if slot.source == "item.id"]
         self._owners = FidOwners()
-        self._unregistered: set[str] = set()
-        # Dictionaries as ordered sets: first marked, first done.
-        self._urgent: dict[str, None] = {}
-        self._behind: dict[str, None] = {}
-        self.mark_changed(ItemChanges(written=dict.fromkeys(catalogue.all_ids())))
+        self._features = ItemFeatures(catalogue, encoder)
+        self._unregistered = WaitingRows()
+        self._waiting = WaitingRows()
+        self._mark_written(catalogue.all_items().written_rows)
 
     @property
     def num_waiting(self) -> int:
         """Items whose vector is missing or out of date."""
-        return len(self._urgent) + len(self._behind)
+        return len(self._waiting)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of vectors, lists, encoded features and what says whose features they are."""
+        return self.vector_index.memory_bytes + self._features.memory_bytes + self._owners.memory_bytes
 
     def mark_changed(self, changes: ItemChanges) -> None:
         """The catalogue changed: written items get a vector at the next `refresh`, deleted ones lose theirs now."""
-        for item_id in changes.deleted:
-            self._owners.forget(item_id)
-            self._unregistered.discard(item_id)
-            self._urgent.pop(item_id, None)
-            self._behind.pop(item_id, None)
-        self.index.apply(changes.deleted, [], np.empty((0, self.index.dim), np.float32))
-        self._unregistered.update(changes.written)
-        self._mark_urgent(changes.written)
+        self._features.mark_changed(changes)
+        gone = changes.deleted_rows
+        self._owners.forget(gone)
+        self._unregistered.remove(gone)
+        self._waiting.remove(gone)
+        self.vector_index.remove(gone)
+        self._mark_written(changes.written_rows)
 
     def mark_rows(self, fids: FidArray) -> None:
         """Embedding rows changed or went: `fids` uint64[n]."""
-        owners = self._owners.items_of(fids)
-        self._mark_urgent(owners.own)
-        for item_id in owners.shared:
-            if item_id not in self._urgent:
-                self._behind.setdefault(item_id)
+        owners = self._owners.rows_of(fids)
+        self._waiting.add(owners.shared)
+        self._waiting.add_urgent(owners.own)
 
     def mark_all(self) -> None:
         """The dense weights changed, or all rows did: every vector is out of date."""
-        for item_id in self._catalogue.all_ids():
-            if item_id not in self._urgent:
-                self._behind.setdefault(item_id)
+        self._waiting.add(np.flatnonzero(self._catalogue.servable[: self._catalogue.num_rows]).astype(np.int32))
 
     def refresh(self, max_items: int = BATCH_ITEMS) -> int:
-        """Recompute the vectors of at most `max_items` waiting items; answers how many were taken up."""
-        waiting = list(islice(chain(self._urgent, self._behind), max_items))
-        item_ids = self._catalogue.present(waiting)
-        if item_ids:
-            batch = self._encode(item_ids)
-            self._register(item_ids, batch)
-            self.index.apply([], item_ids, self._tower.item_vectors(batch))
+        """Recompute the vectors of at most `max_items` waiting items, and do a piece of the index's upkeep; how many were taken up."""
+        waiting = self._waiting.first(max_items)
+        servable = self._catalogue.servable[waiting]
+        self.vector_index.remove(waiting[~servable])
+        rows = waiting[servable]
+        if rows.size:
+            batch = self._features.encoded(rows)
+            self._register(rows, batch)
+            self.vector_index.write(rows, self._tower.item_vectors(batch))
         # Only now: what failed stays waiting.
-        for item_id in waiting:
-            self._urgent.pop(item_id, None)
-            self._behind.pop(item_id, None)
-        return len(waiting)
+        self._waiting.remove(waiting)
+        self._features.refresh(max_items)
+        self.vector_index.maintain()
+        return int(waiting.size)
 
     def refresh_urgent(self) -> int:
         """Recompute everything that is new, changed or itself learned; answers how many items."""
         count = 0
-        while self._urgent:
-            count += self.refresh(min(BATCH_ITEMS, len(self._urgent)))
+        while num_urgent := self._waiting.num_urgent:
+            count += self.refresh(min(BATCH_ITEMS, num_urgent))
         return count
 
-    def _mark_urgent(self, item_ids: Iterable[str]) -> None:
-        for item_id in item_ids:
-            self._behind.pop(item_id, None)
-            self._urgent.setdefault(item_id)
+    def _mark_written(self, rows: Rows) -> None:
+        self._unregistered.add(rows)
+        self._waiting.add_urgent(rows)
 
-    def _encode(self, item_ids: Sequence[str]) -> EncodedBatch:
-        properties = self._catalogue.item_properties(item_ids)
-        columns = columns_for_items(item_ids, properties, self._sources)
-        return self._encoder.encode(columns, len(item_ids), Side.ITEM)
-
-    def _register(self, item_ids: Sequence[str], batch: EncodedBatch) -> None:
+    def _register(self, rows: Rows, batch: EncodedBatch) -> None:
         """Note the FIDs of items whose properties are new; recomputing a vector changes no FID."""
-        fresh = [item_id for item_id in item_ids if item_id in self._unregistered]
-        if fresh:
-            self._owners.write(fresh, batch if len(fresh) == len(item_ids) else self._encode(fresh), self._own_slots)
-            self._unregistered.difference_update(fresh)
+        fresh = self._unregistered.of(rows)
+        if fresh.any():
+            self._owners.write(
+                rows[fresh], batch if fresh.all() else self._features.encoded(rows[fresh]), self._own_slots
+            )
+            self._unregistered.remove(rows[fresh])

@@ -8,7 +8,7 @@ from engine.embedding.hashing import hash_ids
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
 from engine.retrieval.catalogue import Catalogue
-from engine.retrieval.exact_index import Vectors
+from engine.retrieval.index.vector_rows import Vectors
 from engine.retrieval.item_vectors import ItemVectors
 from engine.spec.definition import ModelDefinition, Slot, TwoTower
 from engine.spec.event import CatalogChange
@@ -50,8 +50,8 @@ class Shelf:
         self.tower.num_computed = 0
 
     def rounds(self) -> dict[str, float]:
-        found = self.vectors.index.search(np.ones(1, np.float32), 1000)
-        return dict(sorted(found))
+        found = self.vectors.vector_index.search(np.ones(1, np.float32), 1000)
+        return dict(sorted(zip(self.catalogue.ids_of(found.rows), found.scores.tolist(), strict=True)))
 
 
 @pytest.fixture
@@ -108,6 +108,35 @@ def test_changed_item_follows_its_new_property_and_not_the_old_one(shelf: Shelf)
     while shelf.vectors.refresh():
         continue
     assert {item for item, when in shelf.rounds().items() if when == 3.0} == {"i0", "i1", "i3", "i5"}
+
+
+def test_item_written_is_in_the_index_after_the_next_piece_of_work(shelf: Shelf) -> None:
+    shelf.vectors.mark_changed(shelf.catalogue.apply([CatalogChange("item", "new", {"kind": "k0"})]))
+    shelf.vectors.refresh_urgent()
+    assert shelf.rounds()["new"] == 2.0
+    shelf.next_round()
+    shelf.vectors.mark_rows(hash_ids(pa.array(["new"]), 2))
+    assert shelf.vectors.refresh_urgent() == 1
+
+
+def test_hidden_item_has_no_vector_until_it_is_shown_again(shelf: Shelf) -> None:
+    shelf.vectors.mark_changed(shelf.catalogue.apply([CatalogChange("item", "i0", {"kind": "k0"}, hidden=True)]))
+    shelf.vectors.refresh_urgent()
+    shelf.vectors.mark_rows(hash_ids(pa.array(["i0", "k0"]), 2))
+    while shelf.vectors.refresh():
+        continue
+    assert "i0" not in shelf.rounds() and shelf.vectors.num_waiting == 0
+    shelf.vectors.mark_changed(shelf.catalogue.apply([CatalogChange("item", "i0", {"kind": "k0"})]))
+    shelf.vectors.refresh_urgent()
+    assert shelf.rounds()["i0"] == 2.0
+
+
+def test_item_deleted_and_written_again_is_found_once(shelf: Shelf) -> None:
+    changes = [CatalogChange("item", "i0", deleted=True), CatalogChange("item", "i0", {"kind": "k1"})]
+    shelf.vectors.mark_changed(shelf.catalogue.apply(changes))
+    shelf.vectors.refresh_urgent()
+    assert shelf.vectors.vector_index.num_vectors == 6
+    assert shelf.rounds()["i0"] == 2.0
 
 
 def test_deleted_item_leaves_the_index_at_once_even_while_it_waits(shelf: Shelf) -> None:
