@@ -16,6 +16,7 @@ from webapp.accounts.console import account_of, project_page
 from webapp.accounts.forms import ApiKeyForm, ProjectForm, SignInForm
 from webapp.accounts.models import Project
 from webapp.accounts.overview import overview_of
+from webapp.compat.personalize.keys import access_key_id, secret_access_key
 from webapp.core.errors import AppError
 
 
@@ -65,17 +66,19 @@ def overview(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page
 def api_keys(request: HttpRequest, project: Project) -> HttpResponse:
     form = ApiKeyForm(request.POST or None)
-    secret = None
+    secret, signing = None, None
     if request.method == "POST" and form.is_valid():
-        _, secret = services.api_key_create(
+        made, secret = services.api_key_create(
             project=project, name=form.cleaned_data["name"], scopes=form.cleaned_data["scopes"]
         )
+        signing = {"access_key_id": access_key_id(made), "secret_access_key": secret_access_key(made)}
         form = ApiKeyForm()
     context = {
         "project": project,
         "page": "api_keys",
         "form": form,
         "secret": secret,
+        "signing": signing,
         "keys": selectors.api_keys_of(project=project),
     }
     return render(request, "accounts/api_keys.html", context, status=400 if form.errors else 200)

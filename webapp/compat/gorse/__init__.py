@@ -1,0 +1,1 @@
+"""Gorse's REST calls, as its published client PyGorse makes them."""

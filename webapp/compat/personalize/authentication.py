@@ -1,0 +1,68 @@
+"""Who asks: an access key id of ours, by its signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from webapp.accounts.models import ApiKey
+from webapp.accounts.services import api_key_used
+from webapp.compat.personalize.errors import UnknownKey
+from webapp.compat.personalize.keys import prefix_of, secret_access_key
+from webapp.compat.personalize.signature import Received, check, read_header
+from webapp.core.remembered import OUTAGE_S, Remembered
+
+KEYS_KEPT_S = 2.0
+
+
+class _AbsentError(Exception):
+    """A key that there is not is not remembered."""
+
+
+_keys: Remembered[str, ApiKey] = Remembered(KEYS_KEPT_S, stale_s=OUTAGE_S, max_entries=4096)
+
+
+class SignatureAuthentication(BaseAuthentication):
+    """Sets `request.auth` to the `ApiKey`, as `accounts.authentication` does. Raises `BadSignature`, `UnknownKey`."""
+
+    clock: Callable[[], datetime] = staticmethod(lambda: datetime.now(UTC))
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
+        header = request.headers.get("Authorization")
+        if header is None:
+            return None
+        signed = read_header(header)
+        api_key = _api_key(signed.access_key_id)
+        check(_received(request), signed, secret_access_key(api_key), self.clock())
+        api_key_used(api_key=api_key)
+        return AnonymousUser(), api_key
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
+        return "AWS4-HMAC-SHA256"
+
+
+def _api_key(access_key_id: str) -> ApiKey:
+    prefix = prefix_of(access_key_id)
+    try:
+        if prefix is None:
+            raise _AbsentError
+        return _keys.get(prefix, lambda: _look_up(prefix))
+    except _AbsentError:
+        raise UnknownKey("The security token included in the request is invalid: no such access key.") from None
+
+
+def _look_up(prefix: str) -> ApiKey:
+    found = ApiKey.objects.select_related("project").filter(prefix=prefix, revoked_at__isnull=True).first()
+    if found is None:
+        raise _AbsentError
+    return found
+
+
+def _received(request: Request) -> Received:
+    plain = request._request
+    headers = {name.lower(): value for name, value in plain.headers.items()}
+    return Received(plain.method or "", plain.path, plain.META.get("QUERY_STRING", ""), headers, plain.body)
