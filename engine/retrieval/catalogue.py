@@ -61,7 +61,7 @@ class Catalogue:
 
     @property
     def num_changes(self) -> int:
-        """Grows with every `apply`: what was worked out of items is still true while it stays the same."""
+        """Grows when items change: what was worked out of them is still true while it stays the same."""
         return self._num_changes
 
     @property
@@ -113,7 +113,7 @@ class Catalogue:
                     touched.written[change.id] = None
             touched.written_rows = self._rows.rows_of(touched.written)
             self._columns.renew(self._properties, self._rows.num_items)
-            self._num_changes += 1
+            self._num_changes += len(freed) + len(touched.written)
         touched.deleted_rows = np.array(freed, np.int32)
         return touched
 

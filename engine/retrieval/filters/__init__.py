@@ -1,0 +1,1 @@
+"""Expressions (engine.spec.expression) compiled to masks over the rows of a catalogue."""
