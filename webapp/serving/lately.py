@@ -43,6 +43,10 @@ class LatelyAnswered:
             if not counts[item]:
                 del counts[item]
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._answers
+
     def knows(self, key: Hashable) -> bool:
         with self._lock:
             return key in self._answers

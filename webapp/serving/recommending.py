@@ -1,41 +1,40 @@
-"""One recommendation from request to answer: pick the deployment, ask a replica, log the impression."""
+"""One call for items from asking to answer: pick the deployment, ask a replica or fall back, log the impression.
+
+`answer` is for threads that may wait, `answer_async` for the web server's event loop; both do the same.
+"""
 
 from __future__ import annotations
 
-import itertools
-import logging
+import asyncio
+import functools
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
-
-from engine.errors import LogError, ReplicaUnavailable
-from engine.serving.requests import RecommendReply, RecommendRequest, ScoredItem
-from engine.spec.event import Event, ShownItem
-from engine.spec.schema import EventRole, Property, Schema
-from engine.spec.validation import PropertyValidator
+from engine.errors import ReplicaUnavailable
+from engine.serving.degraded import Degraded, joined
+from engine.serving.requests import RecommendReply
+from engine.spec.deployment import ImpressionLogging
+from engine.streams.log import Record
 from webapp.accounts.models import Project
-from webapp.catalog.selectors import item_properties, recent_events
-from webapp.catalog.services import impression_log
+from webapp.catalog.impressions import GroupAppender, impression_appender
 from webapp.core.clock import wall_ms
-from webapp.experiments.selectors import deployment_for
-from webapp.registry.selectors import schema_document
-from webapp.serving.clients import replica_client
-from webapp.serving.lately import SOURCE, LatelyAnswered
-from webapp.serving.models import Deployment
-from webapp.serving.selectors import replica_addresses
+from webapp.core.remembered import NotRemembered, made_anew, only_remembered
+from webapp.serving.asked import Asked
+from webapp.serving.door.answer import answer_of, validation_of
+from webapp.serving.door.falling_back import lately, note, recall
+from webapp.serving.door.filling import Filling
+from webapp.serving.door.judging import judge
+from webapp.serving.door.preparing import Prepared, prepare
+from webapp.serving.door.serving_loop import ServingLoop, run_on_loop, serving_loop
+from webapp.serving.door.shadowing import ask_shadows
+from webapp.serving.impression import impression_record, served_by
 
-logger = logging.getLogger(__name__)
+__all__ = ["answer", "answer_async", "lately", "recommend"]
 
-NUM_TRIES = 2
-DEGRADED_WITHOUT_REPLICA = "no_replica"
-NUM_RECALLED_EVENTS = 200
-
-_turns = itertools.count()
-lately = LatelyAnswered()
+LEAST_LOG_WAIT_S = 0.25
+"""An answer that is nearly too late still waits so long for the log, rather than say that its impression is lost."""
 
 
 def recommend(
@@ -49,163 +48,118 @@ def recommend(
     deployment_name: str | None = None,
     clock_ms: Callable[[], int] = wall_ms,
 ) -> dict[str, Any]:
-    """The `k` best items for a user, as `POST /recommend` answers them; the answer is logged as an impression.
-
-    `context` holds event properties known now, and is checked against the schema's. Raises `InvalidDocument` for it,
-    `NotFound` when nothing is deployed, `ReplicaUnavailable` when two replicas (or the only one) did not answer and nothing was
-    answered lately that could be answered again.
-    """
-    schema = schema_document(project=project)
-    known_now = _context(schema, context)
-    deployment = deployment_for(project=project, user_id=user_id, name=deployment_name).deployment
-    request = RecommendRequest(
-        project=project.slug,
-        deployment=deployment.name,
+    """The `k` best items for a user; see `answer`."""
+    asked = Asked(
         user_id=user_id,
         k=k,
-        context=known_now,
+        context=context,
         exclude=tuple(exclude),
         candidates=tuple(candidates),
+        deployment=deployment_name,
     )
-    reply = _ask_or_recall(project, request)
-    recommendation_id = uuid.uuid4().hex
-    degraded = reply.degraded
-    now_ms = clock_ms()
-    impression = _impression(request, reply, schema, recommendation_id, now_ms)
-    if impression is not None and not _log(project, impression):
-        degraded = ", ".join(reason for reason in (degraded, "impression_not_logged") if reason)
-    return _answer(recommendation_id, deployment, reply, degraded)
+    return answer(project=project, asked=asked, clock_ms=clock_ms)
 
 
-def _context(schema: Schema, context: Mapping[str, Any]) -> dict[str, Any]:
-    declared: dict[str, Property] = {}
-    for event_type in schema.events.values():
-        declared |= event_type.properties
-    checked = PropertyValidator(declared, "context").validate(dict(context), partial=True)
-    return {name: value for name, value in checked.items() if value is not None}
+def answer(*, project: Project, asked: Asked, clock_ms: Callable[[], int] = wall_ms) -> dict[str, Any]:
+    """What the API answers to `asked`, written for `orjson` (a part may be an `orjson.Fragment`); the impression is logged.
 
-
-def _ask_or_recall(project: Project, request: RecommendRequest) -> RecommendReply:
-    """A replica's answer; while there is none, what this process answered most often lately, which says so in `degraded`."""
-    key = (project.pk, request.deployment)
-    started = time.monotonic()
+    Raises `Invalid` and `InvalidDocument` for what the schema, the token or the replica refuses, `NotFound` when nothing is deployed,
+    `ReplicaUnavailable` when no replica answered and nothing was answered lately that could be answered again, `EngineError` when
+    replicas failed at the request.
+    """
+    started_s = time.monotonic()
+    prepared = prepare(project, asked, clock_ms() / 1000)
+    if asked.validate_only:
+        judge(prepared)
+        return validation_of(prepared)
+    serving = serving_loop()
     try:
-        reply = _ask(request)
+        asking = serving.replicas.ask(prepared.addresses, prepared.request, prepared.timeout_s)
+        reply = run_on_loop(asking, serving)
+        note(prepared, reply)
     except ReplicaUnavailable as error:
-        if not lately.knows(key):
-            _recall_from_log(project, key)
-        recalled = lately.best(key, request.k, exclude=request.exclude, candidates=request.candidates)
-        items = [ScoredItem(item_id, share, SOURCE) for item_id, share in _existing(project, recalled)]
-        if not items:
-            raise
-        logger.warning("%s; answering what was answered lately", error.message)
-        took_ms = round(1000 * (time.monotonic() - started), 3)
-        return RecommendReply(items, [], DEGRADED_WITHOUT_REPLICA, b"", took_ms, replica="")
-    if not request.candidates:
-        lately.note(key, [item.item_id for item in reply.items])
-    return reply
+        reply = recall(prepared, error, time.monotonic() - started_s)
+    recommendation_id, now_ms = uuid.uuid4().hex, clock_ms()
+    is_logged = True
+    record, is_awaited = _to_log(prepared, reply, recommendation_id, now_ms)
+    if record is not None:
+        appender, slug = impression_appender(), project.slug
+        is_logged = not is_awaited and appender.put(slug, record)
+        is_logged = is_logged or appender.appended_now(slug, record, _log_wait_s(prepared, started_s))
+    if prepared.chosen.shadows:
+        serving.loop.call_soon_threadsafe(ask_shadows, serving, prepared, recommendation_id)
+    return _told(prepared, reply, recommendation_id, now_ms, is_logged)
 
 
-def _recall_from_log(project: Project, key: tuple[int, str]) -> None:
-    """A process that has only just begun has answered nothing: the newest impressions say what others answered."""
-    try:
-        newest = recent_events(project=project, limit=NUM_RECALLED_EVENTS)
-    except (LogError, OperationalError, InterfaceError) as error:
-        logger.warning("the newest events of %s cannot be read: %s", project.slug, error)
-        return
-    for event in reversed(newest):
-        if event.items:
-            lately.note(key, [shown.item_id for shown in event.items])
-
-
-def _existing(project: Project, items: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Without those that were deleted since, as far as PostgreSQL can be asked."""
-    try:
-        known = item_properties(project=project, item_ids=[item_id for item_id, _ in items])
-    except (OperationalError, InterfaceError) as error:
-        logger.warning("PostgreSQL does not answer (%s); answering items that may have been deleted", error)
-        return list(items)
-    return [item for item in items if item[0] in known]
-
-
-def _ask(request: RecommendRequest) -> RecommendReply:
-    """Replicas take turns; one that does not answer is passed over for the next, once."""
-    addresses = replica_addresses()
-    if not addresses:
-        raise ReplicaUnavailable("No replica is alive.")
-    start = next(_turns)
-    tries = min(NUM_TRIES, len(addresses))
-    for attempt in range(tries):
-        address = addresses[(start + attempt) % len(addresses)]
-        try:
-            return replica_client(address).recommend(request)
-        except ReplicaUnavailable as error:
-            if attempt + 1 == tries:
-                raise
-            logger.warning("%s; trying another replica", error.message)
-    raise AssertionError("the loop above answers or raises")
-
-
-def _impression(
-    request: RecommendRequest, reply: RecommendReply, schema: Schema, recommendation_id: str, now_ms: int
-) -> Event | None:
-    """What was shown, as an event of the schema's first impression type; None when it declares none, or nothing was shown."""
-    types = [name for name, declared in schema.events.items() if declared.role is EventRole.IMPRESSION]
-    if not types or not reply.items:
-        return None
-    declared = schema.events[types[0]].properties
-    return Event(
-        event_id=uuid.uuid4().hex,
-        type=types[0],
-        role=EventRole.IMPRESSION,
-        user_id=request.user_id,
-        item_id=None,
-        timestamp_ms=now_ms,
-        received_ms=now_ms,
-        recommendation_id=recommendation_id,
-        items=tuple(ShownItem(item.item_id, place, item.score) for place, item in enumerate(reply.items)),
-        properties={name: value for name, value in request.context.items() if name in declared},
-        features=reply.features or None,
-    )
-
-
-def _log(project: Project, impression: Event) -> bool:
-    """False when the log did not take it: the answer is still good, but nothing will be learned from it."""
-    try:
-        impression_log(project=project, event=impression)
-    except LogError as error:
-        logger.warning("an impression of %s was not logged: %s", project.slug, error.message)
-        return False
-    return True
-
-
-def _answer(
-    recommendation_id: str, deployment: Deployment, reply: RecommendReply, degraded: str | None
+async def answer_async(
+    project: Project, asked: Asked, serving: ServingLoop, filling: Filling, clock_ms: Callable[[], int] = wall_ms
 ) -> dict[str, Any]:
-    return {
-        "recommendation_id": recommendation_id,
-        "items": [{"item_id": item.item_id, "score": item.score, "source": item.source} for item in reply.items],
-        "deployment": deployment.name,
-        "models": [
-            {
-                "role": model.role,
-                "name": model.name,
-                "version": model.version,
-                "sequence": model.sequence,
-                "age_s": model.age_s,
-                "events_through": {str(partition): offset for partition, offset in model.events_through.items()},
-                "event_time": _time(model.trained_through_event_time_ms),
-            }
-            for model in reply.models
-        ],
-        "degraded": degraded,
-        "replica": reply.replica,
-        "took_ms": reply.took_ms,
-    }
+    """As `answer`, on `serving`'s loop; what would wait for PostgreSQL is done on a thread of `filling`."""
+    started_s = time.monotonic()
+    prepared = await _prepared(project, asked, clock_ms() / 1000, filling)
+    if asked.validate_only:
+        await filling.on_thread(lambda: judge(prepared))
+        return validation_of(prepared)
+    try:
+        reply = await serving.replicas.ask(prepared.addresses, prepared.request, prepared.timeout_s)
+        note(prepared, reply)
+    except ReplicaUnavailable as error:
+        took_s = time.monotonic() - started_s
+        reply = await filling.on_thread(functools.partial(recall, prepared, error, took_s))
+    recommendation_id, now_ms = uuid.uuid4().hex, clock_ms()
+    is_logged = True
+    record, is_awaited = _to_log(prepared, reply, recommendation_id, now_ms)
+    if record is not None:
+        appender: GroupAppender = impression_appender()
+        is_logged = not is_awaited and appender.put(project.slug, record)
+        if not is_logged:
+            is_logged = await appender.appended(project.slug, record, _log_wait_s(prepared, started_s))
+    if prepared.chosen.shadows:
+        asyncio.get_running_loop().call_soon(ask_shadows, serving, prepared, recommendation_id)
+    return _told(prepared, reply, recommendation_id, now_ms, is_logged)
 
 
-def _time(event_time_ms: int) -> str | None:
-    """RFC 3339; None for the 0 of a model that has seen no example."""
-    if not event_time_ms:
-        return None
-    return datetime.fromtimestamp(event_time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+async def _prepared(project: Project, asked: Asked, now_s: float, filling: Filling) -> Prepared:
+    """From what is remembered; PostgreSQL is asked by one request at a time, and ahead of time by none that is waited for."""
+    try:
+        with only_remembered() as reading:
+            prepared = prepare(project, asked, now_s)
+    except NotRemembered:
+        return await filling.fill(project.pk, lambda: prepare(project, asked, now_s))
+    if reading.found_old:
+        filling.fill_ahead(project.pk, lambda: _anew(project, asked, now_s))
+    return prepared
+
+
+def _anew(project: Project, asked: Asked, now_s: float) -> None:
+    with made_anew():
+        prepare(project, asked, now_s)
+
+
+def _to_log(
+    prepared: Prepared, reply: RecommendReply, recommendation_id: str, now_ms: int
+) -> tuple[Record | None, bool]:
+    """The impression's record, if it is to be logged, and whether the answer waits for that."""
+    if prepared.impression is None or not reply.items:
+        return None, False
+    served = served_by(prepared.chosen, reply)
+    record = impression_record(
+        prepared.impression,
+        prepared.request,
+        reply,
+        served=served,
+        recommendation_id=recommendation_id,
+        now_ms=now_ms,
+    )
+    return record, prepared.document.impressions.logging is not ImpressionLogging.BEHIND
+
+
+def _log_wait_s(prepared: Prepared, started_s: float) -> float:
+    return max(LEAST_LOG_WAIT_S, prepared.timeout_s - (time.monotonic() - started_s))
+
+
+def _told(
+    prepared: Prepared, reply: RecommendReply, recommendation_id: str, now_ms: int, is_logged: bool
+) -> dict[str, Any]:
+    degraded = reply.degraded if is_logged else joined(reply.degraded, Degraded.IMPRESSION_NOT_LOGGED)
+    return answer_of(prepared, reply, recommendation_id, degraded, now_ms / 1000)

@@ -1,0 +1,225 @@
+"""Impressions that we served ourselves, into the log: all that wait go in one append, by a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from engine.errors import LogError
+from engine.streams import topics
+from engine.streams.log import Record
+from webapp.core.log import append
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 20_000
+MAX_WAITING_BYTES = 64 * 2**20
+MAX_GROUP = 256
+NUM_TRIES = 100
+PAUSE_S = 0.05
+"""After a failed append; times the tries, what nobody waits for outlives a log that starts anew."""
+
+Append = Callable[[str, Sequence[Record]], object]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One record. `future` is told whether the log has it: on `loop` when there is one, else from the appender's thread."""
+
+    project: str
+    record: Record
+    future: asyncio.Future[bool] | Future[bool] | None
+    loop: asyncio.AbstractEventLoop | None
+    num_tries: int = 0
+
+
+class GroupAppender:
+    """Thread-safe. What is put while an append is under way goes together in the next one, at most `MAX_GROUP` records of a project.
+
+    At most `max_waiting` records and `max_bytes` wait; more are refused, so that a log that does not answer costs no memory without
+    end. What nobody waits for is tried again when the log says that it was not appended; what somebody waits for is not, for
+    they are told. `append(project, records)` raises `LogError`.
+    """
+
+    def __init__(
+        self,
+        append_records: Append,
+        *,
+        max_waiting: int = MAX_WAITING,
+        max_bytes: int = MAX_WAITING_BYTES,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._append = append_records
+        self._max_waiting, self._max_bytes = max_waiting, max_bytes
+        self._sleep = sleep
+        self._changed = threading.Condition()
+        self._waiting: deque[_Waiting] = deque()
+        self._num_bytes = 0
+        self._thread: threading.Thread | None = None
+        self._is_busy = False
+        self.num_appended = 0
+        self.num_lost = 0
+        self.num_groups = 0
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    def put(self, project: str, record: Record) -> bool:
+        """Append it soon; False when there is no room, and then it is not."""
+        return self._put(_Waiting(project, record, None, None))
+
+    async def appended(self, project: str, record: Record, timeout_s: float) -> bool:
+        """Whether the log has it, after at most `timeout_s`; False also when that is not known by then."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        if not self._put(_Waiting(project, record, future, loop)):
+            return False
+        handle = loop.call_later(timeout_s, _settle, future, False)
+        try:
+            return await future
+        finally:
+            handle.cancel()
+
+    def appended_now(self, project: str, record: Record, timeout_s: float) -> bool:
+        """As `appended`, for a thread that may wait."""
+        future: Future[bool] = Future()
+        if not self._put(_Waiting(project, record, future, None)):
+            return False
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            return False
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until nothing waits any more; False when something still does."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._is_busy, timeout_s)
+
+    def _put(self, waiting: _Waiting) -> bool:
+        size = len(waiting.record.value)
+        with self._changed:
+            if len(self._waiting) >= self._max_waiting or self._num_bytes + size > self._max_bytes:
+                self.num_lost += 1
+                return False
+            self._waiting.append(waiting)
+            self._num_bytes += size
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
+                self._thread.start()
+            elif not self._is_busy:
+                self._changed.notify_all()
+        return True
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._is_busy = False
+                if not self._waiting:
+                    self._changed.notify_all()
+                self._changed.wait_for(lambda: self._waiting)
+                self._is_busy = True
+                group = self._take()
+            self._append_group(group)
+
+    def _take(self) -> list[_Waiting]:
+        """The oldest, and those of the same project behind it without a gap."""
+        project = self._waiting[0].project
+        group: list[_Waiting] = []
+        while self._waiting and len(group) < MAX_GROUP and self._waiting[0].project == project:
+            group.append(self._waiting.popleft())
+        self._num_bytes -= sum(len(one.record.value) for one in group)
+        return group
+
+    def _append_group(self, group: list[_Waiting]) -> None:
+        """Append them and tell who waits; those are told of a failure too."""
+        problem: LogError | None = None
+        try:
+            self._append(group[0].project, [one.record for one in group])
+        except LogError as error:
+            problem = error
+        except Exception as error:
+            logger.exception("appending impressions failed")
+            problem = LogError(str(error))
+        _tell(group, problem is None)
+        if problem is None:
+            self.num_appended += len(group)
+            self.num_groups += 1
+            return
+        again = self._again(group, may_repeat=problem.extra.get("outcome") == "not appended")
+        self.num_lost += len(group) - len(again)
+        logger.warning(
+            "%d impressions of %s were not logged%s: %s",
+            len(group),
+            group[0].project,
+            f", {len(again)} of them will be tried again" if again else "",
+            problem.message,
+        )
+        self._sleep(PAUSE_S)
+
+    def _again(self, group: list[_Waiting], *, may_repeat: bool) -> list[_Waiting]:
+        """Those put back: the ones nobody waits for, when the log says that it has none of them."""
+        again = [one for one in group if may_repeat and one.future is None and one.num_tries < NUM_TRIES]
+        with self._changed:
+            for one in again:
+                one.num_tries += 1
+                self._waiting.append(one)
+                self._num_bytes += len(one.record.value)
+        return again
+
+
+def _tell(group: list[_Waiting], is_logged: bool) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[bool]]] = {}
+    for one in group:
+        if isinstance(one.future, Future):
+            one.future.set_result(is_logged)
+        elif one.future is not None and one.loop is not None:
+            by_loop.setdefault(one.loop, []).append(one.future)
+    for loop, futures in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle_all, futures, is_logged)
+        except RuntimeError:
+            logger.info("an event loop ended before its impressions were logged")
+
+
+def _settle_all(futures: list[asyncio.Future[bool]], is_logged: bool) -> None:
+    for future in futures:
+        _settle(future, is_logged)
+
+
+def _settle(future: asyncio.Future[bool], is_logged: bool) -> None:
+    if not future.done():
+        future.set_result(is_logged)
+
+
+_lock = threading.Lock()
+_appender: tuple[int, GroupAppender] | None = None
+
+
+def impression_appender() -> GroupAppender:
+    """This process's; a forked child has its own."""
+    global _appender
+    with _lock:
+        if _appender is None or _appender[0] != os.getpid():
+            _appender = (os.getpid(), GroupAppender(_append))
+        return _appender[1]
+
+
+def impressions_flush(timeout_s: float = 3.0) -> bool:
+    """Wait until what was served is logged: before the process ends, and for tests."""
+    return _appender is None or _appender[0] != os.getpid() or _appender[1].flush(timeout_s)
+
+
+def _append(project: str, records: Sequence[Record]) -> None:
+    append(project, topics.events(project), records)
+
+
+atexit.register(impressions_flush)

@@ -1,0 +1,96 @@
+"""What was answered, as an event of the log: built from bytes that the replica made, which nobody here takes apart."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from engine.serving.requests import RecommendReply, RecommendRequest
+from engine.spec.schema import EventRole, Schema
+from engine.spec.served import SHADOW_TYPE, Served
+from engine.streams.log import Record
+from webapp.experiments.choosing import Chosen
+
+_NO_FEATURES = (b"", b"{}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImpressionType:
+    """The event type under which a schema wants impressions logged, and the properties that it declares for it."""
+
+    name: str
+    properties: frozenset[str]
+
+
+def impression_type(schema: Schema) -> ImpressionType | None:
+    """The first that is declared; None when none is, and nothing is logged."""
+    for name, declared in schema.events.items():
+        if declared.role is EventRole.IMPRESSION:
+            return ImpressionType(name, frozenset(declared.properties))
+    return None
+
+
+def served_by(chosen: Chosen, reply: RecommendReply, shadow_of: str | None = None) -> Served:
+    return Served(
+        deployment=chosen.deployment.name,
+        revision=reply.revision or chosen.revision,
+        sources=tuple([item.source for item in reply.items]),
+        propensities=tuple([item.propensity for item in reply.items]),
+        experiment=chosen.experiment,
+        arm=chosen.arm,
+        shadow_of=shadow_of,
+    )
+
+
+def impression_record(
+    declared: ImpressionType,
+    request: RecommendRequest,
+    reply: RecommendReply,
+    *,
+    served: Served,
+    recommendation_id: str,
+    now_ms: int,
+) -> Record:
+    """An event of the schema's impression type: what `engine.spec.event.Event.from_bytes` reads."""
+    properties = {name: value for name, value in request.context.items() if name in declared.properties}
+    head = {"type": declared.name, "role": EventRole.IMPRESSION, "properties": properties}
+    return _record(head, request, reply, served=served, recommendation_id=recommendation_id, now_ms=now_ms)
+
+
+def shadow_record(
+    request: RecommendRequest, reply: RecommendReply, *, served: Served, recommendation_id: str, now_ms: int
+) -> Record:
+    """An answer that nobody saw, as an event of role `other`; `recommendation_id` is its own."""
+    head = {"type": SHADOW_TYPE, "role": EventRole.OTHER, "properties": {}}
+    return _record(head, request, reply, served=served, recommendation_id=recommendation_id, now_ms=now_ms)
+
+
+def _record(
+    head: dict[str, Any],
+    request: RecommendRequest,
+    reply: RecommendReply,
+    *,
+    served: Served,
+    recommendation_id: str,
+    now_ms: int,
+) -> Record:
+    shown = [
+        {"item_id": item.item_id, "position": place, "score": item.score} for place, item in enumerate(reply.items)
+    ]
+    # the fields of Event
+    value = {
+        "event_id": uuid.uuid4().hex,
+        **head,
+        "user_id": request.user_id,
+        "item_id": None,
+        "timestamp_ms": now_ms,
+        "received_ms": now_ms,
+        "recommendation_id": recommendation_id,
+        "items": shown,
+        "features": None if reply.features_json in _NO_FEATURES else orjson.Fragment(reply.features_json),
+        "served": served,
+    }
+    return Record(request.user_id, orjson.dumps(value), now_ms)
