@@ -10,6 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
 DEFAULT_CONCURRENCY = {"joiner": 4, "trainer": 4, "jobs": 2, "periodic": 2}
 PERIODIC_TASKS_PER_CHILD = 500
+NICENESS = {"joiner": 5, "trainer": 5, "jobs": 10, "periodic": 0, "beat": 0}
+"""Where processor time is short, who waits for an answer goes before what may be seconds late."""
 
 
 def arguments_for(process: str, log_level: str) -> list[str]:
@@ -38,6 +40,17 @@ def arguments_for(process: str, log_level: str) -> list[str]:
     return arguments
 
 
+def _niceness(process: str) -> int:
+    """As `nice` takes it; a machine of its own may say 0."""
+    from webapp import environment
+
+    variable = f"FRESHET_{process.upper()}_NICENESS"
+    niceness = environment.integer(variable, NICENESS[process])
+    if not 0 <= niceness <= 19:
+        raise SystemExit(f"{variable} must be from 0 to 19 (received {niceness})")
+    return niceness
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("process", choices=[*DEFAULT_CONCURRENCY, "beat"])
@@ -47,6 +60,7 @@ def main() -> None:
 
     from workers.celery_app import app
 
+    os.nice(_niceness(options.process))
     # it warns of pickle for root; we accept JSON only
     warnings.simplefilter("ignore", SecurityWarning)
     app.start(argv=arguments_for(options.process, options.log_level))
