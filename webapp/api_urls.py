@@ -15,6 +15,7 @@ from webapp.experiments import api as experiments
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.serving import deployment_api as deployments
+from webapp.serving import sync_api as sync
 from webapp.training import api as training
 from webapp.training import search_api as searches
 
@@ -34,7 +35,10 @@ urlpatterns = [
     path("definition-schema", registry.DefinitionSchemaView.as_view()),
     path("models", registry.ModelsView.as_view()),
     path("models/<name:name>", registry.ModelView.as_view()),
-    path("models/<name:name>/sync", serving.SyncView.as_view()),
+    path("models/<name:name>/sync", sync.SyncView.as_view()),
+    path("models/<name:name>/snapshot", sync.SnapshotView.as_view()),
+    path("models/<name:name>/resync", sync.ResyncView.as_view()),
+    path("replicas/<str:replica>/drain", sync.DrainView.as_view()),
     path("models/<name:name>/runs", training.ModelRunsView.as_view()),
     path("models/<name:name>/searches", searches.ModelSearchesView.as_view()),
     path("searches/<int:search_id>", searches.SearchView.as_view()),

@@ -12,7 +12,7 @@ from webapp.experiments import views as experiments
 from webapp.registry import model_views as models
 from webapp.registry import views as registry
 from webapp.serving import live as serving_live
-from webapp.serving import try_views
+from webapp.serving import sync_views, try_views
 from webapp.serving import views as serving
 from webapp.training import live as training_live
 from webapp.training import search_views as searches
@@ -54,6 +54,9 @@ project_pages = [
     path("sync/", serving.sync, name="sync"),
     path("sync/<name:name>/v<int:version>/", serving.sync_model, name="sync_model"),
     path("sync/<name:name>/v<int:version>/live", serving_live.sync, name="sync_live"),
+    path("sync/<name:name>/v<int:version>/snapshot", sync_views.sync_snapshot, name="sync_snapshot"),
+    path("sync/<name:name>/v<int:version>/resync", sync_views.sync_resync, name="sync_resync"),
+    path("sync/<name:name>/v<int:version>/drain", sync_views.sync_drain, name="sync_drain"),
     path("deployments/", serving.deployments, name="deployments"),
     path("deployments/<name:name>/", serving.deployment, name="deployment"),
     path("deployments/<name:name>/default", serving.deployment_default, name="deployment_default"),

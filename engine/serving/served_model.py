@@ -104,6 +104,10 @@ class ServedModel:
             self._has_caught_up = True
         return report.num_deltas + report.num_resyncs + report.num_repeats, changes
 
+    def resync(self) -> None:
+        """Let the next poll load the newest snapshot; what is there answers until then."""
+        self._applier.ask_resync()
+
     def mark_served(self) -> None:
         """From now on answers come from what the last `poll` applied: only now may the model claim its sequence."""
         self._served = (self._applier.status(), self._clock())

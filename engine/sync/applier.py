@@ -48,7 +48,7 @@ class _Different(EngineError):
 class Applier:
     """Keeps a store equal to the trainer's, and sees by digests that it is.
 
-    `poll` is called by one thread; `store` and `status` may be read by any.
+    `poll` is called by one thread; `store` and `status` may be read by any, and any may ask for a resync.
 
     `make_store` makes empty tables; `load_snapshot(folder)` reads a verified folder. After the tables changed `on_rows(table,
     rows)` is called, for dense weights `on_dense(weights)`, and `on_snapshot(loaded)` when `store` was replaced whole.
@@ -90,6 +90,7 @@ class Applier:
         self._seen_when_behind: frozenset[tuple[str, int]] = frozenset()
         self._blocked: _Blocked | None = None
         self._tried: tuple[frozenset[tuple[str, int]], _Blocked | None] | None = None
+        self._is_resync_asked = False
         self._totals = ApplyReport()
         self._resyncs: Counter[str] = Counter()
         self._last_error: str | None = None
@@ -105,6 +106,8 @@ class Applier:
                 self._note_trainer()
                 self._sleep(timeout_s)
                 return report
+            if self._is_resync_asked:
+                self._resync_as_asked(report)
             if self._trainer_sequence - self._sequence > MAX_BEHIND:
                 self._skip_ahead(report)
             records = self._log.read(self._topic, PARTITION, self._offset, MAX_RECORDS, timeout_s)
@@ -122,6 +125,10 @@ class Applier:
         self._note_trainer()
         self._add_up(report)
         return report
+
+    def ask_resync(self) -> None:
+        """Let the next poll load the newest snapshot there is, whatever is served now; counted when it was done."""
+        self._is_resync_asked = True
 
     def status(self) -> ReplicaStatus:
         age_s = None if self._created_ms is None else max(0, self._clock_ms() - self._created_ms) / 1000
@@ -252,6 +259,19 @@ class Applier:
         self._blocked = _Blocked(ResyncCause.BEHIND, self._sequence + MAX_BEHIND // 2, 0)
         if not self._start_or_resync(report):
             self._blocked = None
+
+    def _resync_as_asked(self, report: ApplyReport) -> None:
+        """From the newest snapshot back to where this replica was: it claims no lower sequence meanwhile. Without one, at a later poll."""
+        was = self._sequence
+        self._blocked = _Blocked(ResyncCause.ASKED, 0, 0)
+        if not self._start_or_resync(report):
+            self._blocked = None
+            return
+        self._is_resync_asked = False
+        while self._sequence < was and self._blocked is None:
+            records = self._log.read(self._topic, PARTITION, self._offset, MAX_RECORDS)
+            if not records or not all(self._take(record, report) for record in records):
+                break
 
     def _can_start_empty(self) -> bool:
         # An empty topic is not enough: a batch run may be about to write the snapshot that the first delta builds on.

@@ -9,13 +9,14 @@ from engine.sync.delta import TrainedThrough
 
 
 class ResyncCause(StrEnum):
-    """Why deltas alone could not bring the replica forward, or (`behind`) not as fast as a snapshot."""
+    """Why deltas alone could not bring the replica forward, or (`behind`) not as fast as a snapshot; or somebody asked for it."""
 
     GAP = "gap"
     CORRUPT = "corrupt"
     TRIMMED = "trimmed"
     DIGEST = "digest"
     BEHIND = "behind"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True)

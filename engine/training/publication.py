@@ -72,6 +72,10 @@ class Publication:
         self._is_snapshot_asked = False
         self.num_snapshots_begun = self.num_snapshots_written = 0
         """Since this was made; those written are known to be whole."""
+
+        self.snapshot_sequence = -1
+        """Where the newest of those written was made."""
+
         self._writer = CheckpointWriter(state, directory, clock_ms=clock_ms, fence=fence)
         self._saved_offsets = SavedOffsets(log, topics.examples(project), groups.trainer(model, version))
 
@@ -198,8 +202,8 @@ class Publication:
             self._snapshot_sequence, self._has_news = -1, True
             self.num_snapshots_begun = self.num_snapshots_written
             raise
-        if not self._writer.is_writing:
-            self.num_snapshots_written = self.num_snapshots_begun
+        if not self._writer.is_writing and self.num_snapshots_written < self.num_snapshots_begun:
+            self.num_snapshots_written, self.snapshot_sequence = self.num_snapshots_begun, self._snapshot_sequence
         # Where only canaries were passed since, a restart has nothing to learn again.
         saved = self._writer.offsets_saved if self._has_learned else self._state.progress.examples
         self._saved_offsets.commit(saved)

@@ -15,7 +15,14 @@ from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish, schema_publish
-from webapp.serving.freshness_series import KEPT, freshness_of, freshness_prune, freshness_series
+from webapp.serving.freshness_series import (
+    KEPT,
+    freshness_note,
+    freshness_now,
+    freshness_of,
+    freshness_prune,
+    freshness_series,
+)
 from webapp.serving.models import Deployment, FreshnessPoint, Replica, ReplicaPosition
 from webapp.serving.selectors import replicas_alive
 from webapp.serving.services import deployment_put
@@ -162,6 +169,7 @@ def test_what_a_replica_measures_becomes_a_series(project: Project, retriever: M
         "window_s": 3600,
         "num_canaries": 3,
         "num_given_up": 1,
+        "waiting_s": None,
         "wall": {"p50_s": 1.0, "p95_s": 3.0, "max_s": 3.0},
         "event_time": {"p50_s": 2.0, "p95_s": 4.0, "max_s": 4.0},
     }
@@ -169,3 +177,28 @@ def test_what_a_replica_measures_becomes_a_series(project: Project, retriever: M
     assert (point["p50_s"], point["max_s"]) == (1.0, 3.0)
     FreshnessPoint.objects.update(at=timezone.now() - KEPT - timedelta(seconds=1))
     assert freshness_prune() == 2
+
+
+def test_an_outage_is_a_hill_in_the_series_and_no_gap(retriever: ModelVersion) -> None:
+    """Canaries that arrived count; where none did, for how long the oldest had been waited for."""
+    now = timezone.now()
+    for age_s, measured in (
+        (95, Freshness((1.0, 2.0), (1.0, 2.0), 0, waiting_s=0.5)),
+        (65, Freshness(waiting_s=31.0)),
+        (62, Freshness(waiting_s=34.0)),
+        (35, Freshness(waiting_s=61.0)),
+        (5, Freshness((90.0,), (90.0,), 0)),
+    ):
+        point = freshness_note(model_version=retriever, replica="replica-1", measured=measured)
+        FreshnessPoint.objects.filter(pk=point.pk).update(at=now - timedelta(seconds=age_s))
+    series = freshness_series(model_version=retriever, window_s=120, num_points=4)
+    assert [(point["p50_s"], point["max_s"]) for point in series] == [
+        (1.0, 2.0),
+        (34.0, 34.0),
+        (61.0, 61.0),
+        (90.0, 90.0),
+    ]
+    assert freshness_now(model_version=retriever)["max_s"] == 90.0
+    FreshnessPoint.objects.order_by("-id")[:1].get().delete()
+    FreshnessPoint.objects.update(at=now)
+    assert freshness_of(model_version=retriever)["waiting_s"] == 61.0

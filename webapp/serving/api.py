@@ -1,4 +1,4 @@
-"""POST /recommend, and how far a model's parameters have travelled."""
+"""POST /recommend."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from rest_framework.response import Response
 
 from webapp.accounts.authentication import project_of
 from webapp.accounts.models import Scope
-from webapp.accounts.permissions import ANY_SCOPE
 from webapp.core.api import ApiView, ErrorBody
 from webapp.core.fields import read
-from webapp.registry.selectors import model_version
-from webapp.registry.serializers import ModelQuery
-from webapp.serving import selectors, services
-from webapp.serving.freshness_series import freshness_of
-from webapp.serving.serializers import RecommendAnswer, RecommendBody, SyncAnswer
+from webapp.serving import services
+from webapp.serving.serializers import RecommendAnswer, RecommendBody
 
 
 class RecommendView(ApiView):
@@ -33,19 +29,3 @@ class RecommendView(ApiView):
         body = read(RecommendBody, request.data)
         name = body.pop("deployment")
         return Response(services.recommend(project=project_of(request), deployment_name=name, **body))
-
-
-class SyncView(ApiView):
-    scopes = {"GET": ANY_SCOPE}
-
-    @extend_schema(
-        operation_id="model_sync",
-        summary="Where the trainer and each replica stand",
-        tags=["models"],
-        parameters=[ModelQuery],
-        responses={200: SyncAnswer, 404: ErrorBody},
-    )
-    def get(self, request: Request, name: str) -> Response:
-        version = read(ModelQuery, request.query_params.dict())["version"]
-        found = model_version(project=project_of(request), name=name, version=version)
-        return Response({**selectors.sync_status(model_version=found), "freshness": freshness_of(model_version=found)})

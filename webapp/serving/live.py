@@ -18,12 +18,12 @@ from webapp.core.sse import sse_response
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.serving import selectors
-from webapp.serving.freshness_series import freshness_of
+from webapp.serving.freshness_series import freshness_now, freshness_of
+from webapp.serving.sync_orders import orders_described
 
 INTERVAL_S = 1.0
 MAX_LIFE_S = 300.0
 DELTAS_SHOWN = 20
-LIVE_FRESHNESS_S = 30
 
 
 @require_GET
@@ -53,18 +53,20 @@ def sync_update(project: Project, followed: ModelVersion) -> dict[str, Any]:
         "at_s": timezone.now().timestamp(),
         "sequences": sequences,
         "ages": ages,
-        "freshness": freshness_of(model_version=followed, window_s=LIVE_FRESHNESS_S)["wall"],
+        "freshness": freshness_now(model_version=followed),
     }
 
 
 def sync_context(*, model_version: ModelVersion) -> dict[str, Any]:
     """`status` as `selectors.sync_status`, and what the newest deltas carry on average."""
     status = selectors.sync_status(model_version=model_version)
-    deltas = [delta for delta in status["deltas"] if delta["kind"] == "rows"]
+    # Those that only say how far training came carry nothing.
+    deltas = [one for one in status["deltas"] if one["kind"] == "rows" and one["num_rows"] + one["num_deletes"]]
     ages = [replica["age_s"] for replica in status["replicas"] if replica["age_s"] is not None]
     return {
         "status": status,
         "freshness": freshness_of(model_version=model_version),
+        "orders": orders_described(model_version=model_version),
         "deltas": status["deltas"][:DELTAS_SHOWN],
         "mean_rows": sum(delta["num_rows"] for delta in deltas) / len(deltas) if deltas else None,
         "mean_bytes": sum(delta["num_bytes"] for delta in deltas) / len(deltas) if deltas else None,

@@ -62,12 +62,16 @@ class DeploymentRevision(models.Model):
 
 
 class Replica(models.Model):
-    """One serving process and its gRPC address; `heartbeat_at` tells whether it lives."""
+    """One serving process and its gRPC address; `heartbeat_at` tells whether it lives.
+
+    One that `drained_at` is set for is not asked any more: it goes on following the log, and answers again when it is unset.
+    """
 
     name = models.CharField(max_length=120, unique=True)
     address = models.CharField(max_length=200)
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
+    drained_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
 
     def __str__(self) -> str:
@@ -110,7 +114,31 @@ class FreshnessPoint(models.Model):
     num_given_up = models.PositiveIntegerField(
         default=0, help_text="canaries that did not arrive in time to be waited for"
     )
+    waiting_s = models.FloatField(
+        null=True, blank=True, help_text="for how long the oldest canary had been waited for then"
+    )
 
     class Meta:
         indexes = [models.Index(fields=["model_version", "at"])]
         ordering = ["id"]
+
+
+class SyncOrder(models.Model):
+    """What a person asked of a trainer or a replica, which look for it once a second and say when it is done."""
+
+    class Kind(models.TextChoices):
+        SNAPSHOT = "snapshot"
+        RESYNC = "resync"
+
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="sync_orders")
+    kind = models.CharField(max_length=12, choices=Kind)
+    replica = models.CharField(max_length=120, blank=True, help_text="whose resync it is")
+    asked_by = models.CharField(max_length=150, blank=True)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    taken_at = models.DateTimeField(null=True, blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+    sequence = models.BigIntegerField(null=True, blank=True, help_text="where the snapshot or the replica stood then")
+
+    class Meta:
+        indexes = [models.Index(fields=["model_version", "kind"])]
+        ordering = ["-id"]

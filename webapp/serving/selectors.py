@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import F, Max, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from engine.errors import EngineError
 from engine.serving.requests import ModelStatus, StatusReply
+from engine.spec.sync_settings import Sync
 from webapp.accounts.models import Project
 from webapp.core.remembered import OUTAGE_S, Remembered
 from webapp.core.selectors import Check
@@ -27,6 +28,7 @@ __all__ = [
     "deployments_active",
     "deployments_of",
     "oldest_age_s",
+    "positions_alive",
     "replica_addresses",
     "replica_check",
     "replicas_alive",
@@ -50,11 +52,17 @@ def replicas_alive() -> QuerySet[Replica]:
 
 
 def replica_addresses() -> tuple[str, ...]:
-    """Addresses of living replicas, remembered for `ADDRESSES_KEPT_S`. No replica is an answer, and is not remembered."""
-    found = _addresses.get("alive", lambda: tuple(replicas_alive().values_list("address", flat=True)))
+    """Addresses of living replicas that are not drained, remembered for `ADDRESSES_KEPT_S`. No replica is an answer, and is not
+    remembered.
+    """
+    found = _addresses.get("alive", lambda: tuple(_asked().values_list("address", flat=True)))
     if not found:
         _addresses.forget()
     return found
+
+
+def _asked() -> QuerySet[Replica]:
+    return replicas_alive().filter(drained_at=None)
 
 
 def replica_check() -> Check:
@@ -94,6 +102,7 @@ def sync_status(*, model_version: ModelVersion, with_deltas: int = NUM_DELTAS) -
             "published_at": _iso(newest.published_at) if newest else None,
             "event_time": _iso(newest.event_time) if newest else None,
             "run": _run(model_version),
+            **_pace(model_version),
         },
         "replicas": [
             _replica(one, model_version, sequence, one.replica_id in alive, live.get(one.replica.address))
@@ -114,9 +123,27 @@ def sync_status(*, model_version: ModelVersion, with_deltas: int = NUM_DELTAS) -
     }
 
 
+def positions_alive(*, model_version: ModelVersion) -> dict[str, int]:
+    """Of each living replica that serves the version the least sequence that it said it serves."""
+    positions = ReplicaPosition.objects.filter(model_version=model_version, replica__in=replicas_alive())
+    return dict(positions.values_list("replica__name").annotate(least=Min("sequence")))
+
+
 def serves(*, model_version: ModelVersion) -> QuerySet[Deployment]:
     """Active deployments that this version answers in."""
     return Deployment.objects.filter(Q(retrieval=model_version) | Q(ranking=model_version), is_active=True)
+
+
+def _pace(model_version: ModelVersion) -> dict[str, float | int | None]:
+    """How often the online trainer publishes, and how far behind is the slowest replica that it waits for."""
+    latest = Run.objects.filter(model_version=model_version, state=Run.State.RUNNING, mode=Run.Mode.ONLINE)
+    values = latest.order_by("-id").values_list("latest", flat=True).first() or {}
+    declared_s = model_version.document.get("sync", {}).get("interval_s", Sync().interval_s)
+    return {
+        "interval_s": declared_s,
+        "publish_interval_s": values.get("publish_interval_s"),
+        "slowest_replica_behind": values.get("slowest_replica_behind"),
+    }
 
 
 def _run(model_version: ModelVersion) -> dict[str, Any] | None:
@@ -152,6 +179,8 @@ def _replica(
         "address": position.replica.address,
         "deployment": position.deployment.name,
         "is_alive": is_alive,
+        "is_drained": position.replica.drained_at is not None,
+        "acknowledged": position.sequence,
         "heartbeat_at": _iso(position.replica.heartbeat_at),
         "reported_at": _iso(position.reported_at),
         "event_time": _iso(position.event_time),

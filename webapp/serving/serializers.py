@@ -71,6 +71,11 @@ class TrainerStand(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField(allow_null=True)
     event_time = serializers.DateTimeField(allow_null=True)
     run = serializers.DictField(allow_null=True)
+    interval_s = serializers.FloatField(help_text="seconds between two publishes, as the definition says")
+    publish_interval_s = serializers.FloatField(
+        allow_null=True, help_text="as it is now: longer while a replica that lives cannot follow"
+    )
+    slowest_replica_behind = serializers.IntegerField(allow_null=True, help_text="in deltas")
 
 
 class ReplicaStand(serializers.Serializer[Any]):
@@ -78,6 +83,8 @@ class ReplicaStand(serializers.Serializer[Any]):
     address = serializers.CharField()
     deployment = serializers.CharField()
     is_alive = serializers.BooleanField()
+    is_drained = serializers.BooleanField(help_text="it follows, and is not asked")
+    acknowledged = serializers.IntegerField(help_text="the newest sequence it reported that it serves")
     source = serializers.ChoiceField(choices=["live", "report"])  # type: ignore[assignment]
     sequence = serializers.IntegerField()
     num_behind = serializers.IntegerField(help_text="deltas published and not yet applied")
@@ -105,6 +112,19 @@ class DeltaRow(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField()
 
 
+class SyncOrderRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    kind = serializers.CharField(help_text="snapshot or resync")
+    replica = serializers.CharField(allow_blank=True)
+    asked_by = serializers.CharField(allow_blank=True)
+    asked_at = serializers.DateTimeField()
+    taken_at = serializers.DateTimeField(allow_null=True)
+    done_at = serializers.DateTimeField(allow_null=True)
+    sequence = serializers.IntegerField(
+        allow_null=True, help_text="where the snapshot was made, or the replica stood when it had loaded one"
+    )
+
+
 class FreshnessSummary(serializers.Serializer[Any]):
     p50_s = serializers.FloatField(allow_null=True)
     p95_s = serializers.FloatField(allow_null=True)
@@ -113,10 +133,13 @@ class FreshnessSummary(serializers.Serializer[Any]):
 
 class FreshnessAnswer(serializers.Serializer[Any]):
     window_s = serializers.IntegerField()
-    num_canaries = serializers.IntegerField(help_text="actions that were timed, about one a second while there are any")
-    num_given_up = serializers.IntegerField(help_text="actions that were waited for in vain")
-    wall = FreshnessSummary(help_text="from an action's receipt to a replica answering with what it taught")
-    event_time = FreshnessSummary(help_text="from the time the action says it happened at")
+    num_canaries = serializers.IntegerField(help_text="actions and canaries that were timed, at most one a second")
+    num_given_up = serializers.IntegerField(help_text="those that were waited for in vain")
+    waiting_s = serializers.FloatField(
+        allow_null=True, help_text="the longest that one had been waited for and had not arrived, in the newest points"
+    )
+    wall = FreshnessSummary(help_text="from an event's receipt to a replica answering with what was trained on it")
+    event_time = FreshnessSummary(help_text="from the time the event says it happened at")
 
 
 class SyncAnswer(serializers.Serializer[Any]):
@@ -125,4 +148,5 @@ class SyncAnswer(serializers.Serializer[Any]):
     trainer = TrainerStand()
     replicas = ReplicaStand(many=True)
     deltas = DeltaRow(many=True)
+    orders = SyncOrderRow(many=True, help_text="snapshots and resyncs that were asked for, newest first")
     freshness = FreshnessAnswer()

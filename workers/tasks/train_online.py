@@ -10,12 +10,14 @@ from engine.sync.publisher import Publisher, PublishReport
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.registry.models import ModelVersion
+from webapp.serving.selectors import positions_alive
 from webapp.training.models import Run
 from webapp.training.services import publish_record
 from workers.celery_app import app
 from workers.folders import model_folder
 from workers.runs import RunSession, event_time, work_on
 from workers.starting import begin_anew
+from workers.sync_orders import SnapshotOrders
 
 POLL_TIMEOUT_S = 0.5
 
@@ -44,12 +46,15 @@ def _train(session: RunSession) -> None:
         on_metrics=lambda metrics: session.report(metrics, end_offsets=trainer.state.progress.examples),
         on_report=session.note_report,
         fence=session.fence,
+        followers=lambda: positions_alive(model_version=version),
     )
+    orders = SnapshotOrders(version, trainer.publication)
     examples = topics.examples(session.run.project.slug)
     session.note_start({**log.earliest_offsets(examples), **trainer.state.progress.examples})
     try:
         while not session.should_stop():
             _record(version, trainer.publication.publisher, trainer.poll(POLL_TIMEOUT_S).published)
+            orders.turn()
         session.report_each()
         trainer.close()
     finally:

@@ -298,3 +298,42 @@ def test_a_replica_far_behind_is_not_held_up_by_a_damaged_snapshot(
     slow.follow()
     assert same(slow, trainer)
     assert slow.applier.status().num_resyncs == 0
+
+
+def test_a_resync_that_is_asked_for_begins_with_the_newest_snapshot_and_ends_where_it_was(
+    trainer: Trainer, make_replica: MakeReplica
+) -> None:
+    replica = make_replica()
+    publish(trainer, 1)
+    trainer.publisher.publish_dense(BIAS, through(1))
+    trainer.write_snapshot(through(1), BIAS)
+    for number in range(2, 30):
+        publish(trainer, number)
+    replica.follow()
+    store, sequence = replica.applier.store, replica.applier.status().sequence
+    assert sequence > 3 * 16  # more than one read brings
+    replica.applier.ask_resync()
+    replica.applier.poll()
+    status = replica.applier.status()
+    assert (status.sequence, status.resyncs_by_cause, status.num_resyncs) == (sequence, {"asked": 1}, 1)
+    assert replica.applier.store is not store
+    assert same(replica, trainer)
+    replica.applier.poll()
+    assert replica.applier.status().num_resyncs == 1
+
+
+def test_a_resync_without_a_snapshot_waits_for_one_and_follows_meanwhile(
+    trainer: Trainer, make_replica: MakeReplica
+) -> None:
+    replica = make_replica()
+    publish(trainer, 1)
+    replica.follow()
+    replica.applier.ask_resync()
+    publish(trainer, 2)
+    replica.follow()
+    assert same(replica, trainer)
+    assert replica.applier.status().num_resyncs == 0
+    trainer.write_snapshot(through(2), BIAS)
+    replica.applier.poll()
+    assert replica.applier.status().num_resyncs == 1
+    assert same(replica, trainer)

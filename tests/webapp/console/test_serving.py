@@ -25,7 +25,7 @@ from webapp.core.remembered import forget_everything
 from webapp.experiments.models import Experiment
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish
-from webapp.serving.models import Deployment
+from webapp.serving.models import Deployment, Replica, SyncOrder
 from webapp.serving.services import deployment_put, replica_report
 from webapp.training.models import Run, RunMetric
 from webapp.training.services import publish_record
@@ -139,9 +139,35 @@ def test_it_shows_where_trainer_and_replicas_stand(
     )
     text = Page(browser.get(reverse("sync", args=[project.slug])).content.decode()).text
     assert "Trainer's sequence 42" in text
-    # sequence, behind, age, rows held, applied, deleted, bytes, resyncs, digest
-    assert "replica-1 main live 41 1 0.50 s 300 120 2 4.1 kB 1 9f3a61c0" in text
+    # sequence, what it acknowledged, behind, age, rows held, applied, deleted, bytes, resyncs, digest
+    assert "replica-1 main live 41 41 1 0.50 s 300 120 2 4.1 kB 1 9f3a61c0" in text
     assert "42 rows 7 1 2.5 kB" in text
+
+
+def test_it_orders_snapshots_resyncs_and_drains_from_the_sync_page(
+    browser: Client, project: Project, version: ModelVersion, answers: Answers
+) -> None:
+    shown = reverse("sync_model", args=["shop", "retrieval", 1])
+    Run.objects.create(
+        project=project, model_version=version, mode="online", state="running",
+        latest={"publish_interval_s": 8.0, "slowest_replica_behind": 70},
+    )  # fmt: skip
+    page = Page(browser.get(shown).content.decode())
+    assert "every 8.0 s instead of every 1.0 s" in page.text
+    assert {one["aria-label"] for one in page.all("button") if "aria-label" in one} >= {
+        "Resync replica-1",
+        "Drain replica-1",
+    }
+    for action in ("snapshot", "resync", "drain"):
+        sent = browser.post(reverse(f"sync_{action}", args=["shop", "retrieval", 1]), {"replica": "replica-1"})
+        assert sent.headers["Location"] == shown
+    assert [(one.kind, one.replica) for one in SyncOrder.objects.all()] == [("resync", "replica-1"), ("snapshot", "")]
+    page = Page(browser.get(shown).content.decode())
+    assert "is the only replica that answers" in page.text
+    assert "resync of replica-1" in page.text
+    Replica.objects.update(drained_at=timezone.now())
+    browser.post(reverse("sync_drain", args=["shop", "retrieval", 1]), {"replica": "replica-1", "undo": "1"})
+    assert Replica.objects.get().drained_at is None
 
 
 def test_it_streams_the_sync_page_to_members_only(
