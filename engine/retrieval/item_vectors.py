@@ -11,7 +11,6 @@ from engine.features.encoder import FeatureEncoder
 from engine.ranking.item_features import ItemFeatures
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.fid_owners import FidOwners
-from engine.retrieval.index.by_id import ById
 from engine.retrieval.index.live import LiveIndex
 from engine.retrieval.index.protocol import VectorIndex
 from engine.retrieval.index.vector_rows import Vectors
@@ -41,8 +40,7 @@ class ItemVectors:
         architecture = encoder.definition.architecture
         if not is_retrieval(architecture):
             raise ValueError(f"architecture.kind: must be of retrieval, received {architecture.kind}")
-        self.vector_index: VectorIndex = LiveIndex(architecture.output_dim)
-        self.index = ById(catalogue, self.vector_index)
+        self.index: VectorIndex = LiveIndex(architecture.output_dim)
         self._catalogue = catalogue
         self._tower = tower
         self._own_slots = [slot.name for slot in encoder.slots(Side.ITEM) if slot.source == "item.id"]
@@ -60,7 +58,7 @@ class ItemVectors:
     @property
     def memory_bytes(self) -> int:
         """Of vectors, lists, encoded features and what says whose features they are."""
-        return self.vector_index.memory_bytes + self._features.memory_bytes + self._owners.memory_bytes
+        return self.index.memory_bytes + self._features.memory_bytes + self._owners.memory_bytes
 
     def mark_changed(self, changes: ItemChanges) -> None:
         """The catalogue changed: written items get a vector at the next `refresh`, deleted ones lose theirs now."""
@@ -69,7 +67,7 @@ class ItemVectors:
         self._owners.forget(gone)
         self._unregistered.remove(gone)
         self._waiting.remove(gone)
-        self.vector_index.remove(gone)
+        self.index.remove(gone)
         self._mark_written(changes.written_rows)
 
     def mark_rows(self, fids: FidArray) -> None:
@@ -86,16 +84,16 @@ class ItemVectors:
         """Recompute the vectors of at most `max_items` waiting items, and do a piece of the index's upkeep; how many were taken up."""
         waiting = self._waiting.first(max_items)
         servable = self._catalogue.servable[waiting]
-        self.vector_index.remove(waiting[~servable])
+        self.index.remove(waiting[~servable])
         rows = waiting[servable]
         if rows.size:
             batch = self._features.encoded(rows)
             self._register(rows, batch)
-            self.vector_index.write(rows, self._tower.item_vectors(batch))
+            self.index.write(rows, self._tower.item_vectors(batch))
         # Only now: what failed stays waiting.
         self._waiting.remove(waiting)
         self._features.refresh(max_items)
-        self.vector_index.maintain()
+        self.index.maintain()
         return int(waiting.size)
 
     def refresh_urgent(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.retrieval.asker import Asker
-from engine.retrieval.exact_index import Vectors
+from engine.retrieval.index.vector_rows import Vectors
 from engine.retrieval.item_rows import Rows
 from engine.retrieval.source import Found, RowSource, Scores
 from engine.serving.degraded import Degraded

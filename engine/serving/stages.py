@@ -10,12 +10,11 @@ from engine.features.columns import columns_for_items
 from engine.ranking.ranker import Ranker
 from engine.retrieval.asker import Asker
 from engine.retrieval.catalogue import Catalogue, ItemChanges
-from engine.retrieval.exact_index import Vectors
+from engine.retrieval.index.nearest import NearestItems
+from engine.retrieval.index.vector_rows import Vectors
 from engine.retrieval.item_rows import Rows
 from engine.retrieval.item_vectors import ItemVectors
-from engine.retrieval.nearest import NearestItems
 from engine.retrieval.source import RowSource, Scores
-from engine.serving.by_row import ByRow
 from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.spec.definition import Side
@@ -57,7 +56,6 @@ class RetrievalStage:
 
     def __init__(self, model: ServedModel, catalogue: Catalogue) -> None:
         self.model = model
-        self._catalogue = catalogue
         self.vectors = ItemVectors(catalogue, model.encoder, model.predictor)
         self._user_sources = model.encoder.sources(Side.USER)
         self.reads_user_counters = _reads_user_counters(model)
@@ -79,17 +77,17 @@ class RetrievalStage:
 
     def nearest(self, vector: Vectors, name: str | None = None) -> RowSource:
         """The items nearest to `vector` float32[output_dim], a source by the architecture's name unless another is given."""
-        return ByRow(NearestItems(name or self.name, self.vectors.index, vector), self._catalogue)
+        return NearestItems(name or self.name, self.vectors.index, vector)
 
     def scores_of(self, vector: Vectors, rows: Rows, missing: float) -> Scores:
         """float32[n]: the cosine of each row's item with `vector` float32[output_dim]; `missing` for an item that has no vector."""
-        found = self.vectors.index.scores_of(vector, self._catalogue.ids_of(rows))
-        return np.array([missing if score is None else score for score in found], np.float32)
+        scores = self.vectors.index.scores_of(vector, rows)
+        scores[np.isnan(scores)] = missing
+        return scores
 
     def vectors_of(self, rows: Rows) -> Vectors:
         """float32[n, output_dim]; zeros for an item that has no vector."""
-        axes = np.eye(self.vectors.index.dim, dtype=np.float32)
-        return np.stack([self.scores_of(axis, rows, 0.0) for axis in axes], axis=1)
+        return self.vectors.index.vectors_of(rows)
 
     def mark_changed(self, changes: ItemChanges) -> None:
         self.vectors.mark_changed(changes)

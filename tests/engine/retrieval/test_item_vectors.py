@@ -50,7 +50,7 @@ class Shelf:
         self.tower.num_computed = 0
 
     def rounds(self) -> dict[str, float]:
-        found = self.vectors.vector_index.search(np.ones(1, np.float32), 1000)
+        found = self.vectors.index.search(np.ones(1, np.float32), 1000)
         return dict(sorted(zip(self.catalogue.ids_of(found.rows), found.scores.tolist(), strict=True)))
 
 
@@ -135,7 +135,7 @@ def test_item_deleted_and_written_again_is_found_once(shelf: Shelf) -> None:
     changes = [CatalogChange("item", "i0", deleted=True), CatalogChange("item", "i0", {"kind": "k1"})]
     shelf.vectors.mark_changed(shelf.catalogue.apply(changes))
     shelf.vectors.refresh_urgent()
-    assert shelf.vectors.vector_index.num_vectors == 6
+    assert shelf.vectors.index.num_vectors == 6
     assert shelf.rounds()["i0"] == 2.0
 
 
