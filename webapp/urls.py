@@ -12,5 +12,7 @@ handler500 = "webapp.core.failures.server_error"
 urlpatterns = [
     path("api/v1/", include("webapp.api_urls")),
     re_path(r"^api(/|$)", UnknownAddressView.as_view()),
+    path("gorse/api/", include("webapp.compat.gorse.urls")),
+    path("personalize/", include("webapp.compat.personalize.urls")),
     path("", include("webapp.console_urls")),
 ]

@@ -43,6 +43,11 @@ def user_row(document: object) -> dict[str, Any]:
     return {"id": _id(body, "UserId"), "properties": _properties(body, _USER_FIELDS)}
 
 
+def user_patch(document: object) -> dict[str, Any]:
+    """Changed properties. Raises `Invalid`."""
+    return _properties(_object(document, "user"), _USER_FIELDS)
+
+
 def item_document(item: Item, *, hidden: bool) -> dict[str, Any]:
     """Gorse's item."""
     properties = dict(item.properties)

@@ -12,7 +12,15 @@ from rest_framework.response import Response
 from webapp.accounts.authentication import project_of
 from webapp.accounts.models import Scope
 from webapp.catalog import selectors, services
-from webapp.compat.gorse.documents import item_document, item_patch, item_row, rows_of, user_document, user_row
+from webapp.compat.gorse.documents import (
+    item_document,
+    item_patch,
+    item_row,
+    rows_of,
+    user_document,
+    user_patch,
+    user_row,
+)
 from webapp.compat.gorse.views import DEFAULT_N, GorseView, whole_number
 from webapp.core.errors import Invalid, TooLarge
 from webapp.core.paging import MAX_PAGE
@@ -90,7 +98,7 @@ class OneUserView(GorseView):
         return Response(user_document(selectors.user_get(project=project_of(request), user_id=user_id)))
 
     def patch(self, request: Request, user_id: str) -> Response:
-        properties = user_row({"UserId": user_id, **request.data})["properties"]
+        properties = user_patch(request.data)
         services.user_patch(project=project_of(request), user_id=user_id, properties=properties)
         return Response({"RowAffected": 1})
 

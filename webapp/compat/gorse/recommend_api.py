@@ -22,8 +22,8 @@ from webapp.compat.gorse.views import DEFAULT_N, MAX_N, GorseView, NotSupported,
 from webapp.core.clock import wall_ms
 from webapp.core.errors import Invalid
 from webapp.core.selectors import server_checks
-from webapp.serving.answering import answer
 from webapp.serving.asked import Asked
+from webapp.serving.recommending import answer
 from webapp.serving.requests_parts import MAX_SESSION_EVENTS
 
 RECOMMENDS = (Scope.RECOMMEND,)

@@ -23,8 +23,8 @@ from webapp.compat.personalize.errors import restated
 from webapp.core.api import ApiView
 from webapp.core.errors import Invalid, NotFound, TooLarge
 from webapp.registry.selectors import schema_document
-from webapp.serving.answering import answer
 from webapp.serving.asked import Asked
+from webapp.serving.recommending import answer
 
 DEFAULT_NUM_RESULTS = 25
 NOT_SUPPORTED = ("promotions",)
