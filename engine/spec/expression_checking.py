@@ -128,8 +128,10 @@ class _Checker:
             if kind not in ORDERED:
                 raise Misplaced(node.place, f"must be compared by = or !=, which is all that {kind} has")
             for side in (left, right):
-                if isinstance(side, Path) and side.name == "id":
-                    raise Misplaced(side.place, "must be compared by =, != or in, which is all that an id has")
+                if isinstance(side, Path) and str(side) == "item.id":
+                    raise Misplaced(
+                        side.place, "must be compared by =, != or in, which is all that the id of an item has"
+                    )
         if kind in ELEMENT_OF:
             raise Misplaced(node.place, "must not compare lists; write has, has any, has all or in")
         return replace(node, left=left, right=right)
