@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from engine.retrieval.allowed import Condition, NotingAllowed, RequestAllowed, Rule, none_of, not_shown
 from engine.retrieval.asker import Asker
+from engine.retrieval.filters.compiled import CompiledFilter
+from engine.retrieval.filters.frame import RequestValues
 from engine.retrieval.item_rows import Rows
 from engine.serving.deadline import Deadline
 from engine.serving.degraded import Degraded, Reasons
@@ -24,9 +26,6 @@ from engine.serving.requests import Ask, RecommendRequest
 from engine.serving.session import with_session
 from engine.serving.stages import RankingStage, RetrievalStage
 from engine.spec.deployment import SeenPolicy
-
-if TYPE_CHECKING:
-    from engine.retrieval.filters import CompiledFilter, RequestValues
 
 EXCLUDED: Final = "excluded"
 SHOWN: Final = "shown_before"
@@ -61,7 +60,7 @@ class Asking:
         rules = self._rules.overridden(request.overrides)
         reasons = Reasons()
         asker, counters = self._asker(request)
-        values = self._values(asker, request, rules) if rules.has_expressions or request.filter else None
+        values = self._values(asker, request, rules)
         seen = self._seen(asker, rules)
         allowed = RequestAllowed(self._catalogue, self._what_is_allowed(request, rules, seen, values))
         explanation = Explanation(self._stopwatch, NotingAllowed(allowed)) if request.explain else None
@@ -124,8 +123,6 @@ class Asking:
         return (replace(asker, counters=counters.of_user()) if self._reads_user_counters else asker), counters
 
     def _values(self, asker: Asker, request: RecommendRequest, rules: Rules) -> RequestValues:
-        from engine.retrieval.filters import RequestValues
-
         return RequestValues(
             user_id=asker.user_id,
             user=asker.properties,
@@ -134,7 +131,7 @@ class Asking:
             now_ms=asker.time_ms or 0,
         )
 
-    def _condition(self, expression: CompiledFilter, values: RequestValues | None) -> Condition:
+    def _condition(self, expression: CompiledFilter, values: RequestValues) -> Condition:
         catalogue = self._catalogue
         return lambda rows: expression.mask(catalogue, rows, values)
 
@@ -147,7 +144,7 @@ class Asking:
         return rows[rows >= 0]
 
     def _what_is_allowed(
-        self, request: RecommendRequest, rules: Rules, seen: Rows, values: RequestValues | None
+        self, request: RecommendRequest, rules: Rules, seen: Rows, values: RequestValues
     ) -> Sequence[Rule]:
         """Beside being servable. Candidates that the request names stay when they were seen: the caller chose them. `rank` leaves
         nothing out but what the request itself says."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.errors import EngineError
+from engine.errors import EngineError, InvalidDocument
 from engine.retrieval.asker import Asker
 from engine.retrieval.index.vector_rows import Vectors
 from engine.retrieval.item_rows import Rows
@@ -167,11 +167,14 @@ class Gathering:
         return vector
 
     def _asked(self, question: Question, source: RowSource, quota: int, asker: Asker | None = None) -> Found:
-        """What a source brings; a source that fails must not take the answer with it."""
+        """What a source brings; a source that fails must not take the answer with it. Raises `InvalidDocument` for a parameter of a filter
+        that the request lacks."""
         explanation = question.explanation
         started_s = 0.0 if explanation is None else explanation.stopwatch()
         try:
             found = source.retrieve(asker or question.asker, quota, question.allowed)
+        except InvalidDocument:
+            raise
         except Exception as error:
             logger.exception("source %s failed", source.name)
             question.reasons.add(Degraded.RETRIEVAL_FAILED, f"source {source.name} failed: {type(error).__name__}")

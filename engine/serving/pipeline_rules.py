@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from engine.ranking.reranking.formulas import check_formula
+from engine.retrieval.filters.compiled import CompiledFilter
 from engine.serving.deployment import ModelRef
 from engine.serving.expressions import compiled
 from engine.serving.requests import Overrides
@@ -16,9 +16,6 @@ from engine.spec.deployment import (
     NoExploration,
 )
 from engine.spec.schema import Schema
-
-if TYPE_CHECKING:
-    from engine.retrieval.filters import CompiledFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +27,6 @@ class Rules:
     filter: CompiledFilter | None
     boosts: Sequence[CompiledFilter]
     promotions: Sequence[CompiledFilter | None]
-
-    @property
-    def has_expressions(self) -> bool:
-        return self.filter is not None or bool(self.boosts) or bool(self.promotions)
 
     @property
     def draws(self) -> bool:
