@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import InvalidDocument, Problem
 from engine.spec.deployment import DeploymentDocument, NoDiversity, SourceKind, TaskProduct, TaskSum
+from engine.spec.document_expressions import expression_problems
 from engine.spec.schema import Schema
 from webapp.registry.models import ModelVersion
 
@@ -24,6 +25,7 @@ def document_checked(
         *_undeclared_properties(document, schema, retrieval),
         *_undeclared_events(document, schema),
         *_nothing_to_ask(document, retrieval, ranking),
+        *expression_problems(document, schema),
     ]
     if problems:
         raise InvalidDocument(WHAT, problems)
