@@ -7,11 +7,13 @@ from drf_spectacular.views import SpectacularJSONAPIView
 
 import webapp.accounts.api_scheme
 import webapp.core.converters  # noqa: F401  (registers `name`)
+from webapp.batches import api as batches
 from webapp.catalog import api as catalog
 from webapp.catalog import inbox_api as inbox
 from webapp.core import api as core
 from webapp.core.api_reference import ApiReferenceView
 from webapp.experiments import api as experiments
+from webapp.experiments import feedback_api as feedback
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.serving import deployment_api as deployments
@@ -31,6 +33,11 @@ urlpatterns = [
     path("users", catalog.UsersView.as_view()),
     path("users/<path:user_id>", catalog.UserView.as_view()),
     path("recommend", serving.RecommendView.as_view()),
+    path("rank", serving.RankView.as_view()),
+    path("similar", serving.SimilarView.as_view()),
+    path("batch-recommendations", batches.BatchesView.as_view()),
+    path("batch-recommendations/<int:batch_id>", batches.BatchView.as_view()),
+    path("batch-recommendations/<int:batch_id>/result", batches.BatchResultView.as_view()),
     path("schema", registry.SchemaView.as_view()),
     path("definition-schema", registry.DefinitionSchemaView.as_view()),
     path("models", registry.ModelsView.as_view()),
@@ -47,6 +54,7 @@ urlpatterns = [
     path("deployments", deployments.DeploymentsView.as_view()),
     path("deployments/<name:name>", deployments.DeploymentView.as_view()),
     path("deployments/<name:name>/rollback", deployments.DeploymentRollbackView.as_view()),
+    path("deployments/<name:name>/feedback", feedback.DeploymentFeedbackView.as_view()),
     path("deployments/<name:name>/revisions", deployments.DeploymentRevisionsView.as_view()),
     path("experiments", experiments.ExperimentsView.as_view()),
     path("experiments/<name:name>", experiments.ExperimentView.as_view()),

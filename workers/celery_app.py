@@ -22,6 +22,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
 REVIVE_EVERY_S = 2.0
 PRUNE_EVERY_S = 300.0
+FEEDBACK_EVERY_S = 10.0
 
 app = Celery("freshet")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -56,6 +57,11 @@ app.conf.update(
             "options": {"expires": 2 * REVIVE_EVERY_S},
         },
         "prune": {"task": Job.PRUNE.value, "schedule": PRUNE_EVERY_S, "options": {"expires": PRUNE_EVERY_S}},
+        "feedback": {
+            "task": Job.FEEDBACK.value,
+            "schedule": FEEDBACK_EVERY_S,
+            "options": {"expires": FEEDBACK_EVERY_S},
+        },
     },
 )
 if settings.CANARY_EVERY_S > 0:

@@ -80,6 +80,7 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("delete", "/deployments/main"): (None, 404),
     ("post", "/deployments/main/rollback"): ({}, 404),
     ("get", "/deployments/main/revisions"): (None, 404),
+    ("get", "/deployments/main/feedback"): (None, 404),
     ("get", "/experiments"): (None, {"experiments": []}),
     ("post", "/experiments"): ({"name": "mine", "arms": [{"deployment": "main", "share": 1}]}, 404),
     ("get", "/experiments/first"): (None, 404),
@@ -137,5 +138,5 @@ def test_it_is_tried_at_every_endpoint_there_is() -> None:
 
 def _shape(path: str) -> tuple[str, ...]:
     """An address with every variable part as `*`."""
-    fixed = {"items", "users", "models", "runs", "deployments", "experiments", "sync", "metrics", "revisions", "rollback"}
+    fixed = {"items", "users", "models", "runs", "deployments", "experiments", "sync", "metrics", "revisions", "rollback", "feedback"}
     return tuple(part if part in fixed or place == 1 else "*" for place, part in enumerate(path.split("/")))

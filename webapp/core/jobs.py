@@ -16,9 +16,11 @@ class Job(StrEnum):
     TRAIN_ONLINE = "freshet.train_online"
     JOIN = "freshet.join"
     SEARCH = "freshet.search"
+    RECOMMEND_BATCH = "freshet.recommend_batch"
     REVIVE = "freshet.revive"
     PRUNE = "freshet.prune"
     CANARY = "freshet.canary"
+    FEEDBACK = "freshet.feedback"
 
 
 QUEUES: dict[Job, str] = {
@@ -26,9 +28,11 @@ QUEUES: dict[Job, str] = {
     Job.TRAIN_ONLINE: "trainer",
     Job.JOIN: "joiner",
     Job.SEARCH: "jobs",
+    Job.RECOMMEND_BATCH: "jobs",
     Job.REVIVE: "periodic",
     Job.PRUNE: "periodic",
     Job.CANARY: "periodic",
+    Job.FEEDBACK: "periodic",
 }
 
 

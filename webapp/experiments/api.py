@@ -15,6 +15,7 @@ from webapp.core.api import ApiView, ErrorBody
 from webapp.core.errors import Invalid, NotFound
 from webapp.core.fields import read
 from webapp.experiments import selectors, services
+from webapp.experiments.feedback_selectors import shadow_feedback
 from webapp.experiments.models import Arm, Experiment
 from webapp.experiments.serializers import (
     ExperimentActionBody,
@@ -60,7 +61,7 @@ class ExperimentsView(ApiView):
             design=_design(project, body),
             by=key_name(request),
         )
-        return Response(_experiment(started), status=201)
+        return Response(_with_shadows(started), status=201)
 
 
 class ExperimentView(ApiView):
@@ -68,12 +69,12 @@ class ExperimentView(ApiView):
 
     @extend_schema(
         operation_id="experiment_get",
-        summary="Read an experiment",
+        summary="Read an experiment, with metrics by arm",
         tags=["experiments"],
         responses={200: ExperimentAnswer, 404: ErrorBody},
     )
     def get(self, request: Request, name: str) -> Response:
-        return Response(_experiment(selectors.experiment_get(project=project_of(request), name=name)))
+        return Response(_with_shadows(selectors.experiment_get(project=project_of(request), name=name)))
 
     @extend_schema(
         operation_id="experiment_act",
@@ -98,7 +99,7 @@ class ExperimentView(ApiView):
                 services.experiment_promote(experiment=experiment, arm=_arm(experiment, body["arm"]))
             case "roll_back":
                 services.experiment_roll_back(experiment=experiment)
-        return Response(_experiment(selectors.experiment_get(project=project, name=name)))
+        return Response(_with_shadows(selectors.experiment_get(project=project, name=name)))
 
 
 def _split(project: Project, body: dict[str, Any]) -> tuple[Any, int]:
@@ -156,4 +157,10 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
         "promoted": experiment.promoted_arm.name if experiment.promoted_arm else None,
         "promoted_at": experiment.promoted_at,
         "rolled_back_at": experiment.rolled_back_at,
+        "results": experiment.results or None,
+        "results_at": experiment.results_at,
     }
+
+
+def _with_shadows(experiment: Experiment) -> dict[str, Any]:
+    return {**_experiment(experiment), "shadows": shadow_feedback(experiment=experiment)}

@@ -6,7 +6,19 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from webapp.accounts.models import Project
+from webapp.experiments.feedback_models import ArmUserCount, Feedback, FeedbackCount, ShadowCount, ShownLately
 from webapp.serving.models import Deployment
+
+__all__ = [
+    "Arm",
+    "ArmUserCount",
+    "Experiment",
+    "Feedback",
+    "FeedbackCount",
+    "Guardrail",
+    "ShadowCount",
+    "ShownLately",
+]
 
 
 class Experiment(models.Model):
@@ -39,6 +51,8 @@ class Experiment(models.Model):
     )
     promoted_at = models.DateTimeField(null=True, blank=True)
     rolled_back_at = models.DateTimeField(null=True, blank=True)
+    results = models.JSONField(default=dict, blank=True, help_text="metrics by arm: see webapp.experiments.results")
+    results_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

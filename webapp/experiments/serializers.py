@@ -93,6 +93,45 @@ class GuardrailAnswer(serializers.Serializer[Any]):
     min_users = serializers.IntegerField()
 
 
+class DifferenceAnswer(serializers.Serializer[Any]):
+    value = serializers.FloatField(help_text="of the arm less the control's")
+    low = serializers.FloatField(allow_null=True, help_text="null: too few users")
+    high = serializers.FloatField(allow_null=True)
+    relative = serializers.FloatField(allow_null=True, help_text="the same as a share of the control's value")
+    relative_low = serializers.FloatField(allow_null=True)
+    relative_high = serializers.FloatField(allow_null=True)
+
+
+class MetricAnswer(serializers.Serializer[Any]):
+    value = serializers.FloatField()
+    low = serializers.FloatField(allow_null=True, help_text="the interval holds the truth at all times at once")
+    high = serializers.FloatField(allow_null=True)
+    difference = DifferenceAnswer(allow_null=True, help_text="null for the control")
+
+
+class ArmResult(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    num_users = serializers.IntegerField()
+    num_shown = serializers.IntegerField(help_text="items")
+    metrics = serializers.DictField(child=MetricAnswer(), help_text="<action>_rate, <action>_per_user")
+
+
+class ResultsAnswer(serializers.Serializer[Any]):
+    control = serializers.CharField(allow_null=True)
+    arms = ArmResult(many=True)
+
+
+class ShadowResult(serializers.Serializer[Any]):
+    deployment = serializers.CharField()
+    shown = serializers.CharField(help_text="the deployment that was shown beside it")
+    num_requests = serializers.IntegerField()
+    overlap = serializers.FloatField(allow_null=True, help_text="share of the items shown that the shadow named too")
+    num_acted = serializers.IntegerField(help_text="items shown that were acted on")
+    acted_share = serializers.FloatField(allow_null=True, help_text="of those, the share that the shadow named too")
+    mean_reciprocal_rank = serializers.FloatField(allow_null=True, help_text="of those, in the shadow's answer")
+    mean_reciprocal_rank_shown = serializers.FloatField(allow_null=True)
+
+
 class ExperimentAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     arms = ArmAnswer(many=True)
@@ -105,6 +144,9 @@ class ExperimentAnswer(serializers.Serializer[Any]):
     promoted = serializers.CharField(allow_null=True, help_text="the arm whose deployment became the default")
     promoted_at = serializers.DateTimeField(allow_null=True)
     rolled_back_at = serializers.DateTimeField(allow_null=True)
+    results = ResultsAnswer(allow_null=True, help_text="null until they were made for the first time")
+    results_at = serializers.DateTimeField(allow_null=True)
+    shadows = ShadowResult(many=True, required=False, help_text="of one experiment alone")
 
 
 class ExperimentsAnswer(serializers.Serializer[Any]):

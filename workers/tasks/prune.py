@@ -6,6 +6,7 @@ import logging
 
 from webapp.accounts.models import Project
 from webapp.core.jobs import Job
+from webapp.experiments.feedback_services import feedback_prune
 from webapp.serving.freshness_series import freshness_prune
 from webapp.training import services
 from workers import retention
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 def prune() -> None:
     services.training_prune()
     freshness_prune()
+    feedback_prune()
     num_ids = retention.forget_event_ids()
     for project in Project.objects.all():
         try:
