@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "webapp.training",
     "webapp.serving",
     "webapp.experiments",
+    "webapp.batches",
     "workers",
 ]
 
@@ -170,6 +171,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Freshet API",
     "DESCRIPTION": "Stream events, keep the catalogue, ask for recommendations, and watch parameters travel.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # the bodies of calls for items are described by JSON Schema, which 3.0 is not
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

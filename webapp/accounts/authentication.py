@@ -24,18 +24,31 @@ class ApiKeyAuthentication(BaseAuthentication):
         if secret is None:
             return None
         address = str(request.META.get("REMOTE_ADDR") or "")
-        if (wait_s := unknown_keys().wait_s(address)) and not api_key_was_right(secret=secret):
-            raise _too_many(wait_s)
-        api_key = api_key_authenticate(secret=secret)
+        api_key = key_of(secret, address)
         if api_key is None:
-            if wait_s := unknown_keys().count(address):
-                raise _too_many(wait_s)
-            raise AuthenticationFailed("This API key is unknown or revoked.")
+            raise refused_key(address)
         api_key_used(api_key=api_key)
         return AnonymousUser(), api_key
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         return "Bearer"
+
+
+def key_of(secret: str, address: str) -> ApiKey | None:
+    """The key whose secret this is; None when there is none. Reads what is remembered before PostgreSQL, and never Redis.
+
+    Raises `Throttled` for an address that sent too many wrong ones, unless this one was right lately.
+    """
+    if (wait_s := unknown_keys().wait_s(address)) and not api_key_was_right(secret=secret):
+        raise _too_many(wait_s)
+    return api_key_authenticate(secret=secret)
+
+
+def refused_key(address: str) -> AuthenticationFailed | Throttled:
+    """What to answer to a wrong key, which is counted in Redis."""
+    if wait_s := unknown_keys().count(address):
+        return _too_many(wait_s)
+    return AuthenticationFailed("This API key is unknown or revoked.")
 
 
 @cache
@@ -54,7 +67,12 @@ def _too_many(wait_s: float) -> Throttled:
 
 
 def _secret(request: Request) -> str | None:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret_in(request.headers.get("Authorization", ""), request.headers.get("X-API-Key"))
+
+
+def secret_in(authorization: str, own_header: str | None) -> str | None:
+    """What a request says that its key is: `Authorization: Bearer …`, else `X-API-Key`."""
+    scheme, _, secret = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return secret.strip()
-    return request.headers.get("X-API-Key")
+    return own_header

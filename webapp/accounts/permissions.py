@@ -26,7 +26,14 @@ class HasScope(BasePermission):
         if method.lower() not in view.http_method_names or getattr(view, method.lower(), None) is None:
             return True  # the view answers 405
         allowed: tuple[Scope, ...] = getattr(view, "scopes", {}).get(method, ())
-        if not set(allowed) & set(request.auth.scopes):
-            wanted = " or ".join(scope.value for scope in allowed)
-            raise Forbidden(f"This key lacks the scope {wanted}.", scopes=[scope.value for scope in allowed])
+        if (refusal := missing_scope(request.auth, allowed)) is not None:
+            raise refusal
         return True
+
+
+def missing_scope(api_key: ApiKey, allowed: tuple[Scope, ...]) -> Forbidden | None:
+    """What to answer to a key with none of the scopes `allowed`; None for one that has one."""
+    if set(allowed) & set(api_key.scopes):
+        return None
+    wanted = " or ".join(scope.value for scope in allowed)
+    return Forbidden(f"This key lacks the scope {wanted}.", scopes=[scope.value for scope in allowed])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -98,7 +98,7 @@ def api_key_revoke(*, api_key: ApiKey) -> None:
 def api_key_used(*, api_key: ApiKey) -> None:
     """Note the time of use, at most once a minute, so that a busy key does not write with every request."""
     now = timezone.now()
-    if api_key.last_used_at is not None and api_key.last_used_at > now - USE_NOTED_EVERY:
+    if not api_key_use_is_due(api_key=api_key, now=now):
         return
     api_key.last_used_at = now
     stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - USE_NOTED_EVERY)
@@ -106,6 +106,11 @@ def api_key_used(*, api_key: ApiKey) -> None:
         ApiKey.objects.filter(stale, pk=api_key.pk).update(last_used_at=now)
     except (OperationalError, InterfaceError) as error:  # a request that needs no database goes on
         logger.warning("the use of a key was not noted: %s", error)
+
+
+def api_key_use_is_due(*, api_key: ApiKey, now: datetime) -> bool:
+    """Whether `api_key_used` would write."""
+    return api_key.last_used_at is None or api_key.last_used_at <= now - USE_NOTED_EVERY
 
 
 def _invalid(error: ValidationError) -> Invalid:

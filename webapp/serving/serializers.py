@@ -1,69 +1,10 @@
-"""Requests and answers about recommendations, deployments and parameter sync."""
+"""Requests and answers about parameter sync."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rest_framework import serializers
-
-from engine.serving.requests import MAX_CANDIDATES, MAX_K
-from webapp.core.fields import BoundedObjectField, IdField, RequestBody
-
-MAX_EXCLUDE = 1_000
-MAX_CONTEXT_KEYS = 100
-MAX_CONTEXT_BYTES = 16_384
-
-
-class RecommendBody(RequestBody):
-    user_id = IdField(help_text="may be unknown")
-    k = serializers.IntegerField(default=10, min_value=1, max_value=MAX_K)
-    context = BoundedObjectField(  # type: ignore[assignment]
-        default=dict,
-        max_keys=MAX_CONTEXT_KEYS,
-        max_bytes=MAX_CONTEXT_BYTES,
-        help_text="event properties known now, as the schema declares them",
-    )
-    exclude = serializers.ListField(child=IdField(), default=list, max_length=MAX_EXCLUDE, help_text="item ids")
-    candidates = serializers.ListField(
-        child=IdField(), default=list, max_length=MAX_CANDIDATES, help_text="rank these and nothing else"
-    )
-    deployment = serializers.CharField(
-        default=None, max_length=63, help_text="instead of the one that the experiment or the default names"
-    )
-
-
-class RecommendedItem(serializers.Serializer[Any]):
-    item_id = serializers.CharField()
-    score = serializers.FloatField()
-    source = serializers.CharField(  # type: ignore[assignment]
-        help_text="what brought the item: the retrieval model's architecture (two_tower, …), item_to_item, trending_1h, "
-        "trending_24h, latest, catalogue, random or given"
-    )
-
-
-class AnsweringModel(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(choices=["retrieval", "ranking"])
-    name = serializers.CharField()
-    version = serializers.IntegerField()
-    sequence = serializers.IntegerField(help_text="of the newest delta in these parameters")
-    age_s = serializers.FloatField(help_text="since that delta was published")
-    events_through = serializers.DictField(
-        child=serializers.IntegerField(), help_text="partition -> the next event offset not yet trained on"
-    )
-    event_time = serializers.DateTimeField(allow_null=True)
-
-
-class RecommendAnswer(serializers.Serializer[Any]):
-    recommendation_id = serializers.CharField(help_text="send it back with the events that follow")
-    items = RecommendedItem(many=True)
-    deployment = serializers.CharField()
-    models = AnsweringModel(many=True)
-    degraded = serializers.CharField(
-        allow_null=True,
-        help_text="why the answer is less than it should be; no_replica: no model answered, the items are what was answered often lately",
-    )
-    replica = serializers.CharField()
-    took_ms = serializers.FloatField()
 
 
 class TrainerStand(serializers.Serializer[Any]):
