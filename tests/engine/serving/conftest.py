@@ -22,6 +22,7 @@ from engine.serving.deployment import DeploymentSpec, ModelRef
 from engine.serving.replica import Replica
 from engine.serving.requests import RecommendReply, RecommendRequest
 from engine.spec.definition import DeepFM, DenseInput, ModelDefinition, Slot, TwoTower
+from engine.spec.deployment import DeploymentDocument
 from engine.spec.event import CatalogChange, Event
 from engine.spec.schema import EventRole, EventType, Property, PropertyType, Schema
 from engine.streams import topics
@@ -102,6 +103,9 @@ class Shop:
     def write_user(self, user_id: str, **properties: Any) -> None:
         self._change(CatalogChange("user", user_id, properties, updated_ms=self._tick()))
 
+    def hide(self, item_id: str, **properties: Any) -> None:
+        self._change(CatalogChange("item", item_id, properties, hidden=True, updated_ms=self._tick()))
+
     def delete(self, item_id: str) -> None:
         self._change(CatalogChange("item", item_id, deleted=True, updated_ms=self._tick()))
 
@@ -133,10 +137,23 @@ class Shop:
         model.weights["item_output/kernel"] = np.concatenate([eye, eye])
         return model
 
-    def deploy(self, retrieval: Model | None = None, ranking: Model | None = None, name: str = "main") -> None:
+    def deploy(
+        self,
+        retrieval: Model | None = None,
+        ranking: Model | None = None,
+        name: str = "main",
+        document: dict[str, Any] | None = None,
+        revision: int = 0,
+    ) -> None:
         self.replica.deploy(
             DeploymentSpec(
-                PROJECT, name, SCHEMA, retrieval.ref if retrieval else None, ranking.ref if ranking else None
+                PROJECT,
+                name,
+                SCHEMA,
+                retrieval.ref if retrieval else None,
+                ranking.ref if ranking else None,
+                DeploymentDocument.parse(document or {}),
+                revision,
             )
         )
 
