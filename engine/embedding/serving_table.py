@@ -29,6 +29,11 @@ class ServingTable:
         self._core = engine_cc.ServingTable(dim=dim, precision=precision, index_salt=secrets.randbits(64))
 
     @property
+    def core(self) -> engine_cc.ServingTable:
+        """The table of the C++ core, for those who read it there."""
+        return self._core
+
+    @property
     def dim(self) -> int:
         return self._core.dim
 

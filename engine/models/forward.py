@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.embedding.store import ModelStore
+from engine.embedding.store import ModelStore, ServingStore
 from engine.features.encoded import EncodedBatch, FloatArray
+from engine.features.records import Records
 from engine.models.architecture import (
     Architecture,
     RankingArchitecture,
@@ -18,6 +20,7 @@ from engine.models.architecture import (
     Weights,
     check_weights,
 )
+from engine.models.dense_pass.serving_pass import PackedWeights, ServingPass, can_serve
 from engine.models.inputs import InputLayout
 from engine.models.outputs import predictions
 from engine.models.registry import build_architecture
@@ -31,6 +34,15 @@ from engine.models.signature import (
     side_tensors,
 )
 from engine.spec.definition import ModelDefinition, Side
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """What answers; `packed` when it is a replica's and the architecture can do without TensorFlow."""
+
+    store: ModelStore
+    weights: tuple[Any, ...]
+    packed: PackedWeights | None = None
 
 
 class Predictor:
@@ -52,7 +64,8 @@ class Predictor:
         self._layout = InputLayout(definition)
         self._architecture = architecture or build_architecture(definition)
         self._names = list(self._architecture.weights)
-        self._parameters: tuple[ModelStore, tuple[Any, ...]] = (store, ())
+        self._serving = ServingPass(definition) if can_serve(definition) else None
+        self._parameters = _Parameters(store, ())
         self.follow(self._architecture)
         self._vectors: dict[Side, Any] = {}
         if isinstance(self._architecture, RankingArchitecture):
@@ -63,11 +76,16 @@ class Predictor:
     @property
     def store(self) -> ModelStore:
         """The tables that answer now."""
-        return self._parameters[0]
+        return self._parameters.store
+
+    @property
+    def takes_records(self) -> bool:
+        """Whether `record_predictions` answers: a replica's store, and an architecture that needs no TensorFlow."""
+        return self._serving is not None and isinstance(self.store, ServingStore)
 
     def dense_weights(self) -> Weights:
         """The weights that answer now, by stable name."""
-        weights = self._parameters[1]
+        weights = self._parameters.weights
         return {name: np.array(value.numpy(), np.float32) for name, value in zip(self._names, weights, strict=True)}
 
     def load_dense_weights(self, weights: Mapping[str, FloatArray]) -> None:
@@ -76,13 +94,33 @@ class Predictor:
 
     def replace(self, store: ModelStore, weights: Mapping[str, FloatArray]) -> None:
         """Replace the tables and all weights at once. Raises `CorruptRecord` on a wrong name or shape, leaving the old ones."""
-        shapes = {name: tuple(value.shape) for name, value in zip(self._names, self._parameters[1], strict=True)}
+        shapes = {name: tuple(value.shape) for name, value in zip(self._names, self._parameters.weights, strict=True)}
         check_weights(weights, shapes)
-        self._parameters = store, tuple(tf.constant(weights[name], tf.float32) for name in self._names)
+        tensors = tuple(tf.constant(weights[name], tf.float32) for name in self._names)
+        self._parameters = _Parameters(store, tensors, self._packed(store, weights))
 
     def follow(self, architecture: Architecture) -> None:
         """Take over an architecture's present weights: what a trainer does before it evaluates."""
-        self._parameters = self.store, tuple(tf.identity(one.value) for one in architecture.weights.values())
+        store = self.store
+        packed = self._packed(store, architecture.dense_weights()) if isinstance(store, ServingStore) else None
+        self._parameters = _Parameters(
+            store, tuple(tf.identity(one.value) for one in architecture.weights.values()), packed
+        )
+
+    def record_predictions(self, user: Records, items: Records, pairs: Records | None = None) -> FloatArray:
+        """float32[n, num_tasks], as `pair_predictions` of the one user with each of n items; equal to it but for rounding.
+
+        Records by `engine.features.records.RecordLayout` of each side. Raises ValueError unless `takes_records`, and as `pair_scores`.
+        """
+        parameters = self._parameters
+        if self._serving is None or parameters.packed is None or not isinstance(parameters.store, ServingStore):
+            raise ValueError(f"a {self.definition.architecture.kind} takes no records; use pair_predictions")
+        return self._serving.predictions(parameters.store, parameters.packed, user, items, pairs)
+
+    def _packed(self, store: ModelStore, weights: Mapping[str, FloatArray]) -> PackedWeights | None:
+        if self._serving is None or not isinstance(store, ServingStore):
+            return None
+        return self._serving.pack(weights)
 
     def user_vectors(self, batch: EncodedBatch) -> FloatArray:
         """float32[n, output_dim] of a batch of the user side. Raises ValueError for a ranking model."""
@@ -137,7 +175,7 @@ class Predictor:
         if self._vectors:
             raise ValueError(f"a {self.definition.architecture.kind} predicts no tasks; use scores")
         sparse = self._layout.sparse_batch(by_side(self._layout, user, items, pairs))
-        store, weights = self._parameters
+        store, weights = self._parameters.store, self._parameters.weights
         rows, members = lookup_rows(store, sparse)
         sides = {
             side.value: side_tensors(self._layout, side, sparse.sides[side], rows, members)
@@ -152,7 +190,7 @@ class Predictor:
         if side not in self._vectors:
             raise ValueError(f"a {self.definition.architecture.kind} has no vectors; use scores")
         sparse = self._layout.sparse_batch({side: batch})
-        store, weights = self._parameters
+        store, weights = self._parameters.store, self._parameters.weights
         rows, members = lookup_rows(store, sparse)
         tensors = side_tensors(self._layout, side, sparse.sides[side], rows, members)
         vectors: FloatArray = self._vectors[side](weights, tensors).numpy()
@@ -163,7 +201,7 @@ class Predictor:
         return keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True)))
 
     def _weights_signature(self) -> tuple[Any, ...]:
-        return tuple(tf.TensorSpec(value.shape, tf.float32) for value in self._parameters[1])
+        return tuple(tf.TensorSpec(value.shape, tf.float32) for value in self._parameters.weights)
 
     def _compile_vectors(self, side: Side) -> Any:
         architecture = self._architecture

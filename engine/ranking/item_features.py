@@ -11,7 +11,7 @@ import numpy as np
 from engine.features.columns import columns_for_items
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
-from engine.ranking.record_layout import RecordLayout, Records
+from engine.features.records import RecordLayout, Records
 from engine.ranking.record_memory import NONE, RecordMemory
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.item_rows import Rows

@@ -14,6 +14,7 @@ from engine.features.counter_rows import Floats
 from engine.features.counters import counter_columns
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.features.encoder import FeatureEncoder
+from engine.features.records import RecordLayout, Records
 from engine.models.forward import Predictor
 from engine.models.scores import score_of
 from engine.ranking.ablation import without_dense, without_slot
@@ -33,6 +34,7 @@ MAX_EXPLAINED: Final = 50
 class Ranker:
     """A model's score of each candidate. The item side is encoded when items are written, the user's once a request.
 
+    Where the predictor takes records, looking up, pooling and the dense pass are one call of the C++ core; otherwise one of TensorFlow.
     `rank` and `contributions` from any thread; `mark_changed` and `refresh` from one.
     """
 
@@ -41,9 +43,8 @@ class Ranker:
         self._encoder = encoder
         self._predictor = predictor
         self._definition = encoder.definition
-        self._user_sources = encoder.sources(Side.USER)
-        self._item_sources = encoder.sources(Side.ITEM)
-        self._pair_sources = encoder.sources(Side.PAIR)
+        self._sources = {side: encoder.sources(side) for side in Side}
+        self._layouts = {side: RecordLayout(encoder.definition, side) for side in Side}
         catalogue = Catalogue() if catalogue is None else catalogue
         self.items = ItemFeatures(catalogue, encoder)
         self._pairs = PairFeatures(catalogue, encoder) if encoder.has_pairs else None
@@ -65,43 +66,51 @@ class Ranker:
 
         `counters` has the values float64[n] of each by `<counter>_<window>`; one that is not there is missing.
         """
-        user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
+        user = self._user(asker)
         pairs = None if self._pairs is None else self._pairs.encoded(asker, rows, counters or {})
-        return _finite(self._ranked(user, self.items.encoded(rows), pairs))
+        if self._predictor.takes_records and len(rows):
+            return _finite(self._of_records(user, self.items.records(rows), pairs))
+        return _finite(self._of_batches(user, self.items.encoded(rows), pairs))
 
     def contributions(self, asker: Asker, rows: Rows, counters: Mapping[str, Floats] | None = None) -> Contributions:
         """What each slot and dense input adds to each score. Raises ValueError for more than `MAX_EXPLAINED` rows."""
         if len(rows) > MAX_EXPLAINED:
             raise ValueError(f"rows: must be at most {MAX_EXPLAINED}, received {len(rows)}")
-        sides = {Side.USER: self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)}
-        sides[Side.ITEM] = self.items.encoded(rows)
+        sides = {Side.USER: self._user(asker), Side.ITEM: self.items.encoded(rows)}
         if self._pairs is not None:
             sides[Side.PAIR] = self._pairs.encoded(asker, rows, counters or {})
-        whole = self._ranked_sides(sides).scores
-        effects = {}
+        without: dict[str, dict[Side, EncodedBatch]] = {}
         for side, batch in sides.items():
-            for slot in self._encoder.slots(side):
-                effects[slot.name] = sides | {side: without_slot(batch, slot.name)}
             inputs = self._encoder.dense(side)
-            for dense in inputs:
-                effects[dense.name] = sides | {side: without_dense(batch, inputs, dense.name)}
+            without |= {slot.name: sides | {side: without_slot(batch, slot.name)} for slot in self._encoder.slots(side)}
+            without |= {dense.name: sides | {side: without_dense(batch, inputs, dense.name)} for dense in inputs}
         names = [slot.name for slot in self._encoder.slots()] + [dense.name for dense in self._encoder.dense()]
+        whole = self._of_sides(sides).scores
         values = np.empty((len(rows), len(names)), np.float32)
         for place, name in enumerate(names):
-            values[:, place] = whole - self._ranked_sides(effects[name]).scores
+            values[:, place] = whole - self._of_sides(without[name]).scores
         return Contributions(names, values)
 
-    def _ranked_sides(self, sides: Mapping[Side, EncodedBatch]) -> Ranked:
-        return self._ranked(sides[Side.USER], sides[Side.ITEM], sides.get(Side.PAIR))
+    def _user(self, asker: Asker) -> EncodedBatch:
+        return self._encoder.encode(asker.columns(self._sources[Side.USER]), 1, Side.USER)
 
-    def _ranked(self, user: EncodedBatch, items: EncodedBatch, pairs: EncodedBatch | None) -> Ranked:
+    def _of_sides(self, sides: Mapping[Side, EncodedBatch]) -> Ranked:
+        return self._of_batches(sides[Side.USER], sides[Side.ITEM], sides.get(Side.PAIR))
+
+    def _of_batches(self, user: EncodedBatch, items: EncodedBatch, pairs: EncodedBatch | None) -> Ranked:
+        if self._predictor.takes_records and items.num_rows:
+            return self._of_records(user, self._layouts[Side.ITEM].pack(items), pairs)
         if is_retrieval(self._definition.architecture):
             cosines = self._predictor.pair_scores(user, items)
             return Ranked(cosines, cosines[:, np.newaxis])
-        user_rows = np.zeros(items.num_rows, np.int32)
-        by_task = self._predictor.pair_predictions(
-            user, items, user_rows, np.arange(items.num_rows, dtype=np.int32), pairs
-        )
+        user_rows, item_rows = np.zeros(items.num_rows, np.int32), np.arange(items.num_rows, dtype=np.int32)
+        return self._scored(self._predictor.pair_predictions(user, items, user_rows, item_rows, pairs))
+
+    def _of_records(self, user: EncodedBatch, items: Records, pairs: EncodedBatch | None) -> Ranked:
+        of_pairs = None if pairs is None else self._layouts[Side.PAIR].pack(pairs)
+        return self._scored(self._predictor.record_predictions(self._layouts[Side.USER].pack(user), items, of_pairs))
+
+    def _scored(self, by_task: FloatArray) -> Ranked:
         return Ranked(score_of(self._definition.score, self._definition.tasks, by_task), by_task)
 
     def score(
@@ -112,8 +121,8 @@ class Ranker:
         counters: Mapping[str, Floats] | None = None,
     ) -> npt.NDArray[np.float32]:
         """float32[n] for n candidates with their properties, whether or not the catalogue has them. Raises as `rank`."""
-        user = self._encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
-        columns = columns_for_items(item_ids, properties, self._item_sources)
+        user = self._user(asker)
+        columns = columns_for_items(item_ids, properties, self._sources[Side.ITEM])
         items = self._encoder.encode(columns, len(item_ids), Side.ITEM)
         pairs = self._given_pairs(asker, item_ids, properties, counters or {}) if self._encoder.has_pairs else None
         scores: FloatArray = self._predictor.pair_scores(user, items, pairs=pairs)
@@ -126,7 +135,7 @@ class Ranker:
         properties: Sequence[Mapping[str, Any]],
         counters: Mapping[str, Floats],
     ) -> EncodedBatch:
-        num_rows, sources = len(item_ids), self._pair_sources
+        num_rows, sources = len(item_ids), self._sources[Side.PAIR]
         columns = repeat_rows(asker.columns(sources), num_rows)
         columns = concat(columns, columns_for_items(item_ids, properties, sources))
         return self._encoder.encode(columns | counter_columns(counters, sources), num_rows, Side.PAIR)

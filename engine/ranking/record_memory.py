@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.ranking.record_layout import RecordLayout, Records, Starts, Words
+from engine.features.records import RecordLayout, Records, Starts, Words
 from engine.retrieval.item_rows import Rows
 
 NONE: Final = -1

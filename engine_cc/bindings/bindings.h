@@ -12,5 +12,6 @@ void bind_sighted_batch(pybind11::module_& module);
 void bind_table(pybind11::module_& module);
 void bind_checkpoint(pybind11::module_& module);
 void bind_serving_table(pybind11::module_& module);
+void bind_dense_program(pybind11::module_& module);
 
 }  // namespace freshet::python

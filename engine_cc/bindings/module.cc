@@ -11,4 +11,5 @@ PYBIND11_MODULE(_core, module) {
   freshet::python::bind_table(module);
   freshet::python::bind_checkpoint(module);
   freshet::python::bind_serving_table(module);
+  freshet::python::bind_dense_program(module);
 }

@@ -4,17 +4,10 @@
 #include "bindings.h"
 #include "freshet/column_pooling.h"
 #include "freshet/pooling.h"
+#include "pooling_argument.h"
 
 namespace freshet::python {
 namespace {
-
-Pooling pooling_argument(const std::string& name) {
-  if (name == "sum") return Pooling::kSum;
-  if (name == "mean") return Pooling::kMean;
-  if (name == "sqrtn") return Pooling::kSqrtn;
-  if (name == "first_n") return Pooling::kFirstN;
-  throw py::value_error("pooling must be sum, mean, sqrtn or first_n, received " + name);
-}
 
 std::span<const float> weights_argument(const py::object& weights) {
   if (weights.is_none()) return {};

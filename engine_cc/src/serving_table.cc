@@ -25,41 +25,56 @@ std::uint32_t checked_dim(std::uint32_t dim) {
 /// Rows of whole words, so that they can be shared word by word.
 std::size_t padded(std::size_t bytes) { return (bytes + 3) / 4 * 4; }
 
+/// Where rows go: one after the other, or each to an address of its own.
+struct OneAfterTheOther {
+  float* first;
+  std::uint32_t dim;
+  float* at(std::size_t position) const noexcept { return first + position * dim; }
+};
+struct Each {
+  float* const* addresses;
+  float* at(std::size_t position) const noexcept { return addresses[position]; }
+};
+
 /// What a batch of readers needs. `Convert` decodes one row; it is a type and not a function pointer where that is worth
 /// it, because a call's own stack traffic, between copies that wait for memory, was seen to cost half as much again.
-template <typename Convert>
+template <typename Convert, typename Out = OneAfterTheOther>
 struct Decode {
   const std::byte* first_row;
   std::size_t stride;
   std::size_t row_bytes;
   std::uint32_t dim;
-  float* out;
+  Out out;
   Convert convert;
 
   void operator()(std::size_t position, std::uint32_t row) const noexcept {
 #if FRESHET_CHECKED_WORDS
     std::byte copied[sizeof(float) * (ServingTable::kMaxDim + 1)];
     load_shared(copied, first_row + row * stride, row_bytes);
-    convert(copied, dim, out + position * dim);
+    convert(copied, dim, out.at(position));
 #else
-    convert(first_row + row * stride, dim, out + position * dim);
+    convert(first_row + row * stride, dim, out.at(position));
 #endif
   }
 };
 
-template <typename Convert>
-[[gnu::always_inline]] inline void decode_rows(const Index& index, Keys fids, const Decode<Convert> copy) {
+template <typename Convert, typename Out>
+[[gnu::always_inline]] inline void decode_rows(const Index& index, Keys fids,
+                                               const Decode<Convert, Out> copy) {
   const auto ask = [=](std::uint32_t row) {
     for (std::size_t byte = 0; byte < copy.row_bytes; byte += 64) {
       prefetch_to_read(copy.first_row + row * copy.stride + byte);
     }
   };
-  index.read_batch(fids, ask, copy, [=](std::size_t position) {
-    std::fill_n(copy.out + position * copy.dim, copy.dim, 0.0F);
-  });
+  index.read_batch(fids, ask, copy,
+                   [=](std::size_t position) { std::fill_n(copy.out.at(position), copy.dim, 0.0F); });
 }
 
 FRESHET_CLONES void decode_any(const Index& index, Keys fids, const Decode<DecodeFn>& copy) {
+  decode_rows(index, fids, copy);
+}
+
+FRESHET_CLONES void decode_each(const Index& index, Keys fids, const Decode<DecodeFn, Each>& copy) {
   decode_rows(index, fids, copy);
 }
 
@@ -81,7 +96,7 @@ struct Halves {
 [[gnu::target("arch=x86-64-v4")]] void decode_halves(const Index& index, Keys fids,
                                                      const Decode<Halves>& copy) {
   if (copy.dim == 16) {  // known to the compiler, the loops over a row vanish
-    decode_rows(index, fids, Decode<Halves>{copy.first_row, copy.stride, 32, 16, copy.out, {}});
+    decode_rows(index, fids, Decode<Halves>{copy.first_row, copy.stride, 32, 16, {copy.out.first, 16}, {}});
   } else {
     decode_rows(index, fids, copy);
   }
@@ -118,10 +133,20 @@ void ServingTable::lookup(Keys fids, std::span<float> out) const {
   }
 #if defined(__x86_64__) && !FRESHET_CHECKED_WORDS
   if (precision_ == Precision::kFloat16 && dim_ % 16 == 0 && widest_set() == InstructionSet::kAvx512) {
-    return decode_halves(index_, fids, {rows_.at(0), rows_.stride(), row_bytes_, dim_, out.data(), {}});
+    return decode_halves(index_, fids,
+                         {rows_.at(0), rows_.stride(), row_bytes_, dim_, {out.data(), dim_}, {}});
   }
 #endif
-  decode_any(index_, fids, {rows_.at(0), rows_.stride(), row_bytes_, dim_, out.data(), decode_});
+  decode_any(index_, fids, {rows_.at(0), rows_.stride(), row_bytes_, dim_, {out.data(), dim_}, decode_});
+}
+
+void ServingTable::lookup(Keys fids, std::span<float* const> out) const {
+  check_batch(fids.size());
+  if (out.size() != fids.size()) {
+    throw std::invalid_argument("out must have one address per FID: " + std::to_string(fids.size()) +
+                                ", received " + std::to_string(out.size()));
+  }
+  decode_each(index_, fids, {rows_.at(0), rows_.stride(), row_bytes_, dim_, {out.data()}, decode_});
 }
 
 void ServingTable::contains(Keys fids, std::span<bool> out) const {

@@ -39,6 +39,9 @@ class ServingTable {
   /// Decodes vectors to `out`, row-major [fids.size(), dim]; zeros where the FID is absent.
   void lookup(std::span<const std::uint64_t> fids, std::span<float> out) const;
 
+  /// The same to an address for each: out[i] has room for the dim floats of fids[i]. Addresses overlap nothing.
+  void lookup(std::span<const std::uint64_t> fids, std::span<float* const> out) const;
+
   void contains(std::span<const std::uint64_t> fids, std::span<bool> out) const;
 
   /// Deletes, then upserts; `vectors` is row-major [fids.size(), dim]. Of duplicates the last wins.

@@ -2,7 +2,9 @@
 
 from engine_cc._core import (
     Checkpoint,
+    DenseProgram,
     Plan,
+    RecordPooling,
     ServingTable,
     SightedBatch,
     Table,
@@ -16,7 +18,9 @@ from engine_cc._core import (
 
 __all__ = [
     "Checkpoint",
+    "DenseProgram",
     "Plan",
+    "RecordPooling",
     "ServingTable",
     "SightedBatch",
     "Table",

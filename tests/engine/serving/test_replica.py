@@ -250,5 +250,5 @@ def test_snapshot_replaces_rows_and_weights_as_one(shop: Any, retrieving: Any, p
     )
     shop.poll()
     assert predictor.dense_weights()["user_output/kernel"].sum() == 0
-    assert predictor.store is not before[0]
-    assert all((store is before[0]) == (weights is before[1]) for store, weights in pairs)
+    assert predictor.store is not before.store
+    assert all((each.store is before.store) == (each.weights is before.weights) for each in pairs)

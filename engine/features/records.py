@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,13 +116,6 @@ class RecordLayout:
         floats = np.zeros((num_rows, self.num_dense_words * _FLOATS_A_WORD), np.float32)
         floats[:, : self.num_dense] = dense
         return np.concatenate([packed.view(np.uint64), floats.view(np.uint64)], axis=1)
-
-
-def joined(parts: Sequence[Records]) -> Records:
-    """Records of several memories in one."""
-    before = np.cumsum([0, *(part.words.size for part in parts)])
-    starts = [part.starts + start for part, start in zip(parts, before, strict=False)]
-    return Records(np.concatenate([part.words for part in parts]), np.concatenate(starts))
 
 
 def _offsets(lengths: Starts) -> OffsetArray:
