@@ -70,6 +70,8 @@ _FIELDS: Final[list[pa.Field[Any]]] = [
 ITEMS_SCHEMA: Final = pa.schema(_FIELDS)
 _STATE: Final = b"item_to_item"
 _HISTORIES_AT_ONCE: Final = 256
+_SQUARE_ROOT: Final = 0.5
+_PLACE_BITS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,24 @@ class ItemToItem:
         self._ids: list[str | None] = []
         self._is_alive = np.zeros(0, np.bool_)
         self._counts = np.zeros(0, np.float32)
+        self.numbering = 0
+        """Changes whenever rows name other items than before."""
 
     def __len__(self) -> int:
         return len(self._row_of)
+
+    @property
+    def num_rows(self) -> int:
+        """Every row is below; those of forgotten items are among them until the numbering changes."""
+        return len(self._ids)
+
+    def row_of(self, item_id: str) -> int:
+        """-1 for an item not known."""
+        return self._row_of.get(item_id, -1)
+
+    def ids_from(self, first: int) -> list[str | None]:
+        """The items of the rows from `first` on, None where one was forgotten."""
+        return self._ids[first:]
 
     def observe(self, contexts: Sequence[str], item_ids: Sequence[str], times_ms: Sequence[int] | TimeArray) -> None:
         """Actions in the order of the log: context i (a user or a session) acted on item i at `times_ms[i]`; n of each.
@@ -189,6 +206,43 @@ class ItemToItem:
         keys, best = keys[total > 0], total[total > 0].astype(np.float32)
         order = np.lexsort((keys, -best, keys // num_rows))
         return _first_of_each(keys[order] // num_rows, keys[order] % num_rows, best[order], len(histories), num_items)
+
+    def find_one(self, history: Sequence[str]) -> tuple[RowArray, WeightArray]:
+        """All that `find` finds for one history, in no order: rows int64[n], each once, and scores float32[n]."""
+        backs: dict[int, int] = {}
+        for back, item_id in enumerate(reversed(history)):
+            row = self._row_of.get(item_id)
+            if row is not None:
+                backs.setdefault(row, back)
+        used = [(row, back) for row, back in backs.items() if back < self.settings.max_sources]
+        if not used:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        sources, back = np.array(used, np.int64).T
+        width = int(self.table.cells.used[sources].max())
+        targets = self.table.cells.targets[sources, :width]
+        scores = self._scores_of_one(sources, back, targets, self.table.cells.weights[sources, :width])
+        known = (targets >= 0) & self._is_alive[targets]
+        rows, totals = _summed(targets[known], scores[known])
+        members = np.fromiter(backs, np.int64, len(backs))
+        at = np.minimum(np.searchsorted(rows, members), rows.size - 1)
+        if rows.size:
+            totals[at[rows[at] == members]] = 0.0
+        found = totals > 0
+        return rows[found], totals[found].astype(np.float32)
+
+    def _scores_of_one(
+        self, sources: RowArray, back: RowArray, targets: npt.NDArray[np.int32], weights: WeightArray
+    ) -> npt.NDArray[np.float64]:
+        """As `_scores`, float64[s, width], with what the distance from the history's end takes away."""
+        to_now, shrinkage, power = self.decay.to_now(), self.settings.shrinkage, self.settings.popularity_power
+        source_counts = (self._counts[sources] * to_now + shrinkage) ** (1 - power)
+        target_counts = self._counts[targets] * to_now + shrinkage
+        scale: npt.NDArray[Any] = np.sqrt(target_counts) if power == _SQUARE_ROOT else target_counts**power
+        both = source_counts[:, np.newaxis] * scale
+        share = to_now * self.settings.source_decay**back
+        scores = np.zeros(targets.shape)
+        np.divide(weights * share[:, np.newaxis], both, out=scores, where=both > 0)
+        return scores
 
     def _members(self, histories: Sequence[Sequence[str]]) -> RowArray:
         """int64[m, 3]: of every known item of every history the history's number, the item's row, and how many came after it."""
@@ -269,6 +323,7 @@ class ItemToItem:
 
     def _forget_infrequent(self) -> None:
         """Keep the more frequent half of the items, in their order."""
+        self.numbering += 1
         num_rows = len(self._ids)
         counts = np.where(self._is_alive[:num_rows], self._counts[:num_rows], -1.0)
         best = np.argsort(-counts, kind="stable")[: self.settings.max_items // 2]
@@ -280,6 +335,21 @@ class ItemToItem:
         self._counts, self._is_alive = self._counts[kept], self._is_alive[kept]
         self._ids = [self._ids[row] for row in kept.tolist()]
         self._row_of = {item_id: row for row, item_id in enumerate(self._ids) if item_id is not None}
+
+
+def _summed(
+    targets: npt.NDArray[np.int32], scores: npt.NDArray[np.float64]
+) -> tuple[RowArray, npt.NDArray[np.float64]]:
+    """Every different target, ascending int64[n], with the sum of its scores. One sort of whole numbers is what NumPy does fastest."""
+    keys = targets.astype(np.int64) << _PLACE_BITS
+    keys += np.arange(targets.size)
+    keys.sort()
+    rows = keys >> _PLACE_BITS
+    starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]]) if rows.size else np.empty(0, np.int64)
+    if not rows.size:
+        return rows, np.empty(0)
+    places = keys & ((1 << _PLACE_BITS) - 1)
+    return rows[starts], np.add.reduceat(scores[places], starts)
 
 
 def _load_cells(cells: Cells, items: pa.Table) -> None:

@@ -1,10 +1,12 @@
-"""The sources that learn from a project's actions as they happen."""
+"""The sources that follow what happens in a project: its actions and its catalogue."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from engine.retrieval.catalogue import Catalogue, ItemChanges
+from engine.retrieval.catalogue_sources import NewestItems
 from engine.retrieval.co_occurring import CoOccurringItems
 from engine.retrieval.item_to_item import ItemToItemSettings
 from engine.retrieval.source import Action, ActionFollower
@@ -15,12 +17,16 @@ HOUR_S: Final = 3600.0
 
 
 class LiveSources:
-    """What goes with what, and what is trending: in the last hour and in the last day, by half-lives of as much."""
+    """What goes with what, what is trending (in the last hour and in the last day, by half-lives of as much), and what is newest.
 
-    def __init__(self, item_to_item: ItemToItemSettings | None = None) -> None:
-        self.item_to_item = CoOccurringItems(item_to_item)
-        self.trending_1h = TrendingItems("trending_1h", half_life_s=HOUR_S)
-        self.trending_24h = TrendingItems("trending_24h", half_life_s=24 * HOUR_S)
+    Requests ask the sources from any thread; everything here is for the one that reads the log.
+    """
+
+    def __init__(self, catalogue: Catalogue, item_to_item: ItemToItemSettings | None = None) -> None:
+        self.item_to_item = CoOccurringItems(catalogue, item_to_item)
+        self.trending_1h = TrendingItems(catalogue, "trending_1h", half_life_s=HOUR_S)
+        self.trending_24h = TrendingItems(catalogue, "trending_24h", half_life_s=24 * HOUR_S)
+        self.latest = NewestItems(catalogue)
         self._followers: tuple[ActionFollower, ...] = (self.item_to_item, self.trending_1h, self.trending_24h)
 
     def configure(self, candidates: Candidates) -> None:
@@ -33,12 +39,18 @@ class LiveSources:
         for follower in self._followers:
             follower.observe(actions)
 
-    def forget(self, item_id: str) -> None:
-        """The item was deleted."""
+    def note_catalogue(self, changes: ItemChanges) -> None:
+        """What `Catalogue.apply` answered."""
         for follower in self._followers:
-            follower.forget(item_id)
+            follower.note_catalogue(changes)
+        self.latest.note_catalogue(changes)
+
+    def renew(self) -> None:
+        """Make what was observed the answer."""
+        self.trending_1h.renew()
+        self.trending_24h.renew()
 
     def clear(self) -> None:
-        """Forget everything: the actions will be told again."""
+        """Forget all actions: they will be told again."""
         for follower in self._followers:
             follower.clear()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.retrieval.asker import Asker
+from engine.retrieval.catalogue import ItemChanges
 
 Rows = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -71,6 +72,16 @@ def allowed_first(found: Found, num_items: int, allowed: Allowed) -> Found:
     return Found(found.rows[kept], found.scores[kept])
 
 
+def best_first(rows: Rows, scores: Scores, num_items: int) -> Found:
+    """The `num_items` of greatest score, best first; of equals the lower row first. `rows` int32[n], `scores` float32[n]."""
+    if 0 < num_items < rows.size:
+        least = np.partition(scores, rows.size - num_items)[rows.size - num_items]
+        near = scores >= least
+        rows, scores = rows[near], scores[near]
+    order = np.lexsort((rows, -scores))[: max(0, num_items)]
+    return Found(rows[order], scores[order])
+
+
 class RowSource(Protocol):
     """A source of candidates by row. Safe to call from several threads, and changed by no call."""
 
@@ -117,8 +128,8 @@ class ActionFollower(Protocol):
     def observe(self, actions: Sequence[Action]) -> None:
         """Actions in the order of the log."""
 
-    def forget(self, item_id: str) -> None:
-        """The item was deleted; one that is not known is no error."""
+    def note_catalogue(self, changes: ItemChanges) -> None:
+        """Items were written or deleted; those that are not known are no error."""
 
     def clear(self) -> None:
         """Forget everything: the actions will be told again."""

@@ -174,6 +174,7 @@ class HostedProject:
             num_changes = self._read_catalogue()
             stages: list[Stage] = [*self._retrieval.values(), *self._ranking.values()]
             for changes in self._take_catalogue_changes():
+                self.state.note_catalogue(changes)
                 for stage in stages:
                     stage.mark_changed(changes)
                 for missed in self._missed:

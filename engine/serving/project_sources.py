@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from engine.retrieval.catalogue_sources import NewestItems, RandomItems
+from engine.retrieval.catalogue_sources import Everything, RandomItems
 from engine.retrieval.source import RowSource
-from engine.serving.by_row import ByRow
 from engine.serving.project_state import ProjectState
 from engine.spec.deployment import SourceKind
 
@@ -15,13 +14,13 @@ class ProjectSources:
     def __init__(self, state: ProjectState) -> None:
         catalogue, live = state.catalogue, state.live
         self.catalogue = catalogue
-        self.everything: RowSource = ByRow(NewestItems(catalogue, "catalogue"), catalogue)
+        self.everything: RowSource = Everything(live.latest)
         self._by_kind: dict[SourceKind, RowSource] = {
-            SourceKind.ITEM_TO_ITEM: ByRow(live.item_to_item, catalogue),
-            SourceKind.TRENDING_1H: ByRow(live.trending_1h, catalogue),
-            SourceKind.TRENDING_24H: ByRow(live.trending_24h, catalogue),
-            SourceKind.LATEST: ByRow(NewestItems(catalogue), catalogue),
-            SourceKind.RANDOM: ByRow(RandomItems(catalogue), catalogue),
+            SourceKind.ITEM_TO_ITEM: live.item_to_item,
+            SourceKind.TRENDING_1H: live.trending_1h,
+            SourceKind.TRENDING_24H: live.trending_24h,
+            SourceKind.LATEST: live.latest,
+            SourceKind.RANDOM: RandomItems(catalogue),
         }
 
     def of(self, kind: SourceKind) -> RowSource | None:

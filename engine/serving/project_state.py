@@ -45,7 +45,7 @@ class ProjectState:
         self.project = project
         self.failure: str | None = None
         self.catalogue = Catalogue()
-        self.live = LiveSources()
+        self.live = LiveSources(self.catalogue)
         self._candidates = Candidates()
         self.num_corrupt = 0
         self._log = log
@@ -95,10 +95,11 @@ class ProjectState:
     def poll_catalogue(self) -> tuple[ItemChanges, int]:
         """Read on. Answers the items touched and how many records were read. Raises `LogError`."""
         records = self._catalog_tail.read()
-        touched = self.catalogue.apply(self._decoded_changes(records))
-        for item_id in touched.deleted:
-            self.live.forget(item_id)
-        return touched, len(records)
+        return self.catalogue.apply(self._decoded_changes(records)), len(records)
+
+    def note_catalogue(self, changes: ItemChanges) -> None:
+        """Let what follows the events know what `poll_catalogue` answered, which another thread may have asked."""
+        self.live.note_catalogue(changes)
 
     def catalogue_offsets(self) -> dict[int, int]:
         """For each partition of `catalog` the next offset that will be read."""
@@ -108,6 +109,7 @@ class ProjectState:
         """Read on; answers how many records were read. Raises `LogError`."""
         records = self._events_tail.read()
         self._record(records)
+        self.live.renew()
         return len(records)
 
     def history(self, user_id: str, length: int) -> History:

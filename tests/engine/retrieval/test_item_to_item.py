@@ -139,6 +139,18 @@ def test_several_histories_at_once_are_answered_as_one_at_a_time() -> None:
     assert index.find(histories, 0).rows.size == 0 and index.find([], 5).offsets.tolist() == [0]
 
 
+def test_one_history_is_answered_as_among_several() -> None:
+    actions = [(f"u{number % 7}", f"i{number * number % 23}", number * 60_000) for number in range(400)]
+    index = fed(actions, ItemToItemSettings(max_sources=4, popularity_power=0.3))
+    index.forget("i4")
+    for history in ([f"i{number}" for number in range(9)], ["i1", "i2", "i1"], ["i4"], ["unknown"], []):
+        whole = index.find([history], 100)
+        rows, scores = index.find_one(history)
+        order = np.lexsort((rows, -scores))
+        assert rows[order].tolist() == whole.rows.tolist()
+        assert scores[order].tolist() == pytest.approx(whole.scores.tolist(), rel=1e-6)
+
+
 def test_neighbours_are_those_of_the_construction_though_one_item_is_everywhere() -> None:
     """Ten groups of six items. A user acts on four items of one group and on `hit`, which belongs to none."""
     rng = np.random.default_rng(3)
