@@ -11,7 +11,8 @@ from django.db.migrations.executor import MigrationExecutor
 from engine.spec.deployment import DeploymentDocument
 from tests.webapp.client import DEFINITION, RANKING_DEFINITION, Api
 from webapp.accounts.models import Project
-from webapp.registry.services import model_publish
+from webapp.accounts.services import DEFAULT_SCHEMA
+from webapp.registry.services import model_publish, schema_publish
 from webapp.serving.models import Deployment, DeploymentRevision
 from webapp.serving.selectors import deployments_active
 
@@ -21,6 +22,8 @@ LATEST = {"retrieval": {"sources": [{"kind": "latest", "quota": 50}]}}
 
 @pytest.fixture(autouse=True)
 def _models(project: Project) -> None:
+    items = {"title": {"type": "string"}, "category": {"type": "string"}, "price": {"type": "float"}}
+    schema_publish(project=project, document={**DEFAULT_SCHEMA, "items": items})
     model_publish(project=project, name="retrieval", document=DEFINITION)
     model_publish(project=project, name="ranking", document=RANKING_DEFINITION)
 
@@ -84,6 +87,12 @@ def test_it_goes_back_to_any_revision_whole(api: Api) -> None:
         ({"caps": [{"property": "colour", "max_items": 1}]}, "document.caps.0.property"),
         ({"diversity": {"kind": "mmr", "by": "colour"}}, "document.diversity.by"),
         ({"seen": {"event_types": ["sneeze"]}}, "document.seen.event_types.0"),
+        ({"filter": "item.colour = 'red'"}, "document.filter"),
+        ({"filter": "item.price <"}, "document.filter"),
+        ({"boosts": [{"when": "item.price < 9"}, {"when": "item.price"}]}, "document.boosts.1.when"),
+        ({"promotions": [{"name": "p", "when": "1 = 'a'", "slots": [1]}]}, "document.promotions.0.when"),
+        ({"filter": "item.price < $max", "parameters": {"max": "dear"}}, "document.parameters.max"),
+        ({"filter": "item.price < $x", "boosts": [{"when": "item.category = $x"}]}, "document.boosts.0.when"),
     ],
 )
 def test_it_names_what_does_not_fit_the_schema_or_the_models(api: Api, document: dict[str, Any], field: str) -> None:
@@ -98,6 +107,9 @@ def test_it_takes_tasks_of_the_model_and_properties_of_the_schema(api: Api) -> N
         "caps": [{"property": "category", "max_items": 2}],
         "diversity": {"kind": "mmr", "by": "category"},
         "seen": {"event_types": ["click"]},
+        "filter": "item.price < $max and (item.category is null or item.category not in $without)",
+        "boosts": [{"when": "item.price < 10", "multiply": 1.2}],
+        "parameters": {"max": 100},
     }
     assert put(api, document=document).status_code == 200
     assert "document.score.weights.click" in problems(put(api, ranking=None))
