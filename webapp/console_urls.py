@@ -6,6 +6,7 @@ from django.urls import include, path
 
 import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.accounts import views as accounts
+from webapp.batches import views as batches
 from webapp.catalog import inbox_views as inbox
 from webapp.catalog import views as catalog
 from webapp.experiments import views as experiments
@@ -64,6 +65,11 @@ project_pages = [
     path("deployments/<name:name>/delete", serving.deployment_delete, name="deployment_delete"),
     path("experiments/", experiments.experiments, name="experiments"),
     path("experiments/<name:name>/stop", experiments.experiment_stop, name="experiment_stop"),
+    path("batches/", batches.batches, name="batches"),
+    path("batches/<int:batch_id>/", batches.batch, name="batch"),
+    path("batches/<int:batch_id>/result", batches.batch_result, name="batch_result"),
+    path("batches/<int:batch_id>/stop", batches.batch_stop, name="batch_stop"),
+    path("batches/<int:batch_id>/delete", batches.batch_delete, name="batch_delete"),
     path("try/", try_views.try_it, name="try_it"),
     path("try/click", try_views.try_click, name="try_click"),
     path("try/after", try_views.try_after, name="try_after"),

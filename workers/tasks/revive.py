@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
+from webapp.batches.selectors import batches_to_revive
+from webapp.batches.services import batches_end_unwanted
 from webapp.core.jobs import QUEUES, Job
 from webapp.core.models import Lease
 from webapp.training.models import JoinerProgress, Run
@@ -30,6 +32,7 @@ CONCURRENCY_VARIABLE = {
 def revive() -> None:
     runs_end_unwanted()
     searches_end_unwanted()
+    batches_end_unwanted()
     runs_note_lost()
     for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
@@ -37,6 +40,8 @@ def revive() -> None:
         _explain_run(run, job)
     for search in searches_to_revive():
         wake(Job.SEARCH, search.pk, search_id=search.pk)
+    for batch in batches_to_revive():
+        wake(Job.RECOMMEND_BATCH, batch.pk, batch_id=batch.pk)
     for project in projects_to_join():
         wake(Job.JOIN, project.pk, project_id=project.pk)
         if sent.num_waiting(Job.JOIN):

@@ -1,0 +1,1 @@
+"""Recommendations for many users at once, written to a file."""
