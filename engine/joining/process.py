@@ -68,7 +68,7 @@ class JoinerProcess:
     ) -> None:
         self._log = log
         self._events, self._catalog = topics.events(project), topics.catalog(project)
-        self._emission = Emission(log, project, fence)
+        self._emission = Emission(log, project, fence, clock)
         self._steps = StepLog(log, project)
         self._intake, self._on_arrivals = Intake(EventValidator(schema), clock), on_arrivals
         self.dead = DeadLetters(log, project, clock)
@@ -155,6 +155,7 @@ class JoinerProcess:
             "events": _json_offsets(self._event_offsets),
             "catalog": _json_offsets(self._catalog_offsets),
             "examples_end": _json_offsets(self._log.end_offsets(self._emission.topic)),
+            "epoch": self._emission.epoch,
             "steps": self._steps.to_json(),
             "dead": self.dead.meta(),
             "state": state_meta(joiner.state),
@@ -317,7 +318,8 @@ class JoinerProcess:
         self._saved_offsets = dict(self._event_offsets)
         self._catalog_offsets = self._offsets(self._catalog, meta.get("catalog"))
         self.dead.restore(meta.get("dead"))
-        self._emission.restore(self._offsets(self._emission.topic, meta.get("examples_end")))
+        ends = self._offsets(self._emission.topic, meta.get("examples_end"))
+        self._emission.restore(ends, int(meta.get("epoch", 0)))
         self._to_redo = deque(self._steps.take_over(meta.get("steps")))
         self._merge = PartitionMerge(self._read_events, self._event_offsets, MAX_RECORDS)
         state.watermark.register(list(self._event_offsets))

@@ -28,6 +28,21 @@ def is_canary(event: Event) -> bool:
     return event.type == CANARY_TYPE
 
 
+def epoch_example(key: str, epoch: int, now_ms: int) -> Example:
+    """What a joiner says when it begins: what an earlier one appends behind it is to be passed over. It teaches as little as a canary."""
+    return Example(
+        example_id=f"epoch:{epoch}",
+        user_id=key,
+        item_id=CANARY_TYPE,
+        event_time_ms=now_ms,
+        origin=Origin.CANARY,
+        labels={},
+        cause=Cause(0, -1, now_ms),
+        weight=0.0,
+        epoch=epoch,
+    )
+
+
 def canary_example(event: Event, cause: Cause) -> Example:
     """What stands for the event in `examples`: it has no labels and weighs nothing, and its key is the event's."""
     return Example(

@@ -22,7 +22,7 @@ from engine.spec.values import (
     check_text,
 )
 
-_NOT_DRAWN: Final = b',"drawn":null}'
+_NOT_DRAWN: Final = b',"drawn":null'
 _NO_CORRECTION: Final = b',"corrects":null'
 
 
@@ -87,7 +87,8 @@ class Example:
     `history_times_ms` say of each item of `history` by what type of event and when it was acted on; either may be empty, in examples
     of before they were kept. `request_time_ms` is when an impression was asked for: as of then its features are. `drawn` has negatives
     with their counters; None where the joiner drew none. `corrects` is the id of an example that was learned as a negative of what then
-    came after all, later than its window: this is the positive that takes its place.
+    came after all, later than its window: this is the positive that takes its place. `epoch` is that of the joiner's lease, in a log
+    that keeps none itself (`engine.streams.fencing`); 0 is older than all.
     """
 
     example_id: str
@@ -110,13 +111,16 @@ class Example:
     request_time_ms: int | None = None
     corrects: str | None = None
     drawn: Draws | None = None
+    epoch: int = 0
 
-    def to_bytes(self) -> bytes:
-        data = orjson.dumps(self)
-        if self.drawn is not None:
-            return data
+    def to_bytes(self, epoch: int = 0) -> bytes:
+        """As it travels, written in `epoch` where that is not 0."""
+        data = orjson.dumps(self).removesuffix(b',"epoch":%d}' % self.epoch)
         # What an example has not is left out, as before there was such a thing, so that trainers of then read it.
-        return data.removesuffix(_NOT_DRAWN).removesuffix(_NO_CORRECTION) + b"}"
+        if self.drawn is None:
+            data = data.removesuffix(_NOT_DRAWN).removesuffix(_NO_CORRECTION)
+        written = epoch or self.epoch
+        return data + (b',"epoch":%d}' % written if written else b"}")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Example:
@@ -148,7 +152,7 @@ class Example:
             check_milliseconds(self.request_time_ms)
         for event_type in self.history_types:
             check_text(event_type)
-        for number in (self.cause.partition, self.cause.offset):
+        for number in (self.cause.partition, self.cause.offset, self.epoch):
             check_integer(number)
         numbers = (*check_object(self.labels).values(), *check_object(self.counters).values())
         for value in (self.weight, self.sampling_rate, *numbers):

@@ -2,12 +2,13 @@
 
 A check before an append leaves a moment in between in which a process may sleep for an hour. So the new holder of a lease first
 raises the epoch of the topics it will write: from then on an append of an older epoch fails in a log that keeps epochs
-(`FencingLog`: memory, PostgreSQL). In one that cannot (Kafka), the readers know the epoch from the records and pass over older ones.
+(`FencingLog`: memory, PostgreSQL). In one that cannot (Kafka), the readers know the epoch from the records and pass over older ones:
+a new holder first says in every partition that its epoch has begun, and what an old one appends behind that is nobody's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.errors import LeaseLost
@@ -68,6 +69,24 @@ def append_fenced(log: EventLog, topic: str, records: Sequence[Record], fence: C
     if epoch is None or not isinstance(log, FencingLog):
         return log.append(topic, records)
     return log.append_in_epoch(topic, records, epoch)
+
+
+class Epochs:
+    """What one reader of a topic knows of its epochs. A partition's records are to be shown to it in their order."""
+
+    __slots__ = ("newest",)
+
+    def __init__(self, newest: Mapping[int, int] | None = None) -> None:
+        """Partition -> the newest epoch of those before the first record to be shown; 0 is older than all."""
+        self.newest = dict(newest or {})
+
+    def passes(self, partition: int, epoch: int) -> bool:
+        """Whether a record of this epoch counts: no newer one has begun before it."""
+        if epoch < self.newest.get(partition, 0):
+            return False
+        if epoch:
+            self.newest[partition] = epoch
+        return True
 
 
 def outdated(topic: str, epoch: int, newer: int) -> LeaseLost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import xxhash
 
@@ -21,6 +22,19 @@ def partition_of(key: str, num_partitions: int) -> int:
     if num_partitions == 1:
         return 0
     return xxhash.xxh64_intdigest(encoded) % num_partitions
+
+
+@lru_cache(maxsize=4096)
+def key_in(partition: int, num_partitions: int) -> str:
+    """A key of our own whose records go to the partition; the same in every topic with as many. Raises ValueError for a partition that is
+    none of them.
+    """
+    if not 0 <= partition < num_partitions:
+        raise ValueError(f"partition must be 0 to {num_partitions - 1}, received {partition}")
+    number = 0
+    while partition_of(key := f"freshet.{number}", num_partitions) != partition:
+        number += 1
+    return key
 
 
 def by_partition(records: Sequence[Record], num_partitions: int) -> dict[int, list[int]]:

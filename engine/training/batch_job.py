@@ -85,7 +85,7 @@ class BatchJob:
 
     def reader(self, state: TrainingState) -> ExampleReader:
         """From where the state is."""
-        reader = ExampleReader(self.examples, self.topic, state.progress.examples)
+        reader = ExampleReader(self.examples, self.topic, state.progress.examples, state.progress.joiner_epochs)
         state.event_clock.register(reader.num_partitions)
         return reader
 

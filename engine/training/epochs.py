@@ -63,7 +63,7 @@ class EpochTraining:
         number = len(self.plan.results)
         state = TrainingState.restore_or_new(self._job.definition, self._job.directory, wall_clock=self._job.clock)
         if state.progress.epoch < number:
-            state.progress.epoch, state.progress.examples = number, {}
+            state.progress.epoch, state.progress.examples, state.progress.joiner_epochs = number, {}, {}
         for partition, start in self.plan.starts.items():
             state.progress.examples.setdefault(partition, start)
         publication = self._job.publication(state)

@@ -16,13 +16,16 @@ class ExampleReader:
     Of a log that does not grow meanwhile, what each `read` answers is a function of `next_offsets`.
     """
 
-    def __init__(self, log: EventLog, topic: str, start: Mapping[int, int]) -> None:
-        """Partitions that `start` does not name begin at their earliest record.
+    def __init__(
+        self, log: EventLog, topic: str, start: Mapping[int, int], epochs: Mapping[int, int] | None = None
+    ) -> None:
+        """Partitions that `start` does not name begin at their earliest record. `epochs` are those that had begun before `start`.
 
         Raises `OffsetOutOfRange` when `start` is beyond the end: such a log is not the one that was read.
         """
         self._log = log
         self._topic = topic
+        self._epochs = dict(epochs or {})
         earliest = log.earliest_offsets(topic)
         self.next_offsets = {
             partition: start.get(partition, earliest[partition]) for partition in log.partitions(topic)
@@ -110,7 +113,11 @@ class ExampleReader:
         if isinstance(self._log, ExampleFile):
             return self._read_columns(self._log, max_records, until)
         records = self.read(max_records, clock, until=until)
-        return parse_records(records) if records else None
+        if not records:
+            return None
+        logged = parse_records(records, self._epochs)
+        self._epochs.update(logged.epochs)
+        return logged
 
     def _read_columns(self, file: ExampleFile, max_records: int, until: Mapping[int, int] | None) -> Logged | None:
         offset = self.next_offsets[0]

@@ -108,8 +108,8 @@ class Judge:
     def _reader(self, state: TrainingState, *, new: bool) -> ExampleReader:
         """From the plan's start, or from where the state is."""
         if new:
-            state.progress.examples = dict(self._plan.starts)
-        reader = ExampleReader(self._log, self._topic, state.progress.examples)
+            state.progress.examples, state.progress.joiner_epochs = dict(self._plan.starts), {}
+        reader = ExampleReader(self._log, self._topic, state.progress.examples, state.progress.joiner_epochs)
         state.event_clock.register(reader.num_partitions)
         return reader
 

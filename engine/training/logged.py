@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import CorruptRecord
 from engine.spec.example import Cause, Example, Origin
+from engine.streams.fencing import Epochs
 from engine.streams.log import StoredRecord
 from engine.training.example_table import ExampleTable
 
@@ -34,13 +35,20 @@ class LoggedExamples:
     canaries: tuple[tuple[int, int, Cause], ...] = ()
     """Of the canaries among them partition, offset, and the event that each stands for: nothing is learned from them."""
 
+    fenced: Skipped = ()
+    """(partition, offset) of those that a joiner wrote after another had taken over."""
+
+    epochs: Mapping[int, int] = field(default_factory=dict)
+    """For each partition the newest epoch, as it is known behind them."""
+
     def __len__(self) -> int:
         return len(self.examples)
 
     @property
     def next_offsets(self) -> dict[int, int]:
         """For each partition present the offset after its last record."""
-        passed = (*self.skipped, *((partition, offset) for partition, offset, _ in self.canaries))
+        canaries = ((partition, offset) for partition, offset, _ in self.canaries)
+        passed = (*self.skipped, *self.fenced, *canaries)
         return _next_offsets(self.partitions, self.offsets, passed)
 
     def at(self, places: Places) -> list[Example]:
@@ -82,11 +90,16 @@ def _next_offsets(partitions: Places, offsets: Places, passed: Skipped) -> dict[
     return ends
 
 
-def parse_records(records: Sequence[StoredRecord]) -> LoggedExamples:
-    """Decode records of the `examples` topic. One that cannot be read is stepped over and logged: it must not stop training."""
+def parse_records(records: Sequence[StoredRecord], known: Mapping[int, int] | None = None) -> LoggedExamples:
+    """Decode records of the `examples` topic, those of a partition in their order, before which the `known` epochs had begun.
+
+    One that cannot be read is stepped over and logged: it must not stop training.
+    """
+    epochs = Epochs(known)
     examples: list[Example] = []
     readable: list[StoredRecord] = []
     skipped: list[tuple[int, int]] = []
+    fenced: list[tuple[int, int]] = []
     canaries: list[tuple[int, int, Cause]] = []
     reason = None
     for record in records:
@@ -96,17 +109,23 @@ def parse_records(records: Sequence[StoredRecord]) -> LoggedExamples:
             reason = reason or error.message
             skipped.append((record.partition, record.offset))
             continue
-        if example.origin is Origin.CANARY:
+        if not epochs.passes(record.partition, example.epoch):
+            fenced.append((record.partition, record.offset))
+        elif example.origin is Origin.CANARY:
             canaries.append((record.partition, record.offset, example.cause))
         else:
             examples.append(example)
             readable.append(record)
     if skipped:
         logger.warning("%d examples stepped over, the first at %d/%d: %s", len(skipped), *skipped[0], reason)
+    if fenced:
+        logger.warning("%d examples of a joiner that had lost its lease, the first at %d/%d", len(fenced), *fenced[0])
     return LoggedExamples(
         examples,
         np.array([record.partition for record in readable], np.int64),
         np.array([record.offset for record in readable], np.int64),
         tuple(skipped),
         tuple(canaries),
+        tuple(fenced),
+        epochs.newest,
     )

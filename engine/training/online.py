@@ -140,7 +140,7 @@ class OnlineTrainer:
         """Answers how many examples there were and how many were evaluated before."""
         self._step_clock.set(batch.step.now_ms)
         self.state.event_clock.report_caught_up(batch.step.caught_up)
-        logged = parse_records(batch.records)
+        logged = parse_records(batch.records, self.state.progress.joiner_epochs)
         num_evaluated = self._evaluator.evaluate(logged)
         self.state.learn(logged)
         return len(logged), num_evaluated
@@ -174,6 +174,7 @@ class OnlineTrainer:
             "examples_per_s": learned / elapsed_s if elapsed_s > 0 else 0.0,
             "num_examples": progress.num_examples,
             "num_corrupt": progress.num_corrupt,
+            "num_fenced": progress.num_fenced,
             **self.state.table_metrics(),
             "event_time_ms": progress.event_time_ms,
             "lag_records": self._reader.num_behind() + self._stepping.num_ahead,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from engine.spec.example import Cause, Example
 from engine.sync.delta import TrainedThrough
 from engine.training.logged import Logged, LoggedColumns
+
+_BY_PARTITION: Final = ("examples", "events", "joiner_epochs")
 
 
 @dataclass(slots=True)
@@ -16,7 +18,8 @@ class Progress:
     """`examples` and `events`: partition -> next offset, of the topic read and of the events behind it. Counts each example once, or
     once in each epoch of a batch run with several; `epoch` is the one it is in.
 
-    `num_corrupt` records could not be read and are not among `num_examples`.
+    `num_corrupt` records could not be read and are not among `num_examples`; nor are `num_fenced`, of joiners that had lost their lease.
+    `joiner_epochs`: partition -> newest epoch of a joiner's lease among the examples read, of logs that keep none.
     """
 
     examples: dict[int, int] = field(default_factory=dict)
@@ -28,6 +31,8 @@ class Progress:
     num_refused_batches: int = 0
     num_corrupt: int = 0
     epoch: int = 0
+    num_fenced: int = 0
+    joiner_epochs: dict[int, int] = field(default_factory=dict)
 
     def note(self, logged: Logged) -> None:
         """Count examples as learned."""
@@ -39,6 +44,8 @@ class Progress:
             self._note_causes(logged.examples)
             for _, _, cause in logged.canaries:
                 self._note_place(cause)
+            self.num_fenced += len(logged.fenced)
+            self.joiner_epochs.update(logged.epochs)
         self.num_corrupt += len(logged.skipped)
         self.num_examples += len(logged)
         self.num_batches += bool(len(logged))
@@ -67,13 +74,13 @@ class Progress:
 
     def as_json(self) -> dict[str, Any]:
         document = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("examples", "events"):
-            document[name] = {str(partition): offset for partition, offset in document[name].items()}
+        for name in _BY_PARTITION:
+            document[name] = {str(partition): value for partition, value in document[name].items()}
         return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Progress:
         fields = dict(document)
-        for name in ("examples", "events"):
-            fields[name] = {int(partition): offset for partition, offset in fields[name].items()}
+        for name in _BY_PARTITION:
+            fields[name] = {int(partition): value for partition, value in fields.get(name, {}).items()}
         return cls(**fields)

@@ -8,10 +8,11 @@ import orjson
 
 from engine.errors import CorruptRecord
 from engine.spec.event import Event
-from engine.spec.example import Example, Origin
+from engine.spec.example import Example
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.sync.delta import decode_header
+from engine.training.logged import parse_records
 from tests.chaos.subject import Subject
 from webapp.core.log import event_log
 from webapp.serving.selectors import sync_status
@@ -81,15 +82,17 @@ def storm_count(subject: Subject, *, event_ids: set[str], num_clicks: int) -> St
 
 
 def _examples(log: EventLog, slug: str) -> list[Example]:
-    """Every example in the log; canaries are none."""
+    """Every example in the log that counts: canaries are none, nor is what a joiner wrote that had lost its lease."""
     topic = topics.examples(slug)
     found: list[Example] = []
+    epochs: dict[int, int] = {}
     for partition, end in log.end_offsets(topic).items():
         offset = log.earliest_offsets(topic)[partition]
         while offset < end:
             records = log.read(topic, partition, offset, READ_RECORDS)
-            examples = (Example.from_bytes(record.value) for record in records)
-            found += [example for example in examples if example.origin is not Origin.CANARY]
+            logged = parse_records(records, epochs)
+            epochs.update(logged.epochs)
+            found += logged.examples
             offset = records[-1].offset + 1
     return found
 

@@ -9,14 +9,14 @@ from engine.spec.demo import demo_retriever, demo_schema
 from engine.spec.event import Event
 from engine.streams import topics
 from engine.streams.log import EventLog
-from engine.streams.partitioning import partition_of
+from engine.streams.partitioning import key_in, partition_of
 from webapp.accounts.models import Project
 from webapp.accounts.overview import events_appended
 from webapp.catalog.selectors import recent_events
 from webapp.catalog.services import events_ingest
 from webapp.registry.services import model_publish, schema_publish
 from webapp.training.models import JoinerProgress, Run
-from workers.tasks.canary import canary, key_in, release
+from workers.tasks.canary import canary, release
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from functools import lru_cache
 
 from django.conf import settings
 
@@ -13,7 +12,7 @@ from engine.errors import LogError
 from engine.spec.canary import canary_event
 from engine.streams import topics
 from engine.streams.log import Record
-from engine.streams.partitioning import partition_of
+from engine.streams.partitioning import key_in
 from webapp.accounts.models import Project
 from webapp.core.jobs import Job
 from webapp.core.log import append, event_log
@@ -34,19 +33,10 @@ def canary() -> None:
 
 
 def release(project: Project, *, now_ms: int) -> None:
-    """Append one canary; the partitions of `events` have their turns. Raises `LogError`."""
+    """Append one canary; the partitions of `events` have their turns, and `examples` has it in the same one. Raises `LogError`."""
     topic = topics.events(project.slug)
     num_partitions = len(event_log().partitions(topic))
     turn = now_ms // 1000 // max(1, settings.CANARY_EVERY_S)
     key = key_in(turn % num_partitions, num_partitions)
     event = canary_event(f"canary-{uuid.uuid4().hex}", key, now_ms)
     append(project.slug, topic, [Record(event.user_id, event.to_bytes(), event.received_ms)])
-
-
-@lru_cache(maxsize=1024)
-def key_in(partition: int, num_partitions: int) -> str:
-    """A key whose records go to the partition; `examples`, which has as many, has it in the same one."""
-    number = 0
-    while partition_of(key := f"freshet.canary.{number}", num_partitions) != partition:
-        number += 1
-    return key

@@ -22,6 +22,7 @@ from tests.engine.training.made import FakeClock, append_examples, make_definiti
 METRICS = {
     "loss", "auc", "log_loss", "hr_at_10", "hr_at_10_frozen", "examples_per_s", "num_examples", "num_corrupt", "table_rows", "table_bytes",
     "event_time_ms", "lag_records", "num_created", "num_expired", "num_over_budget", "num_turned_away", "num_candidates", "candidate_bytes",
+    "publish_interval_s", "slowest_replica_behind", "num_fenced",
     "num_candidates_dropped", "grouped_auc", "normalised_entropy", "calibration", "ndcg_at_10", "coverage_at_10",
 }  # fmt: skip
 
