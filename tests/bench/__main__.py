@@ -14,6 +14,7 @@ NAMES = {
     "encoding": "features of a batch from Parquet, memory and the log",
     "joining": "events a second that one joiner makes examples of",
     "ingest": "events a second through the service and over HTTP",
+    "index": "indexes of item vectors: recall, latency, and what a change costs",
     "recommend": "requests a second and latency of POST /recommend",
 }
 
