@@ -89,6 +89,7 @@ def test_it_goes_back_to_any_revision_whole(api: Api) -> None:
         ({"seen": {"event_types": ["sneeze"]}}, "document.seen.event_types.0"),
         ({"filter": "item.colour = 'red'"}, "document.filter"),
         ({"filter": "item.price <"}, "document.filter"),
+        ({"promotions": [{"name": "p", "items": ["a", "nul\x00"], "slots": [1]}]}, "document.promotions.0.items.1"),
         ({"boosts": [{"when": "item.price < 9"}, {"when": "item.price"}]}, "document.boosts.1.when"),
         ({"promotions": [{"name": "p", "when": "1 = 'a'", "slots": [1]}]}, "document.promotions.0.when"),
         ({"filter": "item.price < $max", "parameters": {"max": "dear"}}, "document.parameters.max"),

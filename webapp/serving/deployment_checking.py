@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from engine.errors import InvalidDocument, Problem
 from engine.spec.deployment import DeploymentDocument, NoDiversity, SourceKind, TaskProduct, TaskSum
+from engine.spec.document import shorten
 from engine.spec.document_expressions import expression_problems
-from engine.spec.expression import parse_expression
-from engine.spec.expression_checking import check_expression
-from engine.spec.expression_parameters import check_parameters
-from engine.spec.expression_tree import ValueKind
 from engine.spec.schema import Schema
 from webapp.registry.models import ModelVersion
 
 WHAT = "the deployment's document"
 EMBEDDING = "embedding"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def document_checked(
@@ -24,17 +24,31 @@ def document_checked(
 ) -> DeploymentDocument:
     """The document, read and checked. Raises `InvalidDocument` with every problem, each field's path within the document."""
     document = DeploymentDocument.parse(data, WHAT)
-    problems = [
+    problems = list(_unstorable("", document.as_json()))
+    problems += [
         *_unknown_tasks(document, ranking),
         *_undeclared_properties(document, schema, retrieval),
         *_undeclared_events(document, schema),
         *_nothing_to_ask(document, retrieval, ranking),
-        *_broken_expressions(document, schema),
         *expression_problems(document, schema),
     ]
     if problems:
         raise InvalidDocument(WHAT, problems)
     return document
+
+
+def _unstorable(path: str, value: Any) -> Iterator[Problem]:
+    """PostgreSQL's documents hold neither these characters nor these numbers."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _unstorable(f"{path}.{key}" if path else key, inner)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _unstorable(f"{path}.{place}", inner)
+    elif isinstance(value, str) and _UNSTORABLE.search(value):
+        yield Problem(path, "must have neither NUL nor half a surrogate pair", shorten(value))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Problem(path, "must be finite", repr(value))
 
 
 def _unknown_tasks(document: DeploymentDocument, ranking: ModelVersion | None) -> Iterator[Problem]:
@@ -79,33 +93,3 @@ def _nothing_to_ask(
         place = kinds.index(SourceKind.NEAREST)
         rule = "needs a retrieval model; a deployment without models names other sources"
         yield Problem(f"retrieval.sources.{place}.kind", rule, repr(SourceKind.NEAREST.value))
-
-
-def _expressions(document: DeploymentDocument) -> Iterator[tuple[str, str]]:
-    """Each expression's path in the document, and its text."""
-    if document.filter is not None:
-        yield "filter", document.filter
-    for place, boost in enumerate(document.boosts):
-        yield f"boosts.{place}.when", boost.when
-    for place, promotion in enumerate(document.promotions):
-        if promotion.when is not None:
-            yield f"promotions.{place}.when", promotion.when
-
-
-def _broken_expressions(document: DeploymentDocument, schema: Schema) -> Iterator[Problem]:
-    """What cannot be read or is not declared; and parameters that two expressions, or a default, need of different kinds."""
-    kinds: dict[str, ValueKind] = {}
-    for field, text in _expressions(document):
-        try:
-            found = check_expression(parse_expression(text, field), schema).parameters
-        except InvalidDocument as error:
-            yield from error.problems
-            continue
-        for name, kind in found.items():
-            if kinds.setdefault(name, kind) != kind:
-                yield Problem(field, f"takes ${name} for {kind}, and another expression for {kinds[name]}", text[:80])
-    given = {name: kind for name, kind in kinds.items() if name in document.parameters}
-    try:
-        check_parameters(given, document.parameters)
-    except InvalidDocument as error:
-        yield from error.problems
