@@ -13,16 +13,21 @@ from engine.spec.validation import MAX_FUTURE_MS
 from webapp.accounts.authentication import project_of
 from webapp.accounts.models import Scope
 from webapp.catalog import back_pressure, selectors, services
-from webapp.catalog.entities import PutReport
-from webapp.catalog.models import Entity
+from webapp.catalog.entities import ItemWritten, PutReport
+from webapp.catalog.models import Entity, Item
 from webapp.catalog.parsers import JsonLinesParser
 from webapp.catalog.serializers import (
     EntitiesAnswer,
     EntityAnswer,
     EventsAnswer,
     EventsBody,
+    ItemAnswer,
+    ItemBody,
     ItemsAnswer,
     ItemsBody,
+    ItemsWrittenAnswer,
+    ItemWrittenAnswer,
+    PendingAnswer,
     PropertiesBody,
     UsersAnswer,
     UsersBody,
@@ -116,57 +121,62 @@ class ItemsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         page = selectors.items_page(project=project_of(request), **read(PageQuery, request.query_params.dict()))
-        return Response({"items": [_entity(item) for item in page.rows], "next_cursor": page.next_cursor})
+        return Response({"items": [_item(item) for item in page.rows], "next_cursor": page.next_cursor})
 
     @extend_schema(
         operation_id="items_put",
         summary="Create or replace many items",
         tags=["items"],
         request=ItemsBody,
-        responses={200: EntitiesAnswer, 400: ErrorBody, 413: ErrorBody},
+        responses={200: ItemsWrittenAnswer, 400: ErrorBody, 413: ErrorBody},
     )
     def put(self, request: Request) -> Response:
         rows = read_rows(request.data, "items", settings.MAX_EVENTS_PER_REQUEST)
-        return _put_answer(services.items_put(project=project_of(request), rows=rows))
+        report = services.items_put(project=project_of(request), rows=rows)
+        return _put_answer(report, replicas_pending=list(report.replicas_pending))
 
 
 class ItemView(ApiView):
     scopes = {"GET": READS, "PUT": WRITES, "PATCH": WRITES, "DELETE": WRITES}
 
     @extend_schema(
-        operation_id="item_get", summary="Read an item", tags=["items"], responses={200: EntityAnswer, 404: ErrorBody}
+        operation_id="item_get", summary="Read an item", tags=["items"], responses={200: ItemAnswer, 404: ErrorBody}
     )
     def get(self, request: Request, item_id: str) -> Response:
-        return Response(_entity(selectors.item_get(project=project_of(request), item_id=item_id)))
+        return Response(_item(selectors.item_get(project=project_of(request), item_id=item_id)))
 
     @extend_schema(
         operation_id="item_put",
         summary="Create or replace an item",
         tags=["items"],
-        request=PropertiesBody,
-        responses={200: EntityAnswer, 400: ErrorBody},
+        request=ItemBody,
+        responses={200: ItemWrittenAnswer, 400: ErrorBody},
     )
     def put(self, request: Request, item_id: str) -> Response:
-        body = read(PropertiesBody, request.data)
-        return Response(_entity(services.item_put(project=project_of(request), item_id=item_id, **body)))
+        body = read(ItemBody, request.data)
+        return _written(services.item_put(project=project_of(request), item_id=item_id, **body))
 
     @extend_schema(
         operation_id="item_patch",
         summary="Change some properties of an item",
         tags=["items"],
-        request=PropertiesBody,
-        responses={200: EntityAnswer, 400: ErrorBody, 404: ErrorBody},
+        request=ItemBody,
+        responses={200: ItemWrittenAnswer, 400: ErrorBody, 404: ErrorBody},
     )
     def patch(self, request: Request, item_id: str) -> Response:
-        body = read(PropertiesBody, request.data)
-        return Response(_entity(services.item_patch(project=project_of(request), item_id=item_id, **body)))
+        body = read(ItemBody, request.data)
+        return _written(services.item_patch(project=project_of(request), item_id=item_id, **body))
 
     @extend_schema(
-        operation_id="item_delete", summary="Delete an item", tags=["items"], responses={204: None, 404: ErrorBody}
+        operation_id="item_delete",
+        summary="Delete an item",
+        description="204 when every replica has confirmed that it recommends the item no more, 202 when one has not yet.",
+        tags=["items"],
+        responses={204: None, 202: PendingAnswer, 404: ErrorBody},
     )
     def delete(self, request: Request, item_id: str) -> Response:
-        services.item_delete(project=project_of(request), item_id=item_id)
-        return Response(status=204)
+        pending = services.item_delete(project=project_of(request), item_id=item_id)
+        return Response({"replicas_pending": list(pending)}, status=202) if pending else Response(status=204)
 
 
 class UsersView(ApiView):
@@ -243,7 +253,15 @@ def _entity(entity: Entity) -> dict[str, Any]:
     }
 
 
-def _put_answer(report: PutReport) -> Response:
+def _item(item: Item) -> dict[str, Any]:
+    return {**_entity(item), "hidden": item.hidden}
+
+
+def _written(written: ItemWritten) -> Response:
+    return Response({**_item(written.item), "replicas_pending": list(written.replicas_pending)})
+
+
+def _put_answer(report: PutReport, **more: Any) -> Response:
     answer = {
         "written": report.num_written,
         "rejected": report.num_rejected,
@@ -256,6 +274,7 @@ def _put_answer(report: PutReport) -> Response:
             }
             for one in report.results
         ],
+        **more,
     }
     return _unless_all_rejected(answer, report.num_rejected, len(report.results))
 

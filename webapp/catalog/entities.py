@@ -1,12 +1,13 @@
 """Users and items: written to PostgreSQL and to the `catalog` topic in one go.
 
-The topic is written inside the transaction that holds the rows' locks, so that its order is PostgreSQL's order.
+The topic is written inside the transaction that holds the rows' locks, so that its order is PostgreSQL's order. What makes an item vanish
+from answers is then waited for, once the locks are gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from django.db import transaction
@@ -15,12 +16,13 @@ from engine.errors import InvalidDocument, Problem
 from engine.spec.document import shorten
 from engine.spec.event import CatalogChange
 from engine.spec.validation import PropertyValidator
-from engine.spec.values import BrokenRule, check_id
+from engine.spec.values import BrokenRule, check_boolean, check_id
 from engine.streams import topics
-from engine.streams.log import Record
+from engine.streams.log import Position, Record
 from webapp.accounts.models import Project
 from webapp.catalog import known_items, storage
 from webapp.catalog.models import Entity, Item, User
+from webapp.catalog.reaching import replicas_behind
 from webapp.catalog.storage import Kind
 from webapp.core.clock import wall_ms
 from webapp.core.errors import NotFound
@@ -28,7 +30,10 @@ from webapp.core.log import append
 from webapp.registry.selectors import schema_document
 
 MODEL_OF: dict[Kind, type[User] | type[Item]] = {"user": User, "item": Item}
-ROW_FIELDS = frozenset(("id", "properties"))
+ROW_FIELDS: dict[Kind, tuple[str, ...]] = {"user": ("id", "properties"), "item": ("id", "properties", "hidden")}
+
+# Nothing is said of it, so that it stays what it is.
+UNTOLD = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +48,70 @@ class PutResult:
 
 @dataclass(frozen=True, slots=True)
 class PutReport:
-    """One result for each row, in the rows' order."""
+    """One result for each row, in the rows' order. `replicas_pending` are the names of replicas that may still answer what was hidden."""
 
     results: list[PutResult]
     num_written: int
     num_rejected: int
+    replicas_pending: tuple[str, ...] = ()
 
 
-def item_put(*, project: Project, item_id: str, properties: object) -> Item:
-    """Create the item or replace its properties. Raises `InvalidDocument` with every broken field, `LogError`."""
-    return cast(Item, _put(project, "item", item_id, properties))
+@dataclass(frozen=True, slots=True)
+class ItemWritten:
+    """`replicas_pending` are the names of replicas that may still answer it though it was hidden."""
+
+    item: Item
+    replicas_pending: tuple[str, ...] = ()
+
+
+def item_put(*, project: Project, item_id: str, properties: object, hidden: object = UNTOLD) -> ItemWritten:
+    """Create the item or replace its properties. `hidden` None leaves it as hidden as it is; a new item is not.
+
+    When it hides the item, no replica answers it any more, but those named as pending. Raises `InvalidDocument` with every broken field,
+    `LogError`.
+    """
+    _check_id("item", item_id)
+    told = _told(item_id, hidden)
+    checked = _validator(project, "item").validate(properties)
+    positions = _write_items(project, {item_id: checked}, told)
+    return ItemWritten(cast(Item, _find(project, "item", item_id)), _pending(project, positions, told))
 
 
 def user_put(*, project: Project, user_id: str, properties: object) -> User:
     """Create the user or replace their properties. Raises `InvalidDocument` with every broken field, `LogError`."""
-    return cast(User, _put(project, "user", user_id, properties))
+    _check_id("user", user_id)
+    checked = _validator(project, "user").validate(properties)
+    _write_users(project, {user_id: checked})
+    return cast(User, _find(project, "user", user_id))
 
 
-def item_patch(*, project: Project, item_id: str, properties: object) -> Item:
-    """Change the named properties and leave the rest; null clears one. Raises `NotFound`, `InvalidDocument`, `LogError`."""
-    return cast(Item, _patch(project, "item", item_id, properties))
+def item_patch(*, project: Project, item_id: str, properties: object, hidden: object = UNTOLD) -> ItemWritten:
+    """Change the named properties and leave the rest; null clears one. `hidden` as in `item_put`. Raises `NotFound`, `InvalidDocument`,
+    `LogError`."""
+    _check_id("item", item_id)
+    told = _told(item_id, hidden)
+    changed = _validator(project, "item").validate(properties, partial=True)
+    with transaction.atomic():
+        merged = _merged(project, "item", item_id, changed)
+        positions = _write_items(project, {item_id: merged}, told)
+    return ItemWritten(cast(Item, _find(project, "item", item_id)), _pending(project, positions, told))
 
 
 def user_patch(*, project: Project, user_id: str, properties: object) -> User:
     """Change the named properties and leave the rest; null clears one. Raises `NotFound`, `InvalidDocument`, `LogError`."""
-    return cast(User, _patch(project, "user", user_id, properties))
+    _check_id("user", user_id)
+    changed = _validator(project, "user").validate(properties, partial=True)
+    with transaction.atomic():
+        _write_users(project, {user_id: _merged(project, "user", user_id, changed)})
+    return cast(User, _find(project, "user", user_id))
 
 
-def item_delete(*, project: Project, item_id: str) -> None:
-    """The item is recommended no more; its events and what was learned from them stay. Raises `NotFound`, `LogError`."""
-    _delete(project, "item", item_id)
+def item_delete(*, project: Project, item_id: str) -> tuple[str, ...]:
+    """The item is recommended no more; its events and what was learned from them stay. Answers the names of the replicas that did not
+    confirm that they answer it no more. Raises `NotFound`, `LogError`."""
+    positions = _delete(project, "item", item_id)
+    known_items.forget()
+    return replicas_behind(project, positions)
 
 
 def user_delete(*, project: Project, user_id: str) -> None:
@@ -81,86 +120,124 @@ def user_delete(*, project: Project, user_id: str) -> None:
 
 
 def items_put(*, project: Project, rows: Sequence[object]) -> PutReport:
-    """Put each row {"id", "properties"}; each is judged by itself, and of an id named twice the last row stays."""
-    return _put_batch(project, "item", rows)
+    """Put each row {"id", "properties", "hidden"}; each is judged by itself, and of an id named twice the last row stays.
+
+    `hidden` as in `item_put`.
+    """
+    batch = _judged(project, "item", rows)
+    pending: tuple[str, ...] = ()
+    if batch.written:
+        positions = _write_items(project, batch.written, batch.hidden)
+        pending = _pending(project, positions, batch.hidden)
+    return batch.report(pending)
 
 
 def users_put(*, project: Project, rows: Sequence[object]) -> PutReport:
     """Put each row {"id", "properties"}; each is judged by itself, and of an id named twice the last row stays."""
-    return _put_batch(project, "user", rows)
+    batch = _judged(project, "user", rows)
+    if batch.written:
+        _write_users(project, batch.written)
+    return batch.report()
 
 
-def append_changes(project: Project, changes: Sequence[CatalogChange]) -> None:
+def append_changes(project: Project, changes: Sequence[CatalogChange]) -> list[Position]:
     """Tell the joiner and the replicas. Raises `LogError`."""
     if not changes:
-        return
+        return []
     records = [Record(f"{change.kind}:{change.id}", change.to_bytes(), change.updated_ms) for change in changes]
-    append(project.slug, topics.catalog(project.slug), records)
+    return append(project.slug, topics.catalog(project.slug), records)
 
 
-def _put(project: Project, kind: Kind, entity_id: str, properties: object) -> Entity:
-    _check_id(kind, entity_id)
-    checked = _validator(project, kind).validate(properties)
-    _write(project, kind, {entity_id: checked})
-    return _find(project, kind, entity_id)
+@dataclass(slots=True)
+class _Batch:
+    """Rows judged: what is to be written, and of which items it is told whether they are hidden."""
+
+    results: list[PutResult] = field(default_factory=list)
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hidden: dict[str, bool] = field(default_factory=dict)
+
+    def report(self, replicas_pending: tuple[str, ...] = ()) -> PutReport:
+        num_rejected = sum(result.status == "rejected" for result in self.results)
+        return PutReport(self.results, len(self.results) - num_rejected, num_rejected, replicas_pending)
 
 
-def _patch(project: Project, kind: Kind, entity_id: str, properties: object) -> Entity:
-    _check_id(kind, entity_id)
-    changed = _validator(project, kind).validate(properties, partial=True)
-    with transaction.atomic():
-        merged = _find(project, kind, entity_id, lock=True).properties | changed
-        _write(project, kind, {entity_id: {name: value for name, value in merged.items() if value is not None}})
-    return _find(project, kind, entity_id)
-
-
-def _delete(project: Project, kind: Kind, entity_id: str) -> None:
-    _check_id(kind, entity_id)
-    with transaction.atomic():
-        _find(project, kind, entity_id, lock=True).delete()
-        append_changes(project, [CatalogChange(kind, entity_id, deleted=True, updated_ms=wall_ms())])
-    known_items.forget()
-
-
-def _put_batch(project: Project, kind: Kind, rows: Sequence[object]) -> PutReport:
+def _judged(project: Project, kind: Kind, rows: Sequence[object]) -> _Batch:
     validator = _validator(project, kind)
-    results: list[PutResult] = []
-    written: dict[str, dict[str, Any]] = {}
+    batch = _Batch()
     for index, row in enumerate(rows):
         problems: list[Problem] = []
-        entity_id, properties = _read_row(row, validator, problems)
+        entity_id, properties, hidden = _read_row(kind, row, validator, problems)
         if problems or entity_id is None:
-            results.append(PutResult(index, entity_id, "rejected", tuple(problems)))
-        else:
-            written[entity_id] = properties
-            results.append(PutResult(index, entity_id, "written"))
-    if written:
-        _write(project, kind, written)
-    num_rejected = sum(result.status == "rejected" for result in results)
-    return PutReport(results, len(results) - num_rejected, num_rejected)
+            batch.results.append(PutResult(index, entity_id, "rejected", tuple(problems)))
+            continue
+        batch.written[entity_id] = properties
+        if hidden is not UNTOLD:
+            batch.hidden[entity_id] = hidden
+        batch.results.append(PutResult(index, entity_id, "written"))
+    return batch
 
 
-def _read_row(row: object, validator: PropertyValidator, problems: list[Problem]) -> tuple[str | None, dict[str, Any]]:
+def _read_row(
+    kind: Kind, row: object, validator: PropertyValidator, problems: list[Problem]
+) -> tuple[str | None, dict[str, Any], bool | None]:
     if not isinstance(row, dict):
         problems.append(Problem("(row)", "must be an object with id and properties", shorten(row)))
-        return None, {}
-    for name in sorted(row.keys() - ROW_FIELDS)[:20]:
-        problems.append(Problem(str(name)[:80], "is not a field; the fields are: id, properties", shorten(row[name])))
-    entity_id = None
+        return None, {}, UNTOLD
+    fields = ROW_FIELDS[kind]
+    for name in sorted(row.keys() - set(fields))[:20]:
+        rule = f"is not a field; the fields are: {', '.join(fields)}"
+        problems.append(Problem(str(name)[:80], rule, shorten(row[name])))
+    entity_id, hidden = None, UNTOLD
     try:
         entity_id = check_id(row.get("id"))
     except BrokenRule as broken:
         problems.append(Problem("id", str(broken), shorten(row.get("id"))))
-    return entity_id, validator.collect(row.get("properties", {}), "properties.", problems)
+    if kind == "item" and row.get("hidden") is not None:
+        try:
+            hidden = check_boolean(row["hidden"])
+        except BrokenRule as broken:
+            problems.append(Problem("hidden", str(broken), shorten(row["hidden"])))
+    return entity_id, validator.collect(row.get("properties", {}), "properties.", problems), hidden
 
 
-def _write(project: Project, kind: Kind, properties_of: dict[str, dict[str, Any]]) -> None:
+def _write_items(
+    project: Project, properties_of: dict[str, dict[str, Any]], hidden_of: Mapping[str, bool]
+) -> list[Position]:
     now_ms = wall_ms()
     with transaction.atomic():
-        storage.write_entities(project, kind, properties_of)
+        hidden = storage.write_items(project, properties_of, hidden_of)
+        changes = [
+            CatalogChange("item", one, properties, False, now_ms, one in hidden)
+            for one, properties in properties_of.items()
+        ]
+        return append_changes(project, changes)
+
+
+def _write_users(project: Project, properties_of: dict[str, dict[str, Any]]) -> None:
+    now_ms = wall_ms()
+    with transaction.atomic():
+        storage.write_users(project, properties_of)
         append_changes(
-            project, [CatalogChange(kind, one, props, False, now_ms) for one, props in properties_of.items()]
+            project, [CatalogChange("user", one, props, False, now_ms) for one, props in properties_of.items()]
         )
+
+
+def _merged(project: Project, kind: Kind, entity_id: str, changed: dict[str, Any]) -> dict[str, Any]:
+    """What there is with what changed; locks the row."""
+    merged = _find(project, kind, entity_id, lock=True).properties | changed
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _delete(project: Project, kind: Kind, entity_id: str) -> list[Position]:
+    _check_id(kind, entity_id)
+    with transaction.atomic():
+        _find(project, kind, entity_id, lock=True).delete()
+        return append_changes(project, [CatalogChange(kind, entity_id, deleted=True, updated_ms=wall_ms())])
+
+
+def _pending(project: Project, positions: Sequence[Position], hidden_of: Mapping[str, bool]) -> tuple[str, ...]:
+    """Only what is to vanish is waited for: what is new is found a moment later."""
+    return replicas_behind(project, positions) if any(hidden_of.values()) else ()
 
 
 def _find(project: Project, kind: Kind, entity_id: str, *, lock: bool = False) -> Entity:
@@ -181,3 +258,13 @@ def _check_id(kind: Kind, entity_id: str) -> None:
         check_id(entity_id)
     except BrokenRule as broken:
         raise InvalidDocument(f"{kind} id", [Problem(f"{kind}_id", str(broken), shorten(entity_id))]) from None
+
+
+def _told(item_id: str, hidden: object) -> dict[str, bool]:
+    """What is told of being hidden: nothing, or of the one item."""
+    if hidden is UNTOLD:
+        return {}
+    try:
+        return {item_id: check_boolean(hidden)}
+    except BrokenRule as broken:
+        raise InvalidDocument("item", [Problem("hidden", str(broken), shorten(hidden))]) from None

@@ -33,6 +33,10 @@ class User(Entity):
 
 
 class Item(Entity):
+    """A hidden one is kept and learned from, and never recommended."""
+
+    hidden = models.BooleanField(default=False, db_default=False)
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "external_id"], name="item_once")]
 

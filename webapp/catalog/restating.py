@@ -18,6 +18,7 @@ from engine.streams import topics
 from engine.streams.log import EventLog
 from webapp.accounts.models import Project
 from webapp.catalog.entities import MODEL_OF, append_changes
+from webapp.catalog.models import Item
 from webapp.catalog.storage import Kind
 from webapp.core.clock import wall_ms
 from webapp.core.log import event_log
@@ -64,7 +65,9 @@ def _restate(project: Project, kind: Kind) -> int:
             rows = MODEL_OF[kind]._default_manager.select_for_update().filter(pk__in=pks)
             now_ms = wall_ms()
             changes = [
-                CatalogChange(kind, row.external_id, row.properties, False, now_ms)
+                CatalogChange(
+                    kind, row.external_id, row.properties, False, now_ms, isinstance(row, Item) and row.hidden
+                )
                 for row in rows.order_by(Collate("external_id", "C"))
             ]
             append_changes(project, changes)

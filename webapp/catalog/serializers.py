@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from engine.spec.values import BrokenRule, check_boolean
 from webapp.core.fields import RequestBody
+
+HIDDEN_HELP = "a hidden item is kept and learned from, and never recommended"
+PENDING_HELP = (
+    "replicas that did not confirm within a second that they recommend it no more; they do so as soon as they can"
+)
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class FlagField(serializers.Field[bool, bool, bool, Any]):
+    """true or false, and nothing that could be taken for one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        try:
+            return check_boolean(data)
+        except BrokenRule as broken:
+            raise serializers.ValidationError(str(broken)) from None
+
+    def to_representation(self, value: bool) -> bool:
+        return value
 
 
 class EventRow(serializers.Serializer[Any]):
@@ -63,13 +85,21 @@ class PropertiesBody(RequestBody):
     properties = serializers.JSONField(default=dict, help_text="an object with the properties that the schema declares")
 
 
+class ItemBody(PropertiesBody):
+    hidden = FlagField(required=False, allow_null=True, help_text=f"{HIDDEN_HELP}; absent, it stays as it is")
+
+
 class EntityRow(serializers.Serializer[Any]):
     id = serializers.CharField(max_length=256)
     properties = serializers.DictField(required=False)
 
 
+class ItemRow(EntityRow):
+    hidden = serializers.BooleanField(required=False, help_text=f"{HIDDEN_HELP}; absent, it stays as it is")
+
+
 class ItemsBody(serializers.Serializer[Any]):
-    items = EntityRow(many=True)
+    items = ItemRow(many=True)
 
 
 class UsersBody(serializers.Serializer[Any]):
@@ -83,8 +113,20 @@ class EntityAnswer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
+class ItemAnswer(EntityAnswer):
+    hidden = serializers.BooleanField(help_text=HIDDEN_HELP)
+
+
+class ItemWrittenAnswer(ItemAnswer):
+    replicas_pending = serializers.ListField(child=serializers.CharField(), help_text=PENDING_HELP)
+
+
+class PendingAnswer(serializers.Serializer[Any]):
+    replicas_pending = serializers.ListField(child=serializers.CharField(), help_text=PENDING_HELP)
+
+
 class ItemsAnswer(serializers.Serializer[Any]):
-    items = EntityAnswer(many=True)
+    items = ItemAnswer(many=True)
     next_cursor = serializers.CharField(allow_null=True)
 
 
@@ -104,3 +146,7 @@ class EntitiesAnswer(serializers.Serializer[Any]):
     written = serializers.IntegerField()
     rejected = serializers.IntegerField()
     results = EntityResult(many=True)
+
+
+class ItemsWrittenAnswer(EntitiesAnswer):
+    replicas_pending = serializers.ListField(child=serializers.CharField(), help_text=PENDING_HELP)

@@ -40,15 +40,24 @@ ON CONFLICT (project_id, external_id) DO NOTHING
 RETURNING external_id
 """
 
-_WRITE = """
-INSERT INTO {table} (project_id, external_id, properties, created_at, updated_at)
-SELECT %s, new.id, new.properties::jsonb, now(), now() FROM unnest(%s::text[], %s::text[]) AS new (id, properties)
+_WRITE_USERS = """
+INSERT INTO catalog_user (project_id, external_id, properties, created_at, updated_at)
+SELECT %(project)s, new.id, new.properties::jsonb, now(), now()
+FROM unnest(%(ids)s::text[], %(properties)s::text[]) AS new (id, properties)
 ON CONFLICT (project_id, external_id) DO UPDATE SET properties = EXCLUDED.properties, updated_at = EXCLUDED.updated_at
 """
-_WRITE_OF: dict[Kind, str] = {
-    "user": _WRITE.format(table="catalog_user"),
-    "item": _WRITE.format(table="catalog_item"),
-}
+
+# Where nothing is said of being hidden, it stays what it is; `told` are the ids of which something is.
+_WRITE_ITEMS = """
+WITH written AS (
+    INSERT INTO catalog_item AS kept (project_id, external_id, properties, hidden, created_at, updated_at)
+    SELECT %(project)s, new.id, new.properties::jsonb, new.hidden, now(), now()
+    FROM unnest(%(ids)s::text[], %(properties)s::text[], %(hidden)s::boolean[]) AS new (id, properties, hidden)
+    ON CONFLICT (project_id, external_id) DO UPDATE SET properties = EXCLUDED.properties, updated_at = EXCLUDED.updated_at,
+        hidden = CASE WHEN kept.external_id = ANY(%(told)s::text[]) THEN EXCLUDED.hidden ELSE kept.hidden END
+    RETURNING external_id, hidden)
+SELECT external_id FROM written WHERE hidden
+"""
 
 _REJECT = """
 INSERT INTO catalog_rejectedrow (project_id, source, row_number, row, problems, received_at)
@@ -104,12 +113,36 @@ def create_absent_items(project: Project, item_ids: Collection[str]) -> list[str
         return sorted(row[0] for row in cursor.fetchall())
 
 
-def write_entities(project: Project, kind: Kind, properties_of: Mapping[str, dict[str, Any]]) -> None:
-    """Create or replace users or items; `properties_of` maps an id to its whole new properties."""
+def write_users(project: Project, properties_of: Mapping[str, dict[str, Any]]) -> None:
+    """Create or replace users; `properties_of` maps an id to its whole new properties."""
     ids = sorted(properties_of)
-    documents = [orjson.dumps(properties_of[one]).decode() for one in ids]
+    values: dict[str, Any] = {"project": project.pk, "ids": ids, "properties": _documents(properties_of, ids)}
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE_OF[kind], [project.pk, ids, documents])
+        cursor.execute(_WRITE_USERS, values)
+
+
+def write_items(
+    project: Project, properties_of: Mapping[str, dict[str, Any]], hidden_of: Mapping[str, bool]
+) -> set[str]:
+    """Create or replace items; `properties_of` maps an id to its whole new properties. Answers which of them are hidden now.
+
+    An item that is not in `hidden_of` is as hidden as it was; a new one is not.
+    """
+    ids = sorted(properties_of)
+    values: dict[str, Any] = {
+        "project": project.pk,
+        "ids": ids,
+        "properties": _documents(properties_of, ids),
+        "hidden": [hidden_of.get(one, False) for one in ids],
+        "told": sorted(hidden_of),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITE_ITEMS, values)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _documents(properties_of: Mapping[str, dict[str, Any]], ids: list[str]) -> list[str]:
+    return [orjson.dumps(properties_of[one]).decode() for one in ids]
 
 
 def keep_rejected(project: Project, source: str, rejected: list[tuple[int, str, str]], keep: int) -> None:
