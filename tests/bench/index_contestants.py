@@ -228,7 +228,11 @@ class Hnswlib:
     def search_allowed(self, user: Vectors, num: int, mask: Mask) -> Rows | None:
         allows: Callable[[int], bool] = mask.tolist().__getitem__
         with self._gate.reading:
-            return np.asarray(self._index.knn_query(user, num, num_threads=1, filter=allows)[0][0], np.int32)
+            try:
+                return np.asarray(self._index.knn_query(user, num, num_threads=1, filter=allows)[0][0], np.int32)
+            except RuntimeError:
+                # It says so when it comes by fewer than were asked for, and answers none of them.
+                return np.empty(0, np.int32)
 
     def write(self, rows: Rows, vectors: Vectors) -> bool:
         for start in range(0, len(rows), 32):
