@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,21 @@ class FeatureEncoder:
     the first. Dense: missing, malformed, NaN and infinite are 0.0; where the model standardises, they are NaN here and 0.0 after it.
     """
 
-    def __init__(self, definition: ModelDefinition) -> None:
+    def __init__(self, definition: ModelDefinition, inputs: Collection[str] | None = None) -> None:
+        """With `inputs`, names of slots and dense inputs, of these alone."""
         self.definition = definition
         self.has_pairs = definition.has_pairs
         self._numbers = {slot.name: definition.number_of(slot) for slot in definition.slots}
         self._first = {slot.name for slot in definition.slots if _keeps_first(definition, slot)}
         sides = [*Side, None]
-        self._slots = {side: definition.slots if side is None else definition.slots_of(side) for side in sides}
-        self._dense = {side: definition.dense if side is None else definition.dense_of(side) for side in sides}
+        slots = {side: definition.slots if side is None else definition.slots_of(side) for side in sides}
+        dense = {side: definition.dense if side is None else definition.dense_of(side) for side in sides}
+        self._slots = {
+            side: [slot for slot in mine if inputs is None or slot.name in inputs] for side, mine in slots.items()
+        }
+        self._dense = {
+            side: [each for each in mine if inputs is None or each.name in inputs] for side, mine in dense.items()
+        }
         self._features = {side: _needed(definition, self._named(side)) for side in sides}
         self._sources = {side: _raw(self._named(side), self._features[side]) for side in sides}
 
@@ -49,6 +56,10 @@ class FeatureEncoder:
     def sources(self, side: Side | None = None) -> list[str]:
         """Every raw source that `encode` reads for the side, each once: those of its inputs and of the features that they are."""
         return list(self._sources[side])
+
+    def kept_values(self, slot: Slot) -> tuple[int, bool]:
+        """How many values of a row count for the slot, and whether these are the first instead of the last."""
+        return 1 if slot.pooling is Pooling.FIRST else slot.max_values, slot.name in self._first
 
     def encode(self, columns: Mapping[str, pa.Array[Any]], num_rows: int, side: Side | None = None) -> EncodedBatch:
         """Encode `num_rows` rows. A source absent from `columns` is missing in every row. Raises ValueError on another length."""
@@ -66,8 +77,7 @@ class FeatureEncoder:
     def _encode_slot(self, slot: Slot, column: Any, num_rows: int) -> SlotValues:
         if column is None:
             return nothing(num_rows)
-        keep_first = slot.name in self._first
-        most = 1 if slot.pooling is Pooling.FIRST else slot.max_values
+        most, keep_first = self.kept_values(slot)
         return ids_of(column, self._numbers[slot.name], most, keep_first=keep_first)
 
     def _named(self, side: Side | None) -> list[str]:
@@ -103,15 +113,15 @@ def _dense(inputs: list[DenseInput], columns: Mapping[str, pa.Array[Any]], num_r
         missing = np.nan if each.transform.standardises else 0.0
         place = dense[:, start : start + each.dim]
         if each.source in columns:
-            _fill(place, _numbers(columns[each.source], each.dim), each.transform, missing)
+            _fill(place, dense_numbers(columns[each.source], each.dim), each.transform, missing)
         else:
             place.fill(missing)
         start += each.dim
     return dense
 
 
-def _numbers(column: Any, dim: int) -> Numbers:
-    """float64[n, dim]. A vector of one number may come as the number too."""
+def dense_numbers(column: Any, dim: int) -> Numbers:
+    """float64[n, dim] of a dense input's column. A vector of one number may come as the number too."""
     if dim > 1:
         return vectors_of(column, dim)
     numbers = numbers_of(column)[:, np.newaxis]

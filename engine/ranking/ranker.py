@@ -21,6 +21,7 @@ from engine.ranking.ablation import without_dense, without_slot
 from engine.ranking.item_features import PIECE_ROWS, ItemFeatures
 from engine.ranking.pair_features import PairFeatures
 from engine.ranking.ranked import Contributions, Ranked
+from engine.ranking.user_features import UserFeatures
 from engine.retrieval.asker import Asker
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.item_rows import Rows
@@ -45,6 +46,7 @@ class Ranker:
         self._definition = encoder.definition
         self._sources = {side: encoder.sources(side) for side in Side}
         self._layouts = {side: RecordLayout(encoder.definition, side) for side in Side}
+        self._users = UserFeatures(encoder.definition)
         catalogue = Catalogue() if catalogue is None else catalogue
         self.items = ItemFeatures(catalogue, encoder)
         self._pairs = PairFeatures(catalogue, encoder) if encoder.has_pairs else None
@@ -66,17 +68,16 @@ class Ranker:
 
         `counters` has the values float64[n] of each by `<counter>_<window>`; one that is not there is missing.
         """
-        user = self._user(asker)
         pairs = None if self._pairs is None else self._pairs.encoded(asker, rows, counters or {})
         if self._predictor.takes_records and len(rows):
-            return _finite(self._of_records(user, self.items.records(rows), pairs))
-        return _finite(self._of_batches(user, self.items.encoded(rows), pairs))
+            return _finite(self._of_records(self._users.record(asker), self.items.records(rows), pairs))
+        return _finite(self._of_batches(self._users.encoded(asker), self.items.encoded(rows), pairs))
 
     def contributions(self, asker: Asker, rows: Rows, counters: Mapping[str, Floats] | None = None) -> Contributions:
         """What each slot and dense input adds to each score. Raises ValueError for more than `MAX_EXPLAINED` rows."""
         if len(rows) > MAX_EXPLAINED:
             raise ValueError(f"rows: must be at most {MAX_EXPLAINED}, received {len(rows)}")
-        sides = {Side.USER: self._user(asker), Side.ITEM: self.items.encoded(rows)}
+        sides = {Side.USER: self._users.encoded(asker), Side.ITEM: self.items.encoded(rows)}
         if self._pairs is not None:
             sides[Side.PAIR] = self._pairs.encoded(asker, rows, counters or {})
         without: dict[str, dict[Side, EncodedBatch]] = {}
@@ -91,24 +92,21 @@ class Ranker:
             values[:, place] = whole - self._of_sides(without[name]).scores
         return Contributions(names, values)
 
-    def _user(self, asker: Asker) -> EncodedBatch:
-        return self._encoder.encode(asker.columns(self._sources[Side.USER]), 1, Side.USER)
-
     def _of_sides(self, sides: Mapping[Side, EncodedBatch]) -> Ranked:
         return self._of_batches(sides[Side.USER], sides[Side.ITEM], sides.get(Side.PAIR))
 
     def _of_batches(self, user: EncodedBatch, items: EncodedBatch, pairs: EncodedBatch | None) -> Ranked:
         if self._predictor.takes_records and items.num_rows:
-            return self._of_records(user, self._layouts[Side.ITEM].pack(items), pairs)
+            return self._of_records(self._layouts[Side.USER].pack(user), self._layouts[Side.ITEM].pack(items), pairs)
         if is_retrieval(self._definition.architecture):
             cosines = self._predictor.pair_scores(user, items)
             return Ranked(cosines, cosines[:, np.newaxis])
         user_rows, item_rows = np.zeros(items.num_rows, np.int32), np.arange(items.num_rows, dtype=np.int32)
         return self._scored(self._predictor.pair_predictions(user, items, user_rows, item_rows, pairs))
 
-    def _of_records(self, user: EncodedBatch, items: Records, pairs: EncodedBatch | None) -> Ranked:
+    def _of_records(self, user: Records, items: Records, pairs: EncodedBatch | None) -> Ranked:
         of_pairs = None if pairs is None else self._layouts[Side.PAIR].pack(pairs)
-        return self._scored(self._predictor.record_predictions(self._layouts[Side.USER].pack(user), items, of_pairs))
+        return self._scored(self._predictor.record_predictions(user, items, of_pairs))
 
     def _scored(self, by_task: FloatArray) -> Ranked:
         return Ranked(score_of(self._definition.score, self._definition.tasks, by_task), by_task)
@@ -121,7 +119,7 @@ class Ranker:
         counters: Mapping[str, Floats] | None = None,
     ) -> npt.NDArray[np.float32]:
         """float32[n] for n candidates with their properties, whether or not the catalogue has them. Raises as `rank`."""
-        user = self._user(asker)
+        user = self._users.encoded(asker)
         columns = columns_for_items(item_ids, properties, self._sources[Side.ITEM])
         items = self._encoder.encode(columns, len(item_ids), Side.ITEM)
         pairs = self._given_pairs(asker, item_ids, properties, counters or {}) if self._encoder.has_pairs else None
