@@ -115,7 +115,7 @@ def not_shown(catalogue: Catalogue, shown: Sequence[int]) -> Condition:
     def holds(asked: Rows | None) -> Mask:
         num_rows = catalogue.num_rows
         own = catalogue.id_hashes[:num_rows] if asked is None else catalogue.id_hashes[asked]
-        free = ~buckets[own & _BUCKET]
+        free: Mask = ~buckets[own & _BUCKET]
         suspects = np.flatnonzero(~free)
         free[suspects] = ~np.isin(own[suspects], hashes)
         return free

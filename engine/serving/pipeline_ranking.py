@@ -79,6 +79,8 @@ class Ranking:
             del question.positions[stage.role]
             return Scored(candidates, None)
         usual.note(self._stopwatch() - started_s)
+        if question.explanation is not None:
+            question.explanation.tasks = stage.model.ref.definition.tasks
         return Scored(candidates, ranked)
 
     def explain(self, question: Question, rows: Rows) -> None:
