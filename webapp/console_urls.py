@@ -34,6 +34,7 @@ project_pages = [
     path("data/inbox/events/<int:dead_event_id>", inbox.dead_event, name="dead_event"),
     path("data/inbox/act", inbox.inbox_act, name="inbox_act"),
     path("data/items", catalog.items, name="items"),
+    path("data/items/hide", catalog.item_hide, name="item_hide"),
     path("data/users", catalog.users, name="users"),
     path("models/", models.models, name="models"),
     path("models/new", models.model_new, name="model_new"),

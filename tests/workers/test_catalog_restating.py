@@ -80,6 +80,15 @@ def test_what_was_repeated_goes_an_hour_after_all_was_said_once_more(project: Pr
     assert said(log) == known
 
 
+def test_what_is_hidden_is_said_again_as_hidden(project: Project, log: EventLog) -> None:
+    write(project, 5)
+    item_put(project=project, item_id="B", properties={}, hidden=True)
+    trim(project)
+    records = log.read(CATALOG, 0, 21)
+    last = {change.id: change.hidden for change in (CatalogChange.from_bytes(record.value) for record in records)}
+    assert last == {"a": False, "B": True, "é": False, "u": False}
+
+
 def test_a_catalogue_that_is_not_repeated_is_left_alone(project: Project, log: EventLog) -> None:
     write(project, 3)
     trim(project)

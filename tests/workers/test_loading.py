@@ -155,6 +155,17 @@ def test_load_puts_the_items_of_the_mapping_first(project: Project, tmp_path: Pa
     assert not Item.objects.filter(project=project, external_id="i2").exists()
 
 
+def test_load_hides_the_items_whose_column_says_so(project: Project, tmp_path: Path) -> None:
+    Item.objects.create(project=project, external_id="i3", hidden=True)
+    (tmp_path / "items.csv").write_text("article,gone\ni1,true\ni2,0\ni3,\ni4,perhaps\n")
+    rule = {"file": "items.csv", "item_id": "article", "hidden": "gone"}
+    mapping = tmp_path / "mapping.json"
+    mapping.write_text(json.dumps({**MAPPING, "items": rule}))
+    load(write(tmp_path, "u1,i1,1"), mapping)
+    hidden = dict(Item.objects.filter(project=project).values_list("external_id", "hidden"))
+    assert hidden == {"i1": True, "i2": False, "i3": True}
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [({**MAPPING, "item_id": "article"}, "not a column"), ({"user_id": "user"}, "item_id"), ("{", "must be JSON")],

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from webapp.accounts.console import REFUSALS, problems_of, project_page
 from webapp.accounts.models import Project
-from webapp.catalog import selectors
+from webapp.catalog import selectors, services
 from webapp.catalog.forms import UploadForm
 from webapp.catalog.upload import CsvMapping, UploadReport, upload_events
 from webapp.registry.selectors import schema_document
@@ -71,6 +74,22 @@ def items(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page
 def users(request: HttpRequest, project: Project) -> HttpResponse:
     return _entities(request, project, "users")
+
+
+@require_POST
+@project_page
+def item_hide(request: HttpRequest, project: Project) -> HttpResponse:
+    """Hide an item or show it again, as the form says; back to the page of the list it came from."""
+    item_id, hidden = request.POST.get("item_id", ""), request.POST.get("hidden") == "yes"
+    written = services.item_patch(project=project, item_id=item_id, properties={}, hidden=hidden)
+    if written.replicas_pending:
+        names = ", ".join(written.replicas_pending)
+        messages.warning(request, f"{item_id} is hidden; not confirmed yet by {names}.")
+    else:
+        messages.success(request, f"{item_id} is recommended {'no more' if hidden else 'again'}.")
+    query = QueryDict(request.POST.get("back", ""))
+    kept = {name: query[name] for name in ("q", "cursor") if name in query}
+    return redirect(f"{reverse('items', args=[project.slug])}{'?' if kept else ''}{urlencode(kept)}")
 
 
 def _entities(request: HttpRequest, project: Project, kind: str) -> HttpResponse:

@@ -110,6 +110,25 @@ def test_it_refuses_a_file_too_large_for_a_page(browser: Client, project: Projec
     assert "load_events" in upload(browser, project, "a.jsonl", b'{"type": "click"}\n').text
 
 
+def test_it_hides_an_item_and_shows_it_again(browser: Client, project: Project) -> None:
+    item_put(project=project, item_id="tea & jam", properties={})
+    address = reverse("items", args=[project.slug])
+    for hidden, word in (("yes", "Show"), ("no", "Hide")):
+        answer = browser.post(
+            reverse("item_hide", args=[project.slug]), {"item_id": "tea & jam", "hidden": hidden, "back": "q=tea+%26"}
+        )
+        assert answer["Location"] == f"{address}?q=tea+%26"
+        page = Page(browser.get(answer["Location"]).content.decode())
+        assert word in page.words
+        assert ("hidden" in page.words) is (hidden == "yes")
+
+
+def test_it_hides_nothing_that_is_not_there(browser: Client, project: Project) -> None:
+    assert (
+        browser.post(reverse("item_hide", args=[project.slug]), {"item_id": "nil", "hidden": "yes"}).status_code == 404
+    )
+
+
 def test_it_finds_items_by_id_and_pages_through_them(browser: Client, project: Project) -> None:
     for number in range(55):
         item_put(project=project, item_id=f"book-{number:02}", properties={"title": f"Volume {number}"})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.spec.schema import Schema
+from engine.spec.schema import PropertyType, Schema
 from webapp.accounts.models import Project
 from webapp.catalog import services
 from webapp.catalog.importing.mapping import ItemsRule
@@ -37,13 +37,16 @@ def load_items(
         name: converter(schema.items[name].type if name in schema.items else None) for name in rule.properties
     }
     report = ItemsReport()
-    for batch in read_batches(path, file_format, list(dict.fromkeys([rule.item_id, *rule.properties.values()]))):
+    columns = [rule.item_id, *rule.properties.values(), *([] if rule.hidden is None else [rule.hidden])]
+    as_flag = converter(PropertyType.BOOLEAN)
+    for batch in read_batches(path, file_format, list(dict.fromkeys(columns))):
         cells = {name: list(map(read, batch.columns.column(name).to_pylist())) for name in batch.columns.schema.names}
         rows = []
         for index, item_id in enumerate(cells[rule.item_id]):
             found = {name: converters[name](cells[column][index]) for name, column in rule.properties.items()}
             properties = {name: value for name, value in found.items() if value is not None}
-            rows.append({"id": as_text(item_id), "properties": properties})
+            hidden = None if rule.hidden is None else as_flag(cells[rule.hidden][index])
+            rows.append({"id": as_text(item_id), "properties": properties, "hidden": hidden})
         put = services.items_put(project=project, rows=rows)
         report.num_written += put.num_written
         report.num_rejected += put.num_rejected + len(batch.broken)

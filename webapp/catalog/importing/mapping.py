@@ -66,6 +66,9 @@ class ItemsRule(Document):
     format: FileFormat | None = None
     item_id: Column
     properties: dict[Name, Column] = Field(default_factory=dict)
+    hidden: Column | None = Field(
+        default=None, description="whether the item is kept and not recommended; an empty cell leaves it as it is"
+    )
 
 
 class EventMapping(Document):
