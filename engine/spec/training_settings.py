@@ -40,6 +40,16 @@ class OnChangedSlot(StrEnum):
     RESTART = "restart"
 
 
+class LatePositives(StrEnum):
+    """What a positive that comes after its impression was learned as a negative does about that (`Example.corrects`).
+
+    `plain`: nothing; it is learned beside it. `corrected`: it takes the negative's step back, by its weight.
+    """
+
+    PLAIN = "plain"
+    CORRECTED = "corrected"
+
+
 class Training(Document):
     batch_size: int = Field(default=512, ge=1, le=65_536, description="examples of a step")
     online_batch_size: int | None = Field(
@@ -56,6 +66,11 @@ class Training(Document):
     )
     precision: Precision = Field(
         default=Precision.FLOAT32, description="of the network; bfloat16_mixed is faster where the processor has it"
+    )
+    late_positives: LatePositives = Field(
+        default=LatePositives.PLAIN,
+        description="a positive that comes after its impression was learned as a negative: plain leaves both, corrected takes the "
+        "negative back by the positive's weight; for binary tasks with the loss bce, where the schema has joining.late_s",
     )
     checkpoint_every_s: float = Field(default=30.0, gt=0)
     evaluate_fraction: float = Field(

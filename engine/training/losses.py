@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import tensorflow as tf
@@ -9,6 +10,8 @@ import tensorflow as tf
 from engine.spec.task import RegressionLoss
 
 HUBER_DELTA: Final = 1.0
+MAX_CORRECTING: Final = 20.0
+"""Reached where the model is sure at 95 %: it had believed in the positive all the same."""
 
 
 def corrected_cross_entropy(logits: Any, labels: Any, sampling_rates: Any) -> Any:
@@ -19,6 +22,18 @@ def corrected_cross_entropy(logits: Any, labels: Any, sampling_rates: Any) -> An
     population, positives too, carries the same r.
     """
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits - tf.math.log(sampling_rates))
+
+
+def correcting_weights(logits: Any, sampling_rates: Any) -> Any:
+    """Of each row the weight of a positive that was learned as a negative before, so that its step takes that one back; all float32[n].
+
+    With s = sigmoid(z), z the logit as it is learned (after sampling), a positive pulls by s - 1, and the negative pulled by s. Both
+    together are to pull as the positive alone: s - 1 - s = (s - 1) / (1 - s). So the weight is 1 / (1 - s) = 1 + exp(z), through which no
+    gradient goes: an importance weight, as in the fake negative weighted loss (Ktena et al., RecSys 2019, arXiv 1907.06558), which
+    estimates for every row how likely its negative is a fake; here it is known. At most `MAX_CORRECTING`.
+    """
+    learned = logits - tf.math.log(sampling_rates)
+    return tf.stop_gradient(1.0 + tf.exp(tf.minimum(learned, math.log(MAX_CORRECTING - 1.0))))
 
 
 def pairwise_loss(logits: Any, pairs: Any) -> Any:

@@ -12,7 +12,13 @@ import tensorflow as tf
 from engine.models.outputs import predictions, transformed
 from engine.spec.definition import Task
 from engine.spec.task import BinaryLoss, RegressionTask
-from engine.training.losses import corrected_cross_entropy, listwise_loss, pairwise_loss, regression_loss
+from engine.training.losses import (
+    corrected_cross_entropy,
+    correcting_weights,
+    listwise_loss,
+    pairwise_loss,
+    regression_loss,
+)
 from engine.training.ranking_labels import is_ordered
 from engine.training.training_batch import RankingBatch
 
@@ -29,22 +35,26 @@ class StepLoss:
     labels: Any
 
 
-def task_signature(tasks: Sequence[Task], *, with_rows: bool) -> dict[str, Any]:
+def task_signature(tasks: Sequence[Task], *, with_rows: bool, with_corrections: bool = False) -> dict[str, Any]:
     """Of what `task_tensors` gives."""
     rows = {"user_rows": _ROWS, "item_rows": _ROWS} if with_rows else {}
     return {
-        "columns": tf.TensorSpec([None, 1 + 3 * len(tasks)], tf.float32),
+        "columns": tf.TensorSpec([None, 1 + 3 * len(tasks) + with_corrections], tf.float32),
         "ordered": {task.name: tf.TensorSpec([None, 2], tf.int32) for task in tasks if is_ordered(task)},
         **rows,
     }
 
 
-def task_tensors(batch: RankingBatch, *, with_rows: bool) -> dict[str, Any]:
-    """What the losses take of a batch, and with `with_rows` which rows its pairs are of.
+def task_tensors(batch: RankingBatch, *, with_rows: bool, with_corrections: bool = False) -> dict[str, Any]:
+    """What the losses take of a batch, with `with_rows` which rows its pairs are of, and with `with_corrections` which correct others.
 
     What each pair has is one matrix, as `task_columns` takes it apart: every tensor handed over takes some 30 microseconds.
     """
-    columns = np.concatenate([batch.weights[:, np.newaxis], batch.labels, batch.known, batch.sampling_rates], axis=1)
+    parts = [batch.weights[:, np.newaxis], batch.labels, batch.known, batch.sampling_rates]
+    if with_corrections:
+        corrects = np.zeros(len(batch.weights), np.bool_) if batch.corrects is None else batch.corrects
+        parts.append(corrects[:, np.newaxis])
+    columns = np.concatenate(parts, axis=1)
     rows = {name: tf.convert_to_tensor(getattr(batch, name)) for name in ("user_rows", "item_rows") if with_rows}
     return {
         "columns": tf.convert_to_tensor(columns.astype(np.float32, copy=False)),
@@ -54,9 +64,16 @@ def task_tensors(batch: RankingBatch, *, with_rows: bool) -> dict[str, Any]:
 
 
 def task_columns(tasks: Sequence[Task], tensors: dict[str, Any]) -> dict[str, Any]:
-    """weights float32[p]; labels, known and sampling_rates [p, num_tasks]; `ordered`. Runs inside the compiled step."""
-    weights, labels, known, rates = tf.split(tensors["columns"], [1, *[len(tasks)] * 3], axis=1)
+    """weights float32[p]; labels, known and sampling_rates [p, num_tasks]; `ordered`; where it was handed over `corrects` float32[p].
+
+    Runs inside the compiled step.
+    """
+    num_corrections = tensors["columns"].shape[1] - 1 - 3 * len(tasks)
+    sizes = [1, *[len(tasks)] * 3, num_corrections]
+    weights, labels, known, rates, corrects = tf.split(tensors["columns"], sizes, axis=1)
     columns = {"weights": weights[:, 0], "labels": labels, "known": known > 0.5, "sampling_rates": rates}
+    if num_corrections:
+        columns["corrects"] = corrects[:, 0]
     return columns | {"ordered": tensors["ordered"]}
 
 
@@ -90,7 +107,12 @@ def _of_task(task: Task, place: int, logits: Any, corrected: Any, extra: dict[st
     if isinstance(task, RegressionTask):
         return regression_loss(task.loss, logits[:, place], transformed(task.transform, labels)), known
     if task.loss is BinaryLoss.BCE:
-        return corrected_cross_entropy(logits[:, place], labels, extra["sampling_rates"][:, place]), known
+        rates = extra["sampling_rates"][:, place]
+        if "corrects" in extra:
+            # A label of the row that is 0 corrects nothing.
+            does = extra["corrects"] * labels
+            known *= 1.0 + does * (correcting_weights(logits[:, place], rates) - 1.0)
+        return corrected_cross_entropy(logits[:, place], labels, rates), known
     pairs = extra["ordered"][task.name]
     compared = tf.math.unsorted_segment_max(tf.ones_like(pairs[:, 0]), pairs[:, 0], tf.shape(logits)[0])
     of_pairs = pairwise_loss if task.loss is BinaryLoss.PAIRWISE else listwise_loss

@@ -21,6 +21,7 @@ from engine.models.pair_matrix import PairMatrix, RowsOf
 from engine.models.signature import by_side
 from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition, Side
+from engine.spec.training_settings import LatePositives
 from engine.training.dense_optimizer import DenseOptimizer
 from engine.training.retrieval_losses import retrieval_loss
 from engine.training.sparse_update import SparseUpdate
@@ -158,13 +159,17 @@ class TrainStep:
 
     def _extra_signature(self) -> dict[str, Any]:
         if isinstance(self._architecture, RankingArchitecture):
-            return task_signature(self._definition.tasks, with_rows=isinstance(self._inputs, InputsBySide))
+            return task_signature(self._definition.tasks, **self._extra_wanted())
         return {"item_keys": tf.TensorSpec([None], tf.int64), "log_q": _FLOAT_ROWS, "weights": _FLOAT_ROWS}
 
     def _extra_tensors(self, batch: RankingBatch | RetrievalBatch) -> dict[str, Any]:
         if isinstance(batch, RankingBatch):
-            return task_tensors(batch, with_rows=isinstance(self._inputs, InputsBySide))
+            return task_tensors(batch, **self._extra_wanted())
         return {name: tf.convert_to_tensor(getattr(batch, name)) for name in ("item_keys", "log_q", "weights")}
+
+    def _extra_wanted(self) -> dict[str, bool]:
+        corrects = self._definition.training.late_positives is LatePositives.CORRECTED
+        return {"with_rows": isinstance(self._inputs, InputsBySide), "with_corrections": corrects}
 
     def _ranking_loss(self, are_pairs: bool, tensors: Any, extra: dict[str, Any]) -> StepLoss:
         model = self._architecture

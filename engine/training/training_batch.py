@@ -24,6 +24,7 @@ from engine.spec.architecture import is_retrieval
 from engine.spec.definition import ModelDefinition, Side, side_of
 from engine.spec.example import Example, Origin
 from engine.spec.ranking import Ranking
+from engine.spec.training_settings import LatePositives
 from engine.training.draws import example_keys
 from engine.training.frequency import FrequencyEstimates
 from engine.training.item_catalogue import ItemCatalogue, RowArray
@@ -71,6 +72,8 @@ class RankingBatch:
     pairs: EncodedBatch | None = None
     """p rows of what depends on user and item together; None where the definition has no such input."""
     ordered: dict[str, RowPairs] = field(default_factory=dict)
+    corrects: Flags | None = None
+    """bool[p]: rows whose positives were learned as negatives before; None: none, or nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,13 @@ class BatchBuilder:
             ordered=ordered_pairs(self._tasks, labels, known, user_numbers(examples)[user_rows])
             if self._is_ordered
             else {},
+            corrects=self._corrects(examples, num_drawn),
         )
+
+    def _corrects(self, examples: list[Example], num_drawn: int) -> Flags | None:
+        if self._definition.training.late_positives is LatePositives.PLAIN:
+            return None
+        return np.array([example.corrects is not None for example in examples] + [False] * num_drawn, np.bool_)
 
     def _own_rates(
         self, examples: list[Example], rows: RowArray, asks: Flags, kept: RowArray, drawn: _Drawn
