@@ -17,6 +17,7 @@ from webapp.experiments import feedback_api as feedback
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.serving import deployment_api as deployments
+from webapp.serving import health_api as health
 from webapp.serving import sync_api as sync
 from webapp.training import api as training
 from webapp.training import search_api as searches
@@ -59,6 +60,8 @@ urlpatterns = [
     path("experiments", experiments.ExperimentsView.as_view()),
     path("experiments/<name:name>", experiments.ExperimentView.as_view()),
     path("health", core.HealthView.as_view(), name="health"),
+    path("health/live", health.LiveView.as_view()),
+    path("health/ready", health.ReadyView.as_view()),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("docs/", ApiReferenceView.as_view(), name="api_docs"),
     re_path(r"", core.UnknownAddressView.as_view()),

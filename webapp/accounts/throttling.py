@@ -74,6 +74,8 @@ class UnknownKeys:
 
     def wait_s(self, address: str) -> float:
         """Seconds until the address is heard again, as far as this process knows; 0 for now."""
+        if not self._waiting_until_s:
+            return 0.0
         until_s = self._waiting_until_s.get(network_of(address))
         return max(0.0, until_s - self._clock()) if until_s is not None else 0.0
 

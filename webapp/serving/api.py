@@ -20,7 +20,8 @@ from webapp.serving.requests_reading import read_call
 
 
 def _either(name: str, answer: type[Any]) -> PolymorphicProxySerializer:
-    return PolymorphicProxySerializer(name, [answer, ValidatedRequest], resource_type_field_name=None)
+    documents: Any = [answer, ValidatedRequest]  # pydantic's, which the stubs do not know of
+    return PolymorphicProxySerializer(name, documents, resource_type_field_name=None)
 
 
 _ERRORS = {400: ErrorBody, 404: ErrorBody, 413: ErrorBody, 429: ErrorBody, 503: ErrorBody}

@@ -89,6 +89,7 @@ class Door:
             else:
                 await self._filling.on_thread(lambda: impressions_flush(FLUSH_S))
                 await close_replicas()
+                await self._filling.settled()
                 self._filling.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

@@ -26,7 +26,8 @@ class Filling:
     def __init__(self, *, num_threads: int = NUM_THREADS) -> None:
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="door")
         self._locks: dict[Hashable, asyncio.Lock] = {}
-        self._ahead: set[Hashable] = set()
+        self._ahead: dict[Hashable, asyncio.Future[None]] = {}
+        self._is_closed = False
 
     async def on_thread(self, work: Callable[[], Answer]) -> Answer:
         """What `work` answers; it may use PostgreSQL. Raises what it raises."""
@@ -47,17 +48,24 @@ class Filling:
 
     def fill_ahead(self, key: Hashable, work: Callable[[], None]) -> None:
         """Do it on a thread that nobody waits for, unless it is being done for this key."""
-        if key in self._ahead:
+        if key in self._ahead or self._is_closed:
             return
-        self._ahead.add(key)
         done = asyncio.get_running_loop().run_in_executor(self._threads, _with_connection, work)
+        self._ahead[key] = done
         done.add_done_callback(lambda future: self._filled(key, future))
 
+    async def settled(self) -> None:
+        """Wait for what nobody waits for."""
+        if self._ahead:
+            await asyncio.wait(list(self._ahead.values()))
+
     def close(self) -> None:
+        """Nothing is begun any more."""
+        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _filled(self, key: Hashable, future: asyncio.Future[None]) -> None:
-        self._ahead.discard(key)
+        self._ahead.pop(key, None)
         if not future.cancelled() and (error := future.exception()) is not None:
             logger.warning("what is remembered could not be read ahead: %s", error)
 

@@ -44,7 +44,7 @@ class WrongHost(AppError):
 def lasting_headers() -> Headers:
     """What every answer of the API says, as the settings want it."""
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", b"application/json; charset=utf-8"),
         (b"allow", b"POST"),
         (b"content-security-policy", POLICY.encode()),
         (b"x-frame-options", settings.X_FRAME_OPTIONS.upper().encode()),
@@ -124,5 +124,9 @@ def encoded(answer: Any) -> bytes:
 def refusal(error: Exception) -> tuple[int, bytes, Headers]:
     """Status, body and headers of the answer to a request that failed, as the API's views answer it."""
     response = api_errors.answer(error, {"view": "POST /recommend, /rank or /similar"})
-    headers = [(name.lower().encode(), str(value).encode()) for name, value in response.headers.items()]
+    headers = [
+        (name.lower().encode(), str(value).encode())
+        for name, value in response.headers.items()
+        if name.lower() != "content-type"
+    ]
     return response.status_code, encoded(response.data), headers

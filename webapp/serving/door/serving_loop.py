@@ -28,6 +28,7 @@ class ServingLoop:
 
 _lock = threading.Lock()
 _serving: ServingLoop | None = None
+_is_stopping = False
 
 
 def adopt_loop() -> ServingLoop:
@@ -69,9 +70,15 @@ def loop_states() -> ServingLoop | None:
     return _serving if _is_good(_serving) else None
 
 
+def is_stopping() -> bool:
+    """Whether the web server has said that it stops."""
+    return _is_stopping
+
+
 async def close_replicas() -> None:
-    """Let go of the channels, on the loop that has them."""
-    global _serving
+    """The server stops: let go of the channels, on the loop that has them."""
+    global _serving, _is_stopping
+    _is_stopping = True
     with _lock:
         serving, _serving = _serving, None
     if serving is not None and serving.loop is asyncio.get_running_loop():
