@@ -61,6 +61,7 @@ class Pipeline:
         self._catalogue = state.catalogue
         self._revision = spec.revision
         rules = rules_of(spec.document, spec.schema, spec.ranking)
+        rules.prepare(state.catalogue)
         self._asking = Asking(state, (retrieval, ranking), rules, clock=clock, stopwatch=stopwatch)
         self._gathering = Gathering(ProjectSources(state), retrieval)
         self._ranking = Ranking(state.catalogue, ranking, stopwatch)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.ranking.reranking.formulas import check_formula
+from engine.retrieval.catalogue import Catalogue
 from engine.retrieval.filters.compiled import CompiledFilter
 from engine.serving.deployment import ModelRef
 from engine.serving.expressions import compiled
@@ -35,6 +36,12 @@ class Rules:
     @property
     def is_diverse(self) -> bool:
         return not isinstance(self.document.diversity, NoDiversity)
+
+    def prepare(self, catalogue: Catalogue) -> None:
+        """Make the columns that the expressions read, so that no request has to."""
+        for expression in (self.filter, *self.boosts, *self.promotions):
+            if expression is not None:
+                expression.prepare(catalogue)
 
     def overridden(self, overrides: Overrides | None) -> Rules:
         """With what a request says instead. Raises `InvalidDocument`."""
