@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
@@ -85,15 +85,13 @@ def _line(row: Row) -> bytes:
 
 
 def _table(rows: Sequence[Row]) -> pa.Table:
-    columns = [
-        [row.user_id for row in rows],
-        [row.item_ids for row in rows],
-        [row.scores for row in rows],
-        [row.degraded for row in rows],
-    ]
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
-    )
+    columns: dict[str, list[Any]] = {
+        "user_id": [row.user_id for row in rows],
+        "item_ids": [row.item_ids for row in rows],
+        "scores": [row.scores for row in rows],
+        "degraded": [row.degraded for row in rows],
+    }
+    return pa.Table.from_pydict(columns, schema=SCHEMA)
 
 
 def _put(aside: Path, path: Path) -> None:

@@ -39,6 +39,9 @@ class Answers(replica_pb2_grpc.ReplicaServicer):
             context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
         return reply_to_wire(self.reply)
 
+    def CatchUp(self, request: wire.CatchUpRequest, context: grpc.ServicerContext) -> wire.CatchUpReply:
+        return wire.CatchUpReply(reached=True, replica="replica-1")
+
     def Status(self, request: wire.StatusRequest, context: grpc.ServicerContext) -> wire.StatusReply:
         if self.status is None:
             context.abort(grpc.StatusCode.UNAVAILABLE, "going down")

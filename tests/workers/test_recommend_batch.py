@@ -25,7 +25,7 @@ from webapp.catalog.services import users_put
 from webapp.core.remembered import forget_everything
 from webapp.registry.services import model_publish
 from webapp.serving.services import deployment_put, replica_report
-from workers.batch_files import BatchFiles
+from workers.batch_files import BatchFiles, Row
 from workers.tasks import recommend_batch as task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +59,7 @@ def answers(shop: Project) -> Iterator[Answers]:
 
 
 def asked_for(project: Project, **given: Any) -> Batch:
-    fields = {"deployment": None, "k": 2, "filter": None, "parameters": {}, "user_ids": None, "format": "jsonl"}
+    fields: dict[str, Any] = {"deployment": None, "k": 2, "filter": None, "parameters": {}, "user_ids": None, "format": "jsonl"}
     return services.batch_start(project=project, **{**fields, **given})
 
 
@@ -160,7 +160,7 @@ def test_batch_that_is_stopped_ends(answers: Answers, shop: Project) -> None:
 
 def test_part_written_twice_is_there_once(tmp_path: Path) -> None:
     files = BatchFiles(tmp_path, "jsonl", tmp_path / "recommendations.jsonl")
-    row = task.Row("a", ["x"], [0.5], None)
+    row = Row("a", ["x"], [0.5], None)
     files.write_part(0, [replace(row, user_id="old")])
     files.write_part(0, [row])
     files.join(1)

@@ -16,7 +16,7 @@ from webapp.accounts import selectors
 from webapp.accounts.models import Account, Project
 from webapp.core.errors import AppError, NotFound
 
-Page = Callable[..., HttpResponse]
+Page = Callable[..., HttpResponseBase]
 Stream = Callable[..., Awaitable[HttpResponseBase]]
 
 REFUSALS = (AppError, EngineError)
@@ -36,7 +36,7 @@ def project_page(view: Page) -> Page:
 
     @login_required
     @wraps(view)
-    def page(request: HttpRequest, slug: str, **parts: Any) -> HttpResponse:
+    def page(request: HttpRequest, slug: str, **parts: Any) -> HttpResponseBase:
         project = _project(account_of(request), slug)
         try:
             return view(request, project, **parts)
