@@ -123,10 +123,10 @@ class SlowReplica(Replica):
     def hold(self) -> None:
         self.entered, self.released = threading.Event(), threading.Event()
 
-    def recommend(self, request: RecommendRequest) -> RecommendReply:
+    def recommend(self, request: RecommendRequest, left_s: float | None = None) -> RecommendReply:
         self.entered.set()
         self.released.wait(TIMEOUT_S)
-        return super().recommend(request)
+        return super().recommend(request, left_s)
 
 
 @pytest.fixture
@@ -144,6 +144,28 @@ def test_answer_that_takes_too_long_is_unavailable(slow: SlowReplica, client: Re
     with pytest.raises(ReplicaUnavailable, match="did not answer in time"):
         client.recommend(RecommendRequest("shop", "main", "u"), timeout_s=0.05)
     slow.released.set()
+
+
+def test_deadline_of_the_call_is_seen_by_the_pipeline(
+    shop: Any, retrieving: Any, ranking: Any, client: ReplicaClient
+) -> None:
+    shop.deploy(retrieving, ranking)
+    request = RecommendRequest("shop", "main", "u", k=2)
+    assert client.recommend(request).degraded is None
+    stage = shop.replica._deployed[("shop", "main")].pipeline._ranking
+    for usual in stage._usual.values():
+        usual.seconds = 2 * TIMEOUT_S
+    hurried = client.recommend(request)
+    assert ([item.item_id for item in hurried.items], hurried.degraded) == (["i0", "i1"], "deadline")
+
+
+def test_request_that_explains_does_not_hold_up_the_others(slow: SlowReplica, client: ReplicaClient) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        explained = pool.submit(client.recommend, RecommendRequest("shop", "main", "u", explain=True))
+        assert slow.entered.wait(TIMEOUT_S)
+        assert client.status().replica == "r-1"
+        slow.released.set()
+        assert explained.result(TIMEOUT_S).explanation_json
 
 
 def test_call_under_way_is_finished_before_the_server_stops(
