@@ -90,7 +90,7 @@ class RecordLayout:
     def dense(self, records: Records) -> FloatArray:
         """float32[n, num_dense]: as the encoder gives them, in the definition's order."""
         places = records.starts[:, np.newaxis] + np.arange(self.num_length_words, self.num_header_words)
-        dense = records.words[places].view(np.float32).reshape(records.num_rows, -1)[:, : self.num_dense]
+        dense = records.words[places].view(np.float32)[:, : self.num_dense]
         return np.ascontiguousarray(dense)
 
     def unpack(self, records: Records) -> EncodedBatch:

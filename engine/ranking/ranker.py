@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import EngineError
-from engine.features.columns import columns_for_items, concat, repeat_rows
 from engine.features.counter_rows import Floats
-from engine.features.counters import counter_columns
 from engine.features.encoded import EncodedBatch, FloatArray
 from engine.features.encoder import FeatureEncoder
 from engine.features.records import RecordLayout, Records
@@ -39,15 +36,13 @@ class Ranker:
     `rank` and `contributions` from any thread; `mark_changed` and `refresh` from one.
     """
 
-    def __init__(self, encoder: FeatureEncoder, predictor: Predictor, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, encoder: FeatureEncoder, predictor: Predictor, catalogue: Catalogue) -> None:
         """Every item of the catalogue waits for `refresh`."""
         self._encoder = encoder
         self._predictor = predictor
         self._definition = encoder.definition
-        self._sources = {side: encoder.sources(side) for side in Side}
         self._layouts = {side: RecordLayout(encoder.definition, side) for side in Side}
         self._users = UserFeatures(encoder.definition)
-        catalogue = Catalogue() if catalogue is None else catalogue
         self.items = ItemFeatures(catalogue, encoder)
         self._pairs = PairFeatures(catalogue, encoder) if encoder.has_pairs else None
 
@@ -63,13 +58,20 @@ class Ranker:
         """Encode at most `max_rows` items that wait; answers how many were taken up."""
         return self.items.refresh(max_rows)
 
+    def warm(self) -> None:
+        """Answer once for nobody: TensorFlow's first answer takes longer than a caller waits."""
+        nobody = {side: self._encoder.encode({}, 1 if side is Side.USER else 2, side) for side in Side}
+        self._of_sides(nobody if self._pairs is not None else {side: nobody[side] for side in (Side.USER, Side.ITEM)})
+
     def rank(self, asker: Asker, rows: Rows, counters: Mapping[str, Floats] | None = None) -> Ranked:
         """Of the items in n rows of the catalogue. Raises `EngineError` when a score is not finite.
 
         `counters` has the values float64[n] of each by `<counter>_<window>`; one that is not there is missing.
         """
+        if not len(rows):
+            return Ranked(np.empty(0, np.float32), np.empty((0, len(self._definition.tasks)), np.float32))
         pairs = None if self._pairs is None else self._pairs.encoded(asker, rows, counters or {})
-        if self._predictor.takes_records and len(rows):
+        if self._predictor.takes_records:
             return _finite(self._of_records(self._users.record(asker), self.items.records(rows), pairs))
         return _finite(self._of_batches(self._users.encoded(asker), self.items.encoded(rows), pairs))
 
@@ -96,7 +98,7 @@ class Ranker:
         return self._of_batches(sides[Side.USER], sides[Side.ITEM], sides.get(Side.PAIR))
 
     def _of_batches(self, user: EncodedBatch, items: EncodedBatch, pairs: EncodedBatch | None) -> Ranked:
-        if self._predictor.takes_records and items.num_rows:
+        if self._predictor.takes_records:
             return self._of_records(self._layouts[Side.USER].pack(user), self._layouts[Side.ITEM].pack(items), pairs)
         if is_retrieval(self._definition.architecture):
             cosines = self._predictor.pair_scores(user, items)
@@ -110,33 +112,6 @@ class Ranker:
 
     def _scored(self, by_task: FloatArray) -> Ranked:
         return Ranked(score_of(self._definition.score, self._definition.tasks, by_task), by_task)
-
-    def score(
-        self,
-        asker: Asker,
-        item_ids: Sequence[str],
-        properties: Sequence[Mapping[str, Any]],
-        counters: Mapping[str, Floats] | None = None,
-    ) -> npt.NDArray[np.float32]:
-        """float32[n] for n candidates with their properties, whether or not the catalogue has them. Raises as `rank`."""
-        user = self._users.encoded(asker)
-        columns = columns_for_items(item_ids, properties, self._sources[Side.ITEM])
-        items = self._encoder.encode(columns, len(item_ids), Side.ITEM)
-        pairs = self._given_pairs(asker, item_ids, properties, counters or {}) if self._encoder.has_pairs else None
-        scores: FloatArray = self._predictor.pair_scores(user, items, pairs=pairs)
-        return _finite(Ranked(scores, scores[:, np.newaxis])).scores
-
-    def _given_pairs(
-        self,
-        asker: Asker,
-        item_ids: Sequence[str],
-        properties: Sequence[Mapping[str, Any]],
-        counters: Mapping[str, Floats],
-    ) -> EncodedBatch:
-        num_rows, sources = len(item_ids), self._sources[Side.PAIR]
-        columns = repeat_rows(asker.columns(sources), num_rows)
-        columns = concat(columns, columns_for_items(item_ids, properties, sources))
-        return self._encoder.encode(columns | counter_columns(counters, sources), num_rows, Side.PAIR)
 
 
 def _finite(ranked: Ranked) -> Ranked:

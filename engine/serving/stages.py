@@ -36,8 +36,7 @@ class RankingStage:
         self.model = model
         self.ranker = Ranker(model.encoder, model.predictor, catalogue)
         self.reads_user_counters = _reads_user_counters(model)
-        # The first call compiles, which takes longer than a caller waits.
-        self.ranker.score(_NOBODY, ["-", "-"], [{}, {}])
+        self.ranker.warm()
 
     def poll(self) -> int:
         """Apply deltas, and encode a piece of what the catalogue changed."""
