@@ -21,6 +21,7 @@ from engine.streams.log import EventLog
 from tests.webapp.client import Api
 from tests.webapp.replica_server import Answers, served
 from webapp.accounts.models import Project
+from webapp.catalog.selectors import servable_item_ids
 from webapp.registry.services import schema_publish
 from webapp.serving.models import Replica
 
@@ -114,6 +115,12 @@ def test_it_refuses_to_guess_whether_an_item_is_hidden(api: Api, hidden: Any) ->
     assert answer.json()["extra"]["problems"][0]["field"] == "hidden"
     row = api.put("/items", [{"id": "tea", "hidden": hidden}, {"id": "jam"}]).json()["results"][0]
     assert (row["status"], row["problems"][0]["field"]) == ("rejected", "hidden")
+
+
+def test_it_knows_what_may_be_answered_without_a_replica(api: Api, project: Project) -> None:
+    api.put("/items", [{"id": "tea", "hidden": True}, {"id": "jam"}, {"id": "oil"}])
+    api.delete("/items/oil")
+    assert servable_item_ids(project=project, item_ids=["tea", "jam", "oil", "nil"]) == {"jam"}
 
 
 def test_it_has_no_hidden_users(api: Api) -> None:

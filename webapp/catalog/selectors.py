@@ -44,6 +44,12 @@ def item_properties(*, project: Project, item_ids: Collection[str]) -> dict[str,
     return dict(items.values_list("external_id", "properties"))
 
 
+def servable_item_ids(*, project: Project, item_ids: Collection[str]) -> set[str]:
+    """Those of `item_ids` that the catalogue knows and that are not hidden."""
+    items = Item.objects.filter(project=project, external_id__in=item_ids, hidden=False)
+    return set(items.values_list("external_id", flat=True))
+
+
 def items_page(*, project: Project, cursor: str | None = None, limit: int = 100, search: str = "") -> Page[Item]:
     """Items by id, those whose id contains `search`; `limit` is 1 to `MAX_PAGE`. Raises `Invalid` for a broken cursor."""
     return _page(Item.objects.filter(project=project), cursor, limit, search)

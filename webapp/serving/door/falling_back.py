@@ -13,7 +13,7 @@ from engine.serving.degraded import Degraded
 from engine.serving.requests import Ask, RecommendReply, ScoredItem
 from engine.spec.schema import EventRole
 from webapp.accounts.models import Project
-from webapp.catalog.selectors import item_properties, recent_events
+from webapp.catalog.selectors import recent_events, servable_item_ids
 from webapp.serving.door.preparing import Prepared
 from webapp.serving.door.race import DeadlinePassed
 from webapp.serving.lately import SOURCE, LatelyAnswered
@@ -98,7 +98,7 @@ def _reads_request(prepared: Prepared) -> bool:
 def _servable(project: Project, item_ids: Sequence[str]) -> set[str]:
     """Without those deleted or hidden since, as far as PostgreSQL can be asked."""
     try:
-        return set(item_properties(project=project, item_ids=item_ids))
+        return servable_item_ids(project=project, item_ids=item_ids)
     except (OperationalError, InterfaceError) as error:
         logger.warning("PostgreSQL does not answer (%s); answering items that may have been deleted", error)
         return set(item_ids)
