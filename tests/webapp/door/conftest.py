@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from webapp.core.remembered import forget_everything
 from webapp.registry.services import model_publish
 from webapp.serving.door.application import Door
 from webapp.serving.door.falling_back import lately
+from webapp.serving.door.filling import NUM_THREADS
 from webapp.serving.door.serving_loop import run_on_loop, serving_loop
 from webapp.serving.models import Deployment
 from webapp.serving.services import deployment_put, replica_report
@@ -112,8 +114,14 @@ def opened(project: Project) -> Iterator[Callable[..., DoorClient]]:
 
     yield make
     run_on_loop(door._filling.settled(), serving_loop())
-    for _ in range(8):
-        door._filling._threads.submit(connections.close_all).result()
+    together = threading.Barrier(NUM_THREADS)
+
+    def end_connections() -> None:
+        together.wait(10)
+        connections.close_all()
+
+    for ended in [door._filling._threads.submit(end_connections) for _ in range(NUM_THREADS)]:
+        ended.result()
     door._filling.close()
 
 
