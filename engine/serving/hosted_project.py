@@ -128,7 +128,9 @@ class HostedProject:
         return True
 
     def _is_past(self, catalog_offsets: Mapping[int, int]) -> bool:
-        reached = self.state.catalogue_offsets()
+        # Under the lock, because what was read is not yet applied while another thread holds it.
+        with self._catalogue_lock:
+            reached = self.state.catalogue_offsets()
         return all(reached.get(partition, 0) > offset for partition, offset in catalog_offsets.items())
 
     def _read_catalogue(self) -> int:
