@@ -12,6 +12,8 @@ from webapp.catalog import views as catalog
 from webapp.experiments import views as experiments
 from webapp.registry import model_views as models
 from webapp.registry import views as registry
+from webapp.serving import deployment_views as deployments
+from webapp.serving import document_views as documents
 from webapp.serving import live as serving_live
 from webapp.serving import sync_views, try_views
 from webapp.serving import views as serving
@@ -59,13 +61,16 @@ project_pages = [
     path("sync/<name:name>/v<int:version>/snapshot", sync_views.sync_snapshot, name="sync_snapshot"),
     path("sync/<name:name>/v<int:version>/resync", sync_views.sync_resync, name="sync_resync"),
     path("sync/<name:name>/v<int:version>/drain", sync_views.sync_drain, name="sync_drain"),
-    path("deployments/", serving.deployments, name="deployments"),
-    path("deployments/<name:name>/", serving.deployment, name="deployment"),
-    path("deployments/<name:name>/default", serving.deployment_default, name="deployment_default"),
-    path("deployments/<name:name>/rollback", serving.deployment_roll_back, name="deployment_roll_back"),
-    path("deployments/<name:name>/delete", serving.deployment_delete, name="deployment_delete"),
+    path("deployments/", deployments.deployments, name="deployments"),
+    path("deployments/<name:name>/", deployments.deployment, name="deployment"),
+    path("deployments/<name:name>/document", documents.deployment_document, name="deployment_document"),
+    path("deployments/<name:name>/default", deployments.deployment_default, name="deployment_default"),
+    path("deployments/<name:name>/rollback", deployments.deployment_roll_back, name="deployment_roll_back"),
+    path("deployments/<name:name>/delete", deployments.deployment_delete, name="deployment_delete"),
     path("experiments/", experiments.experiments, name="experiments"),
+    path("experiments/<name:name>/", experiments.experiment, name="experiment"),
     path("experiments/<name:name>/stop", experiments.experiment_stop, name="experiment_stop"),
+    path("experiments/<name:name>/act", experiments.experiment_act, name="experiment_act"),
     path("batches/", batches.batches, name="batches"),
     path("batches/<int:batch_id>/", batches.batch, name="batch"),
     path("batches/<int:batch_id>/result", batches.batch_result, name="batch_result"),

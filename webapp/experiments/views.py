@@ -1,16 +1,21 @@
-"""The page of experiments: what runs, what ran, and a new split."""
+"""Pages of experiments: what runs, what ran, a new split; and one, with its arms, metrics, guardrails and shadows."""
 
 from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from webapp.accounts.console import REFUSALS, project_page
+from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
 from webapp.experiments import selectors, services
+from webapp.experiments.feedback_selectors import shadow_feedback
 from webapp.experiments.forms import ExperimentForm
+from webapp.experiments.metrics import metrics_of
+from webapp.experiments.models import Experiment
+from webapp.experiments.picture import intervals_picture, metric_rows
+from webapp.registry.selectors import schema_document
 from webapp.serving.selectors import deployments_of
 
 
@@ -18,10 +23,17 @@ from webapp.serving.selectors import deployments_of
 @project_page
 def experiments(request: HttpRequest, project: Project) -> HttpResponse:
     deployments = list(deployments_of(project=project).filter(is_active=True))
-    form = ExperimentForm(request.POST or None, deployments=deployments)
+    metrics = [metric.name for metric in metrics_of(schema_document(project=project))]
+    form = ExperimentForm(request.POST or None, deployments=deployments, metrics=metrics)
     if request.method == "POST" and form.is_valid():
         try:
-            services.experiment_start(project=project, name=form.cleaned_data["name"], arms=form.arms())
+            services.experiment_start(
+                project=project,
+                name=form.cleaned_data["name"],
+                arms=form.arms(),
+                design=form.design(),
+                by=account_of(request).get_username(),
+            )
         except REFUSALS as error:
             form.add_error(None, error.message)
         else:
@@ -39,6 +51,24 @@ def experiments(request: HttpRequest, project: Project) -> HttpResponse:
     return render(request, "experiments/experiments.html", context, status=400 if form.errors else 200)
 
 
+@require_GET
+@project_page
+def experiment(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    shown = selectors.experiment_get(project=project, name=name)
+    metrics = _metrics(shown)
+    context = {
+        "project": project,
+        "page": "experiments",
+        "experiment": shown,
+        "decides": shown.metric or (metrics[0] if metrics else ""),
+        "metrics": metrics,
+        "arms": metric_rows(shown.results, metrics),
+        "pictures": [made for metric in metrics if (made := intervals_picture(shown.results, metric)) is not None],
+        "shadows": shadow_feedback(experiment=shown),
+    }
+    return render(request, "experiments/experiment.html", context)
+
+
 @require_POST
 @project_page
 def experiment_stop(request: HttpRequest, project: Project, name: str) -> HttpResponse:
@@ -46,3 +76,37 @@ def experiment_stop(request: HttpRequest, project: Project, name: str) -> HttpRe
     services.experiment_stop(experiment=experiment)
     messages.success(request, f"{experiment.name} is stopped; the default deployment answers everyone.")
     return redirect("experiments", project.slug)
+
+
+@require_POST
+@project_page
+def experiment_act(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    """Promote an arm, stop one, or undo a promotion."""
+    shown = selectors.experiment_get(project=project, name=name)
+    try:
+        said = _act(shown, request)
+    except REFUSALS as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, said)
+    return redirect("experiment", project.slug, name)
+
+
+def _act(shown: Experiment, request: HttpRequest) -> str:
+    if request.POST.get("action") == "roll_back":
+        back = services.experiment_roll_back(experiment=shown)
+        return f"{back.default_before} answers by default again."
+    arm = get_object_or_404(shown.arms.select_related("deployment"), name=request.POST.get("arm", "")[:63])
+    if request.POST.get("action") == "stop_arm":
+        services.arm_stop(arm=arm, why={"by": account_of(request).get_username()})
+        return f"{arm.name} is stopped; its users go to the control."
+    services.experiment_promote(experiment=shown, arm=arm)
+    return f"{arm.deployment} answers by default, and the experiment is over."
+
+
+def _metrics(shown: Experiment) -> list[str]:
+    """Those that the results have, what it is decided by first."""
+    found: list[str] = []
+    for arm in shown.results.get("arms", ()):
+        found += [metric for metric in arm["metrics"] if metric not in found]
+    return sorted(found, key=lambda metric: metric != shown.metric)

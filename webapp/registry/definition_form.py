@@ -8,7 +8,7 @@ this kind has goes through the kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.spec.architecture import ARCHITECTURES
@@ -22,7 +22,8 @@ from engine.spec.serving_copy import ServingCopy
 from engine.spec.sparse_optimizer import SparseOptimizer
 from engine.spec.task import Task
 from webapp.registry.controls import Control, controls, variant_control
-from webapp.registry.field_shapes import Kind, Leaf, Part, Variants, shape_of, variants_of
+from webapp.registry.field_shapes import Part, Variants, shape_of, variants_of
+from webapp.registry.form_reading import read_part, read_row, read_variant, row_indexes
 
 SCORES = variants_of(Score)
 SPARSE_OPTIMIZERS = variants_of(SparseOptimizer)
@@ -40,25 +41,24 @@ ROWS: dict[str, type[Document] | Variants] = {
     "tasks": variants_of(Task),
 }
 SLOT_RULES = ("admission", "expiry", "learning_rate_scale")
-MAX_ROWS = 500
 
 
 def document_from_form(data: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON document that the posted controls describe. What is not a number stays text, for the specification to refuse."""
     document: dict[str, Any] = {}
     for name, row in ROWS.items():
-        document[name] = [_read_row(row, f"{name}.{index}", data) for index in _indexes(data, name)]
+        document[name] = [read_row(row, f"{name}.{index}", data) for index in row_indexes(data, name)]
     kind = data.get("architecture.kind", "")
     architecture = ARCHITECTURES.get(kind)
     document["architecture"] = {"kind": kind}
     if architecture:
-        document["architecture"] |= _read(architecture, f"architecture.{kind}", data)
-    if score := _read_variant(SCORES, "score", data):
+        document["architecture"] |= read_part(architecture, f"architecture.{kind}", data)
+    if score := read_variant(SCORES, "score", data):
         document["score"] = score
-    document["sparse_optimizer"] = _read_variant(SPARSE_OPTIMIZERS, "sparse_optimizer", data)
-    document["dense_optimizer"] = _read_variant(DENSE_OPTIMIZERS, "dense_optimizer", data)
+    document["sparse_optimizer"] = read_variant(SPARSE_OPTIMIZERS, "sparse_optimizer", data)
+    document["dense_optimizer"] = read_variant(DENSE_OPTIMIZERS, "dense_optimizer", data)
     for name, section in SECTIONS.items():
-        document[name] = _read(section, name, data)
+        document[name] = read_part(section, name, data)
     return document
 
 
@@ -139,72 +139,3 @@ def problems_by_path(problems: list[dict[str, str]]) -> dict[str, str]:
         path = re.sub(r"(\.weights)\..*$", r"\1", path)
         found[path] = problem["rule"]
     return found
-
-
-def _read(
-    model: type[Document], path: str, data: Mapping[str, Any], only: Sequence[str] | None = None
-) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    for name, info in model.model_fields.items():
-        if name == "kind" or (only is not None and name not in only):
-            continue
-        inner = f"{path}.{name}"
-        shape = shape_of(info)
-        if isinstance(shape, Leaf):
-            value = _read_leaf(shape, str(data.get(inner, "")).strip())
-        elif isinstance(shape, Part):
-            value = _read(shape.model, inner, data) or None
-        else:
-            value = _read_variant(shape, inner, data) or None
-        if value is not None:
-            read[name] = value
-    return read
-
-
-def _read_row(shape: type[Document] | Variants, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    return _read_variant(shape, path, data) if isinstance(shape, Variants) else _read(shape, path, data)
-
-
-def _read_variant(shape: Variants, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Nothing but the shared fields when no kind was posted; the specification then says which kind it is."""
-    kind = str(data.get(f"{path}.kind", "")).strip()
-    read: dict[str, Any] = {"kind": kind} if kind else {}
-    model = shape.models.get(kind)
-    if model is not None:
-        own = [name for name in model.model_fields if name not in shape.shared]
-        read |= _read(model, f"{path}.{kind}", data, own)
-    return read | _read(next(iter(shape.models.values())), path, data, shape.shared)
-
-
-def _read_leaf(shape: Leaf, raw: str) -> Any:
-    """What was typed as the field's type; None for nothing, text for what is no number."""
-    if shape.kind == "boolean":
-        return raw != ""
-    if shape.kind == "weights":
-        parts = (part.partition(":") for part in raw.split(",") if part.strip())
-        return {name.strip(): _number(weight.strip(), float) for name, _, weight in parts} or None
-    if shape.kind in _LISTS:
-        return [_LISTS[shape.kind](part.strip()) for part in raw.split(",") if part.strip()]
-    if not raw:
-        return None
-    return _number(raw, int) if shape.kind == "integer" else _number(raw, float) if shape.kind == "float" else raw
-
-
-def _indexes(data: Mapping[str, Any], name: str) -> list[int]:
-    pattern = re.compile(rf"{name}\.(\d{{1,4}})\.")
-    found = sorted({int(match.group(1)) for key in data if (match := pattern.match(key))})
-    return found[: MAX_ROWS + 1]  # one more than the specification takes, for it to refuse
-
-
-def _number(raw: str, make: type[int] | type[float]) -> int | float | str:
-    try:
-        return make(raw)
-    except ValueError:
-        return raw
-
-
-_LISTS: dict[Kind, Callable[[str], Any]] = {
-    "integers": lambda part: _number(part, int),
-    "floats": lambda part: _number(part, float),
-    "names": str,
-}

@@ -26,6 +26,12 @@ KIND_TITLES = {
     "dice": "Dice",
     # scores
     "first_task": "the first task",
+    # diversity and exploration
+    "mmr": "MMR",
+    "dpp": "determinantal",
+    "epsilon": "epsilon-greedy",
+    "thompson": "Thompson sampling",
+    "ucb": "UCB",
     # learning rates
     "polynomial": "polynomial decay",
     "cosine": "cosine decay",
