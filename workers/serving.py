@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
+import orjson
 from django.db import DatabaseError
 
 from engine.errors import EngineError
@@ -15,6 +16,7 @@ from engine.serving.deployment import DeploymentSpec, ModelRef
 from engine.serving.freshness_meter import Freshness
 from engine.serving.requests import StatusReply
 from engine.spec.definition import ModelDefinition
+from engine.spec.deployment import DeploymentDocument
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import schema_document
 from webapp.serving import services
@@ -22,6 +24,7 @@ from webapp.serving.freshness_series import freshness_note
 from webapp.serving.models import Deployment, Replica
 from webapp.serving.selectors import deployments_active
 from webapp.serving.services import PositionReport
+from workers.sync_orders import ResyncOrders
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class Servant(Protocol):
 
     def take_freshness(self) -> dict[tuple[str, str, int], Freshness]: ...
 
+    def resync(self, project: str, model: str, version: int) -> None: ...
+
 
 class ServingTurn:
     """Makes a replica serve what is active, and reports where it stands. Nothing that fails here stops it from serving."""
@@ -60,6 +65,7 @@ class ServingTurn:
         self._deployments: dict[Key, Deployment] = {}
         self._errors: dict[Key, str] = {}
         self._fresh_turns = 0
+        self._orders = ResyncOrders(name, replica)
 
     def turn(self) -> None:
         """One look and one report, on whatever connection there is. While the database is away the replica goes on with what it has."""
@@ -67,6 +73,7 @@ class ServingTurn:
             self._follow()
             self._report()
             self._note_freshness()
+            self._orders.turn()
         except (DatabaseError, EngineError) as error:
             logger.warning("replica %s: its turn failed and will be tried again: %s", self._name, error)
 
@@ -123,14 +130,22 @@ class ServingTurn:
 
 
 def spec_of(deployment: Deployment) -> DeploymentSpec:
-    """What the replica is told; raises `InvalidDocument` when a definition of another version of Freshet cannot be read."""
+    """What the replica is told; raises `InvalidDocument` when a definition or document of another version of Freshet cannot be read."""
     return DeploymentSpec(
         project=deployment.project.slug,
         name=deployment.name,
         schema=schema_document(project=deployment.project),
         retrieval=_reference(deployment.retrieval),
         ranking=_reference(deployment.ranking),
+        document=_document(orjson.dumps(deployment.document)),
+        revision=deployment.revision,
     )
+
+
+@lru_cache(maxsize=256)
+def _document(document: bytes) -> DeploymentDocument:
+    """Each is parsed once, though every turn asks."""
+    return DeploymentDocument.parse(orjson.loads(document))
 
 
 def _reference(version: ModelVersion | None) -> ModelRef | None:

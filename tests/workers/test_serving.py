@@ -12,6 +12,7 @@ from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
 from engine.serving.requests import DeploymentStatus, ModelStatus, StatusReply
 from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
+from engine.spec.deployment import DeploymentDocument
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish, schema_publish
@@ -128,6 +129,22 @@ def test_turn_follows_a_change_and_a_withdrawal(
     turn.turn()
     assert replica.deployments() == []
     assert not ReplicaPosition.objects.exists()
+
+
+def test_turn_follows_a_new_document_and_its_revision(project: Project, retriever: ModelVersion) -> None:
+    deployment_put(project=project, name="main", retrieval=retriever, ranking=None)
+    replica = Recorder()
+    turn = turn_of(replica)
+    turn.turn()
+    (before,) = replica.deployments()
+    document = {"seen": {"policy": "keep"}, "timeout_ms": 50}
+    deployment_put(project=project, name="main", retrieval=retriever, ranking=None, document=document)
+    for _ in range(2):
+        turn.turn()
+    (after,) = replica.deployments()
+    assert replica.num_deploys == 2
+    assert (after.document, after.revision) == (DeploymentDocument.parse(document), before.revision + 1)
+    assert after.retrieval == before.retrieval
 
 
 def test_deployment_that_cannot_be_served_is_named_until_it_can(project: Project, retriever: ModelVersion) -> None:
