@@ -149,6 +149,8 @@ MAX_EVENTS_PER_REQUEST = environment.integer("FRESHET_MAX_EVENTS_PER_REQUEST", 5
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # the form of a model with 500 slots and 500 dense inputs, each a row of controls
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+# How many users of a project a replica remembers, those who acted last: about a kilobyte for one with fifty items.
+REPLICA_MAX_USERS = environment.integer("FRESHET_REPLICA_MAX_USERS", 1_000_000)
 REPLICA_TIMEOUT_S = environment.integer("FRESHET_REPLICA_TIMEOUT_MS", 1000) / 1000
 # a second replica is asked after so long without an answer; 0: after the time within which 95 % of the newest answers came
 HEDGE_AFTER_MS = environment.integer("FRESHET_HEDGE_AFTER_MS", 0)

@@ -26,6 +26,7 @@ from engine.spec.example import Cause, Example
 
 FORMAT: Final = 3
 COUNTERS_PREFIX: Final = "counters-"
+HISTORIES_FILE: Final = "histories.arrow"
 
 
 def _schema(*fields: pa.Field[Any]) -> pa.Schema:
@@ -71,7 +72,7 @@ def save_state(state: JoinerState, folder: Path) -> dict[str, Any]:
     """Write the state's tables into `folder`; answers the rest as JSON types, for the folder's manifest."""
     _write(folder / "users.arrow", _catalogue_table(state.users))
     _write(folder / "items.arrow", _catalogue_table(state.items))
-    _write(folder / "histories.arrow", state.histories.to_arrow())
+    _write(folder / HISTORIES_FILE, state.histories.to_arrow())
     _write(
         folder / "event_ids.arrow", pa.table([pa.array(list(state.recent_event_ids), pa.string())], schema=_EVENT_IDS)
     )
@@ -118,7 +119,7 @@ def load_state(
         state.users = _catalogue(folder / "users.arrow")
         state.items = _catalogue(folder / "items.arrow")
         state.histories = UserHistories.from_arrow(
-            read_table(folder / "histories.arrow"), settings.history_length, settings.max_users
+            read_table(folder / HISTORIES_FILE), settings.history_length, settings.max_users
         )
         state.recent_event_ids.restore(map(str, read_table(folder / "event_ids.arrow").column("event_id").to_pylist()))
         _load_pending(state.pending, folder, meta)

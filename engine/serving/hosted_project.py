@@ -15,6 +15,7 @@ from engine.serving.project_state import ProjectState
 from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
 from engine.serving.stages import RankingStage, RetrievalStage
+from engine.serving.user_state import UserLimits
 from engine.spec.architecture import is_retrieval
 from engine.spec.candidates import Candidates
 from engine.spec.counter import Counter
@@ -44,9 +45,20 @@ class HostedProject:
         models_directory: Path,
         clock: Callable[[], float],
         joiner_directory: Path | None = None,
+        *,
+        users_directory: Path | None = None,
+        user_limits: UserLimits | None = None,
     ) -> None:
+        """`users_directory` is where what is known of users is kept for the next start."""
         self.project = project
-        self.state = ProjectState(log, project, joiner_directory=joiner_directory, clock=clock)
+        self.state = ProjectState(
+            log,
+            project,
+            joiner_directory=joiner_directory,
+            clock=clock,
+            directory=users_directory,
+            limits=user_limits,
+        )
         self._log = log
         self._models_directory = models_directory
         self._clock = clock
@@ -103,6 +115,16 @@ class HostedProject:
         """Keep at least `length` items of each user."""
         with self._lock:
             self.state.keep_history(length)
+
+    def keep_types(self, event_types: Collection[str]) -> None:
+        """Keep what users did by events of these types too, whatever their role."""
+        with self._lock:
+            self.state.keep_types(event_types)
+
+    def close(self) -> None:
+        """Keep what is known of users for the next start."""
+        with self._lock:
+            self.state.close()
 
     def keep_counters(self, counters: Mapping[str, Counter]) -> None:
         """Keep these counters. Raises `LogError`."""

@@ -140,8 +140,7 @@ class Asking:
         seen = rules.document.seen
         if seen.policy is SeenPolicy.KEEP:
             return np.empty(0, np.int32)
-        rows = self._catalogue.rows_of(asker.history)
-        return rows[rows >= 0]
+        return self._state.seen_rows(asker, seen, but_unfinished=rules.brings_unfinished)
 
     def _what_is_allowed(
         self, request: RecommendRequest, rules: Rules, seen: Rows, values: RequestValues

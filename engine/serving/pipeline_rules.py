@@ -15,6 +15,7 @@ from engine.spec.deployment import (
     DeploymentDocument,
     NoDiversity,
     NoExploration,
+    SourceKind,
 )
 from engine.spec.schema import Schema
 
@@ -28,6 +29,10 @@ class Rules:
     filter: CompiledFilter | None
     boosts: Sequence[CompiledFilter]
     promotions: Sequence[CompiledFilter | None]
+
+    @property
+    def brings_unfinished(self) -> bool:
+        return any(source.kind is SourceKind.UNFINISHED for source in self.document.retrieval.sources)
 
     @property
     def draws(self) -> bool:

@@ -20,6 +20,7 @@ class ProjectSources:
             SourceKind.TRENDING_1H: live.trending_1h,
             SourceKind.TRENDING_24H: live.trending_24h,
             SourceKind.LATEST: live.latest,
+            SourceKind.UNFINISHED: state.users.unfinished,
             SourceKind.RANDOM: RandomItems(catalogue),
         }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from engine.errors import ReplicaUnavailable
 from engine.serving.deployment import DeploymentSpec
@@ -15,6 +16,8 @@ from engine.serving.freshness_meter import Freshness
 from engine.serving.hosted_project import HostedProject, Stage, StageKey, stage_key
 from engine.serving.pipeline import Pipeline
 from engine.serving.requests import CatchUpReply, DeploymentStatus, RecommendReply, RecommendRequest, StatusReply
+from engine.serving.user_state import UserLimits
+from engine.spec.schema import EventRole
 from engine.streams.log import EventLog
 
 _CATCH_UP_PAUSE_S: Final = 0.005
@@ -34,8 +37,8 @@ class Replica:
     Meanwhile `poll` keeps what is served up with the log, whatever a new deployment needs to be built.
 
     `data_directory` is where trainers leave snapshots, `models/<project>/<model>/v<version>/snapshots`, and joiners their checkpoints,
-    `joiners/<project>`, from which counters start. What several
-    deployments need (a project's catalogue, a model version) is held once. `clock` answers seconds since the epoch.
+    `joiners/<project>`, from which counters start; what it knows of users it keeps itself, `replicas/r-<name>/<project>/users`. What
+    several deployments need (a project's catalogue, a model version) is held once. `clock` answers seconds since the epoch.
     """
 
     def __init__(
@@ -46,12 +49,16 @@ class Replica:
         name: str = "replica",
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.perf_counter,
+        user_limits: UserLimits | None = None,
     ) -> None:
+        """`name` is no other replica's with the same data."""
         self.name = name
         self.started_ms = int(clock() * 1000)
         self._log = log
         self._models_directory = data_directory / "models"
         self._joiners_directory = data_directory / "joiners"
+        self._own_directory = data_directory / "replicas" / f"r-{quote(name, safe='')}"
+        self._user_limits = user_limits
         self._clock = clock
         self._stopwatch = stopwatch
         self._changing = threading.Lock()
@@ -80,6 +87,11 @@ class Replica:
         with self._changing:
             self._deployed = {key: each for key, each in self._deployed.items() if key != (project, name)}
             self._let_go_of_unused()
+
+    def close(self) -> None:
+        """Keep what is known of users for the next start. When nobody polls any more."""
+        for project in self._projects.values():
+            project.close()
 
     def poll(self) -> int:
         """Read on in every topic once; answers how much there was to do (0: nothing). What fails is noted and tried again."""
@@ -157,11 +169,20 @@ class Replica:
         if project is None:
             directory = self._models_directory / spec.project
             joiner_directory = self._joiners_directory / spec.project
-            project = HostedProject(self._log, spec.project, directory, self._clock, joiner_directory)
+            project = HostedProject(
+                self._log,
+                spec.project,
+                directory,
+                self._clock,
+                joiner_directory,
+                users_directory=self._own_directory / spec.project / "users",
+                user_limits=self._user_limits,
+            )
         project.judge_by(spec.schema)
         project.keep_history(spec.schema.history_length)
         project.keep_counters(spec.schema.counters)
         project.keep_candidates(spec.schema.candidates)
+        project.keep_types(_watched_types(spec))
         project.catch_up()
         retrieval = None if spec.retrieval is None else project.retrieval(spec.retrieval)
         ranking = None if spec.ranking is None else project.ranking(spec.ranking)
@@ -175,9 +196,18 @@ class Replica:
         for deployed in self._deployed.values():
             keys = {stage_key(stage.role, stage.model.ref) for stage in deployed.stages}
             needed.setdefault(deployed.spec.project, set()).update(keys)
+        unused = [project for name, project in self._projects.items() if name not in needed]
         self._projects = {name: project for name, project in self._projects.items() if name in needed}
+        for project in unused:
+            project.close()
         for name, project in self._projects.items():
             project.keep_only(needed[name])
+
+
+def _watched_types(spec: DeploymentSpec) -> list[str]:
+    """What makes an item seen beside actions, which are kept anyway."""
+    named = spec.document.seen.event_types or []
+    return [each for each in named if spec.schema.role_of(each) is not EventRole.ACTION]
 
 
 def _status(deployed: _Deployed) -> DeploymentStatus:

@@ -32,11 +32,12 @@ class ReplicaLoop:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when the last poll has ended; stopping twice is harmless."""
+        """Returns when the last poll has ended and what is known of users is kept; stopping twice is harmless."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            self._replica.close()
 
     def poll(self) -> int:
         """One turn, for those who hold the loop in their own hands."""

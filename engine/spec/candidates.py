@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
-from engine.spec.document import Document
+from pydantic import Field, model_validator
+
+from engine.spec.document import Document, Name
 
 
 class CoOccurrence(Document):
@@ -35,7 +37,35 @@ class CoOccurrence(Document):
     )
 
 
+EventTypes = Annotated[list[Name], Field(min_length=1, max_length=20)]
+
+
+class Unfinished(Document):
+    """Items that a user started and did not finish: begun films, half read articles, full baskets."""
+
+    started: EventTypes = Field(description="an event of one of these types starts an item, or starts it anew")
+    finished: EventTypes = Field(description="an event of one of these types at the same time or later finishes it")
+    window_s: float = Field(
+        default=14 * 86_400.0, ge=60, le=365 * 86_400, description="an item started longer ago is not brought back"
+    )
+
+    @model_validator(mode="after")
+    def _one_thing_or_the_other(self) -> Unfinished:
+        both = sorted(set(self.started) & set(self.finished))
+        if both:
+            raise ValueError(f"started and finished must not share event types, received {', '.join(both)}")
+        return self
+
+    @property
+    def event_types(self) -> list[str]:
+        """All that it looks at."""
+        return [*self.started, *self.finished]
+
+
 class Candidates(Document):
     """Of a project: its replicas keep one set of sources for all deployments."""
 
     item_to_item: CoOccurrence = Field(default_factory=CoOccurrence)
+    unfinished: Unfinished | None = Field(
+        default=None, description="what the source `unfinished` brings back; without it, nothing"
+    )

@@ -128,6 +128,14 @@ class Schema(Document):
         return counters
 
     @model_validator(mode="after")
+    def _unfinished_of_declared_types(self) -> Schema:
+        unfinished = self.candidates.unfinished
+        for name in () if unfinished is None else unfinished.event_types:
+            if name not in self.events:
+                raise ValueError(f"candidates.unfinished must name declared event types, received {name}")
+        return self
+
+    @model_validator(mode="after")
     def _reserved_names(self) -> Schema:
         for entity, properties in (("users", self.users), ("items", self.items)):
             for name in RESERVED_NAMES:
