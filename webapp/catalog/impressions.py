@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from engine.errors import LogError
 from engine.streams import topics
-from engine.streams.log import Record
+from engine.streams.log import Position, Record
 from webapp.core.log import append
 
 logger = logging.getLogger(__name__)
@@ -27,16 +27,19 @@ NUM_TRIES = 100
 PAUSE_S = 0.05
 """After a failed append; times the tries, what nobody waits for outlives a log that starts anew."""
 
-Append = Callable[[str, Sequence[Record]], object]
+Append = Callable[[str, Sequence[Record]], Sequence[Position]]
+
+AsyncPlace = asyncio.Future[Position | None]
+Place = Future[Position | None]
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """One record. `future` is told whether the log has it: on `loop` when there is one, else from the appender's thread."""
+    """One record. `future` is told where the log has it, if it has: on `loop` when there is one, else from the appender's thread."""
 
     project: str
     record: Record
-    future: asyncio.Future[bool] | Future[bool] | None
+    future: AsyncPlace | Place | None
     loop: asyncio.AbstractEventLoop | None
     num_tries: int = 0
 
@@ -46,7 +49,7 @@ class GroupAppender:
 
     At most `max_waiting` records and `max_bytes` wait; more are refused, so that a log that does not answer costs no memory without
     end. What nobody waits for is tried again when the log says that it was not appended; what somebody waits for is not, for
-    they are told. `append(project, records)` raises `LogError`.
+    they are told. `append(project, records)` answers the places and raises `LogError`.
     """
 
     def __init__(
@@ -77,27 +80,27 @@ class GroupAppender:
         """Append it soon; False when there is no room, and then it is not."""
         return self._put(_Waiting(project, record, None, None))
 
-    async def appended(self, project: str, record: Record, timeout_s: float) -> bool:
-        """Whether the log has it, after at most `timeout_s`; False also when that is not known by then."""
+    async def appended(self, project: str, record: Record, timeout_s: float) -> Position | None:
+        """Where the log has it, after at most `timeout_s`; None when it does not, or when that is not known by then."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[bool] = loop.create_future()
+        future: AsyncPlace = loop.create_future()
         if not self._put(_Waiting(project, record, future, loop)):
-            return False
-        handle = loop.call_later(timeout_s, _settle, future, False)
+            return None
+        handle = loop.call_later(timeout_s, _settle, future, None)
         try:
             return await future
         finally:
             handle.cancel()
 
-    def appended_now(self, project: str, record: Record, timeout_s: float) -> bool:
+    def appended_now(self, project: str, record: Record, timeout_s: float) -> Position | None:
         """As `appended`, for a thread that may wait."""
-        future: Future[bool] = Future()
+        future: Place = Future()
         if not self._put(_Waiting(project, record, future, None)):
-            return False
+            return None
         try:
             return future.result(timeout_s)
         except TimeoutError:
-            return False
+            return None
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until nothing waits any more; False when something still does."""
@@ -142,14 +145,15 @@ class GroupAppender:
     def _append_group(self, group: list[_Waiting]) -> None:
         """Append them and tell who waits; those are told of a failure too."""
         problem: LogError | None = None
+        places: Sequence[Position | None] = [None] * len(group)
         try:
-            self._append(group[0].project, [one.record for one in group])
+            places = self._append(group[0].project, [one.record for one in group])
         except LogError as error:
             problem = error
         except Exception as error:
             logger.exception("appending impressions failed")
             problem = LogError(str(error))
-        _tell(group, problem is None)
+        _tell(group, places)
         if problem is None:
             self.num_appended += len(group)
             self.num_groups += 1
@@ -176,28 +180,28 @@ class GroupAppender:
         return again
 
 
-def _tell(group: list[_Waiting], is_logged: bool) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[bool]]] = {}
-    for one in group:
+def _tell(group: list[_Waiting], places: Sequence[Position | None]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[AsyncPlace, Position | None]]] = {}
+    for one, place in zip(group, places, strict=True):
         if isinstance(one.future, Future):
-            one.future.set_result(is_logged)
+            one.future.set_result(place)
         elif one.future is not None and one.loop is not None:
-            by_loop.setdefault(one.loop, []).append(one.future)
+            by_loop.setdefault(one.loop, []).append((one.future, place))
     for loop, futures in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_settle_all, futures, is_logged)
+            loop.call_soon_threadsafe(_settle_all, futures)
         except RuntimeError:
             logger.info("an event loop ended before its impressions were logged")
 
 
-def _settle_all(futures: list[asyncio.Future[bool]], is_logged: bool) -> None:
-    for future in futures:
-        _settle(future, is_logged)
+def _settle_all(futures: list[tuple[AsyncPlace, Position | None]]) -> None:
+    for future, place in futures:
+        _settle(future, place)
 
 
-def _settle(future: asyncio.Future[bool], is_logged: bool) -> None:
+def _settle(future: AsyncPlace, place: Position | None) -> None:
     if not future.done():
-        future.set_result(is_logged)
+        future.set_result(place)
 
 
 _lock = threading.Lock()
@@ -218,8 +222,8 @@ def impressions_flush(timeout_s: float = 3.0) -> bool:
     return _appender is None or _appender[0] != os.getpid() or _appender[1].flush(timeout_s)
 
 
-def _append(project: str, records: Sequence[Record]) -> None:
-    append(project, topics.events(project), records)
+def _append(project: str, records: Sequence[Record]) -> Sequence[Position]:
+    return append(project, topics.events(project), records)
 
 
 atexit.register(impressions_flush)

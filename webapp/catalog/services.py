@@ -9,12 +9,13 @@ from django.db import transaction
 
 from engine.spec.block_validation import EncodedEvents
 from engine.spec.document import shorten
-from engine.spec.event import CatalogChange, Event
+from engine.spec.event import CatalogChange
 from engine.spec.validation import RejectedRow
 from engine.streams import topics
 from engine.streams.log import Position, Record
 from webapp.accounts.models import Project
 from webapp.catalog import known_items, storage
+from webapp.catalog.confirming import with_what_was_served
 from webapp.catalog.entities import (
     PutReport,
     PutResult,
@@ -39,7 +40,6 @@ __all__ = [
     "PutResult",
     "RowResult",
     "events_ingest",
-    "impression_log",
     "item_delete",
     "item_patch",
     "item_put",
@@ -71,6 +71,7 @@ def events_ingest(
     """
     compiled = schema_compiled(project=project)
     encoded = compiled.blocks.encode(rows, received_ms=clock_ms())
+    encoded.values = with_what_was_served(project, encoded.values)
 
     def write(accept: Accept) -> dict[int, Position]:
         with transaction.atomic():
@@ -88,11 +89,6 @@ def events_ingest(
     except storage.RepeatedEventIds:
         positions = write(storage.accept_event_ids)
     return IngestReport(len(rows), encoded, positions, compiled.version)
-
-
-def impression_log(*, project: Project, event: Event) -> Position:
-    """Append an impression that we served ourselves: its id is new and its items are the catalogue's. Raises `LogError`."""
-    return append(project.slug, topics.events(project.slug), [_record(event)])[0]
 
 
 def _fresh(project: Project, encoded: EncodedEvents, accept: Accept) -> Sequence[int]:
@@ -120,10 +116,6 @@ def _records(encoded: EncodedEvents, fresh: Sequence[int]) -> list[Record]:
     if len(fresh) == len(encoded.values):
         return list(map(Record, encoded.user_ids, encoded.values, encoded.timestamps_ms))
     return [Record(encoded.user_ids[one], encoded.values[one], encoded.timestamps_ms[one]) for one in fresh]
-
-
-def _record(event: Event) -> Record:
-    return Record(event.user_id, event.to_bytes(), event.timestamp_ms)
 
 
 def _keep_rejected(project: Project, source: str, first_row_number: int, rejected: list[RejectedRow]) -> None:

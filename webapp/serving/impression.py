@@ -12,6 +12,7 @@ from engine.serving.requests import RecommendReply, RecommendRequest
 from engine.spec.schema import EventRole, Schema
 from engine.spec.served import SHADOW_TYPE, Served
 from engine.streams.log import Record
+from webapp.catalog.confirming import KEPT_TYPE
 from webapp.experiments.choosing import Chosen
 
 _NO_FEATURES = (b"", b"{}")
@@ -65,6 +66,14 @@ def shadow_record(
 ) -> Record:
     """An answer that nobody saw, as an event of role `other`; `recommendation_id` is its own."""
     head = {"type": SHADOW_TYPE, "role": EventRole.OTHER, "properties": {}}
+    return _record(head, request, reply, served=served, recommendation_id=recommendation_id, now_ms=now_ms)
+
+
+def kept_record(
+    request: RecommendRequest, reply: RecommendReply, *, served: Served, recommendation_id: str, now_ms: int
+) -> Record:
+    """What was answered, kept until the client says what of it was shown (`webapp.catalog.confirming`)."""
+    head = {"type": KEPT_TYPE, "role": EventRole.OTHER, "properties": {}}
     return _record(head, request, reply, served=served, recommendation_id=recommendation_id, now_ms=now_ms)
 
 

@@ -5,31 +5,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.errors import ReplicaUnavailable
-from engine.serving.degraded import Degraded, joined
-from engine.serving.requests import RecommendReply
-from engine.spec.deployment import ImpressionLogging
-from engine.streams.log import Record
 from webapp.accounts.models import Project
-from webapp.catalog.impressions import GroupAppender, impression_appender
+from webapp.catalog.impressions import impression_appender
 from webapp.core.clock import wall_ms
 from webapp.core.remembered import NotRemembered, made_anew, only_remembered
 from webapp.serving.asked import Asked
-from webapp.serving.door.answer import answer_of, validation_of
+from webapp.serving.door.answer import validation_of
 from webapp.serving.door.falling_back import lately, note, recall
 from webapp.serving.door.filling import Filling
 from webapp.serving.door.judging import judge
+from webapp.serving.door.logging_answers import Answering
 from webapp.serving.door.preparing import Prepared, prepare
 from webapp.serving.door.serving_loop import ServingLoop, run_on_loop, serving_loop
 from webapp.serving.door.shadowing import ask_shadows
-from webapp.serving.impression import impression_record, served_by
 
 __all__ = ["answer", "answer_async", "lately", "recommend"]
 
@@ -79,16 +73,13 @@ def answer(*, project: Project, asked: Asked, clock_ms: Callable[[], int] = wall
         note(prepared, reply)
     except ReplicaUnavailable as error:
         reply = recall(prepared, error, time.monotonic() - started_s)
-    recommendation_id, now_ms = uuid.uuid4().hex, clock_ms()
-    is_logged = True
-    record, is_awaited = _to_log(prepared, reply, recommendation_id, now_ms)
-    if record is not None:
-        appender, slug = impression_appender(), project.slug
-        is_logged = not is_awaited and appender.put(slug, record)
-        is_logged = is_logged or appender.appended_now(slug, record, _log_wait_s(prepared, started_s))
+    answering = Answering(prepared, reply, clock_ms())
+    if answering.waits() and answering.record is not None:
+        wait_s = _log_wait_s(prepared, started_s)
+        answering.logged(impression_appender().appended_now(project.slug, answering.record, wait_s))
     if prepared.chosen.shadows:
-        serving.loop.call_soon_threadsafe(ask_shadows, serving, prepared, recommendation_id)
-    return _told(prepared, reply, recommendation_id, now_ms, is_logged)
+        serving.loop.call_soon_threadsafe(ask_shadows, serving, prepared, answering.recommendation_id)
+    return answering.told()
 
 
 async def answer_async(
@@ -106,17 +97,13 @@ async def answer_async(
     except ReplicaUnavailable as error:
         took_s = time.monotonic() - started_s
         reply = await filling.on_thread(functools.partial(recall, prepared, error, took_s))
-    recommendation_id, now_ms = uuid.uuid4().hex, clock_ms()
-    is_logged = True
-    record, is_awaited = _to_log(prepared, reply, recommendation_id, now_ms)
-    if record is not None:
-        appender: GroupAppender = impression_appender()
-        is_logged = not is_awaited and appender.put(project.slug, record)
-        if not is_logged:
-            is_logged = await appender.appended(project.slug, record, _log_wait_s(prepared, started_s))
+    answering = Answering(prepared, reply, clock_ms())
+    if answering.waits() and answering.record is not None:
+        wait_s = _log_wait_s(prepared, started_s)
+        answering.logged(await impression_appender().appended(project.slug, answering.record, wait_s))
     if prepared.chosen.shadows:
-        asyncio.get_running_loop().call_soon(ask_shadows, serving, prepared, recommendation_id)
-    return _told(prepared, reply, recommendation_id, now_ms, is_logged)
+        serving.loop.call_soon(ask_shadows, serving, prepared, answering.recommendation_id)
+    return answering.told()
 
 
 async def _prepared(project: Project, asked: Asked, now_s: float, filling: Filling) -> Prepared:
@@ -136,30 +123,5 @@ def _anew(project: Project, asked: Asked, now_s: float) -> None:
         prepare(project, asked, now_s)
 
 
-def _to_log(
-    prepared: Prepared, reply: RecommendReply, recommendation_id: str, now_ms: int
-) -> tuple[Record | None, bool]:
-    """The impression's record, if it is to be logged, and whether the answer waits for that."""
-    if prepared.impression is None or not reply.items:
-        return None, False
-    served = served_by(prepared.chosen, reply)
-    record = impression_record(
-        prepared.impression,
-        prepared.request,
-        reply,
-        served=served,
-        recommendation_id=recommendation_id,
-        now_ms=now_ms,
-    )
-    return record, prepared.document.impressions.logging is not ImpressionLogging.BEHIND
-
-
 def _log_wait_s(prepared: Prepared, started_s: float) -> float:
     return max(LEAST_LOG_WAIT_S, prepared.timeout_s - (time.monotonic() - started_s))
-
-
-def _told(
-    prepared: Prepared, reply: RecommendReply, recommendation_id: str, now_ms: int, is_logged: bool
-) -> dict[str, Any]:
-    degraded = reply.degraded if is_logged else joined(reply.degraded, Degraded.IMPRESSION_NOT_LOGGED)
-    return answer_of(prepared, reply, recommendation_id, degraded, now_ms / 1000)

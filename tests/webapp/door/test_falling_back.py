@@ -170,8 +170,7 @@ def test_a_second_replica_is_asked_beside_a_slow_one() -> None:
 
 def test_a_probe_that_lost_the_race_leaves_the_breaker_to_the_next() -> None:
     async def scenario() -> None:
-        does = {"bad": is_away, "good": answers_well}
-        world = World(**does)
+        world = World(bad=is_away, good=answers_well)
         for _ in range(2 * MAX_FAILURES):
             await world.ask()
         world.now_s += 1.0

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from engine.errors import LogError, LogUnavailable
-from engine.streams.log import Record
+from engine.streams.log import Position, Record
 from webapp.catalog.impressions import MAX_GROUP, GroupAppender
 
 
@@ -21,12 +21,14 @@ class Log:
         self.is_open.set()
         self.is_appending = threading.Event()
 
-    def append(self, project: str, records: Sequence[Record]) -> None:
+    def append(self, project: str, records: Sequence[Record]) -> list[Position]:
         self.is_appending.set()
         assert self.is_open.wait(10)
         if self.failures:
             raise self.failures.pop(0)
+        first = len(self.keys)
         self.appends.append((project, [record.key for record in records]))
+        return [Position(0, first + place) for place in range(len(records))]
 
     @property
     def keys(self) -> list[str]:
@@ -38,7 +40,7 @@ def record(key: str, num_bytes: int = 1) -> Record:
 
 
 def appender_of(log: Log, **options: int) -> GroupAppender:
-    return GroupAppender(log.append, sleep=lambda _: None, **options)  # type: ignore[arg-type]
+    return GroupAppender(log.append, sleep=lambda _: None, **options)
 
 
 def held(log: Log, appender: GroupAppender) -> None:
@@ -77,11 +79,11 @@ def test_who_waits_is_told_on_a_loop_and_on_a_thread() -> None:
     log = Log()
     appender = appender_of(log)
 
-    async def many() -> list[bool]:
-        return await asyncio.gather(*(appender.appended("shop", record(f"{one}"), 10.0) for one in range(50)))
+    async def many() -> list[Position | None]:
+        return list(await asyncio.gather(*(appender.appended("shop", record(f"{one}"), 10.0) for one in range(50))))
 
-    assert asyncio.run(many()) == [True] * 50
-    assert appender.appended_now("shop", record("last"), 10.0)
+    assert asyncio.run(many()) == [Position(0, offset) for offset in range(50)]
+    assert appender.appended_now("shop", record("last"), 10.0) == Position(0, 50)
     assert log.keys == [*(str(one) for one in range(50)), "last"]
 
 
