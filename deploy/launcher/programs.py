@@ -18,12 +18,24 @@ _MAX_SOCKET_PATH_BYTES = 100
 
 @dataclass(frozen=True)
 class Program:
-    """`priority`: started in rising order; all are stopped at once. `stop_s`: patience before a kill."""
+    """`priority`: started in rising order; all are stopped at once. `stop_s`: patience before a kill.
+
+    `num_processes` of it run, `<name>-1` and so on where there are several. `socket` is an address (IPv4) that the supervisor listens at
+    for all of them: each finds it as its standard input.
+    """
 
     name: str
     arguments: tuple[str, ...]
     priority: int
     stop_s: int = 15
+    num_processes: int = 1
+    socket: str = ""
+
+    @property
+    def process_names(self) -> list[str]:
+        if self.num_processes == 1:
+            return [self.name]
+        return [f"{self.name}-{number}" for number in range(1, self.num_processes + 1)]
 
 
 def _worker(process: str, priority: int, stop_s: int = 15) -> Program:
@@ -33,14 +45,8 @@ def _worker(process: str, priority: int, stop_s: int = 15) -> Program:
 
 def programs(options: Options, *, has_stream: bool) -> list[Program]:
     """Every process of one machine, `sys.executable` being their first word."""
-    num_web_workers = min(2, os.cpu_count() or 1)
-    web = ("-m", "uvicorn", "webapp.asgi:application", "--host", options.host, "--port", str(options.port))
     chosen = [
-        Program(
-            "web",
-            (*web, "--workers", str(num_web_workers), "--no-access-log", "--timeout-graceful-shutdown", "3"),
-            priority=10,
-        ),
+        _web(options),
         _worker("periodic", priority=20),
         _worker("jobs", priority=30, stop_s=30),
         _worker("joiner", priority=30, stop_s=30),
@@ -54,6 +60,16 @@ def programs(options: Options, *, has_stream: bool) -> list[Program]:
     if has_stream:
         chosen.append(Program("demo-stream", ("-m", "workers.demo", "stream"), priority=50))
     return chosen
+
+
+def _web(options: Options) -> Program:
+    """Two at least: while one of them comes back the other answers."""
+    words, num = ("-m", "deploy.uvicorn_web"), 2
+    if ":" in options.host:
+        words = (*words, "--host", options.host.strip("[]"), "--port", str(options.port))
+        return Program("web", words, priority=10, num_processes=num)
+    socket = f"tcp://{options.host}:{options.port}"
+    return Program("web", (*words, "--socket", "0"), priority=10, num_processes=num, socket=socket)
 
 
 def supervisor_socket(run_folder: Path) -> Path | None:
@@ -105,15 +121,26 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 
 def _group(chosen: Sequence[Program]) -> str:
-    """supervisord stops one group after the other, and every program that is in none is a group of its own."""
-    return f"[group:freshet]\nprograms={','.join(program.name for program in chosen)}\n"
+    """supervisord stops one group after the other, and every program that is in none is a group of its own.
+
+    One with a socket must be: in a group with others it would not get it.
+    """
+    return f"[group:freshet]\nprograms={','.join(program.name for program in chosen if not program.socket)}\n"
 
 
 def _program(program: Program, logs: Path) -> str:
     words = " ".join(
         f'"{_quoted(word) if word == sys.executable else word}"' for word in (sys.executable, *program.arguments)
     )
-    return f"""[program:{program.name}]
+    name, section, socket = program.name, "program", ""
+    if program.num_processes > 1:
+        name = f"{program.name}-%(process_num)d"
+    if program.socket:
+        section, socket = "fcgi-program", f"socket={_quoted(program.socket)}\n"
+    return f"""[{section}:{program.name}]
+{socket}process_name={name}
+numprocs={program.num_processes}
+numprocs_start=1
 command={words}
 directory={_quoted(ROOT)}
 priority={program.priority}
@@ -125,7 +152,7 @@ stopwaitsecs={program.stop_s}
 stopasgroup=false
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_quoted(logs / f"{program.name}.log")}
+stdout_logfile={_quoted(logs)}/{name}.log
 stdout_logfile_maxbytes={LOG_BYTES}
 stdout_logfile_backups={NUM_OLD_LOGS}
 """

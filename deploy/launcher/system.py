@@ -123,7 +123,7 @@ class System:
         if self._stopping.is_set():
             return
         if found is None:
-            log = self._folder.logs / "web.log"
+            log = self._folder.logs / "web-1.log"
             end = log.read_text(errors="replace").splitlines()[-12:] if log.exists() else []
             raise StartError("\n".join([f"The console does not answer. The end of {log}:", *end]))
         for problem in found:

@@ -172,7 +172,7 @@ def _faults(known: dict[str, Process], subject: Subject, traffic: Traffic, *, is
         ("joiner", "postgres"),
         ("postgres", "redis"),
         ("trainer", "joiner"),
-        ("web-worker", "replica-1"),
+        ("web-1", "replica-1"),
     ]
     if "kafka" in known:
         pairs += [("kafka", "trainer"), ("kafka", "postgres")]

@@ -63,8 +63,7 @@ def processes(
         Process("joiner", lambda: _one(_lease_pid(f"joiner:{subject.project.pk}"))),
         *(Process(name, program(name)) for name in ("replica-1", "worker-trainer", "worker-joiner")),
         *(Process(name, program(name)) for name in ("worker-periodic", "beat")),
-        Process("web-worker", lambda: _web_workers(run_folder)),
-        Process("web", program("web"), silences=True),
+        *(Process(name, program(name)) for name in ("web-1", "web-2")),
         Process("postgres", server("postgres"), silences=True),
         Process("redis", server("redis-server")),
     ]
@@ -194,17 +193,6 @@ def _with_children(launcher_pid: int, name: str) -> tuple[int, ...]:
         for child in psutil.Process(launcher_pid).children():
             if child.name() == name:
                 return (child.pid, *(one.pid for one in child.children(recursive=True)))
-    return ()
-
-
-def _web_workers(run_folder: Path) -> tuple[int, ...]:
-    """The processes that answer, below the one that watches over them; multiprocessing's tracker is none."""
-    master = _program_pid(run_folder, "web")
-    if master is None:
-        return ()
-    with contextlib.suppress(psutil.NoSuchProcess):
-        children = psutil.Process(master).children()
-        return tuple(one.pid for one in children if "spawn_main" in " ".join(one.cmdline()))[:1]
     return ()
 
 
