@@ -64,7 +64,8 @@ def programs(options: Options, *, has_stream: bool) -> list[Program]:
 
 def _web(options: Options) -> Program:
     """Two at least: while one of them comes back the other answers."""
-    words, num = ("-m", "deploy.uvicorn_web"), 2
+    words: tuple[str, ...] = ("-m", "deploy.uvicorn_web")
+    num = 2
     if ":" in options.host:
         words = (*words, "--host", options.host.strip("[]"), "--port", str(options.port))
         return Program("web", words, priority=10, num_processes=num)
