@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from multiprocessing import parent_process
+import time
 from pathlib import Path
 
 from webapp.core.processes import is_alive
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+ENDED_KEPT_S = 86_400.0
+"""What ended processes counted belongs to the sums for so long; counters that fall are taken for a restart, as they should be."""
+
+_OF_PROCESS = re.compile(r"_(\d+)\.db$")
 
 
 def share_metrics(folder: Path) -> Path:
-    """Share them with the other workers of the same server, in a folder of its own below `folder`; those of servers that ended go."""
-    parent = parent_process()
-    own = folder / f"web-{parent.pid if parent is not None and parent.pid else os.getpid()}"
+    """Share them with the other web processes of the same parent (a supervisor, or uvicorn's own), in a folder of its own below `folder`.
+
+    Folders of parents that ended go.
+    """
+    own = folder / f"web-{os.getppid()}"
     own.mkdir(parents=True, exist_ok=True)
     for other in folder.glob("web-*"):
         pid = other.name.removeprefix("web-")
         if other != own and pid.isdigit() and not is_alive(int(pid)):
             shutil.rmtree(other, ignore_errors=True)
+    for file in own.glob("*.db"):
+        found = _OF_PROCESS.search(file.name)
+        if found and not is_alive(int(found[1])) and file.stat().st_mtime < time.time() - ENDED_KEPT_S:
+            file.unlink(missing_ok=True)
     os.environ[VARIABLE] = str(own)
     return own

@@ -95,12 +95,21 @@ def test_counters_of_several_processes_are_added_up(tmp_path: Path) -> None:
 def test_each_server_has_a_folder_and_those_of_ended_ones_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "")
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    old, running = tmp_path / f"web-{int(ended.stdout)}", tmp_path / f"web-{os.getppid()}"
-    for folder in (old, running):
+    pid = int(ended.stdout)
+    old, running = tmp_path / f"web-{pid}", tmp_path / f"web-{os.getpid()}"
+    mine = tmp_path / f"web-{os.getppid()}"
+    for folder in (old, running, mine):
         folder.mkdir()
-    own = share_metrics(tmp_path)
-    assert own.is_dir() and running.is_dir() and not old.exists()
-    assert os.environ[VARIABLE] == str(own)
+    long_ago, lately_ended = mine / f"counter_{pid}.db", mine / f"histogram_{pid}.db"
+    for file in (long_ago, lately_ended, mine / f"counter_{os.getpid()}.db"):
+        file.write_bytes(b"")
+        if file != lately_ended:
+            os.utime(file, (0, 0))
+    assert share_metrics(tmp_path) == mine
+    assert running.is_dir()
+    assert not old.exists()
+    assert sorted(one.name for one in mine.iterdir()) == sorted([f"counter_{os.getpid()}.db", f"histogram_{pid}.db"])
+    assert os.environ[VARIABLE] == str(mine)
 
 
 @pytest.mark.django_db
