@@ -18,7 +18,8 @@ from engine.serving.deployment import DeploymentSpec
 from engine.serving.gathered import Gathered
 from engine.serving.pipeline_answer import features_json, scored_items
 from engine.serving.pipeline_asking import Asking
-from engine.serving.pipeline_gathering import PROMOTED, Gathering
+from engine.serving.pipeline_gathering import Gathering
+from engine.serving.pipeline_promoting import Promoting
 from engine.serving.pipeline_question import Question
 from engine.serving.pipeline_ranking import Ranking, Scored
 from engine.serving.pipeline_reranking import Reranking
@@ -65,7 +66,8 @@ class Pipeline:
         self._asking = Asking(state, (retrieval, ranking), rules, clock=clock, stopwatch=stopwatch)
         self._gathering = Gathering(ProjectSources(state), retrieval)
         self._ranking = Ranking(state.catalogue, ranking, stopwatch)
-        self._reranking = Reranking(state, retrieval, ranking)
+        self._promoting = Promoting(state.catalogue, spec.document)
+        self._reranking = Reranking(state, retrieval, ranking, self._promoting)
 
     def recommend(self, request: RecommendRequest, left_s: float | None = None) -> Recommendation:
         """Raises `InvalidDocument` for a request that breaks its rules; everything else is answered, degraded if need be.
@@ -88,7 +90,7 @@ class Pipeline:
             return self._similar(question)
         if request.candidates or request.ask is Ask.RANK:
             return self._given(question)
-        return self._with_promoted(question, self._gathering.for_user(question)), ()
+        return self._promoting.with_promoted(question, self._gathering.for_user(question)), ()
 
     def _given(self, question: Question) -> tuple[Gathered, tuple[str, ...]]:
         item_ids = list(dict.fromkeys(question.request.candidates))
@@ -106,18 +108,7 @@ class Pipeline:
         if row < 0:
             question.reasons.add(Degraded.UNKNOWN_ITEM, f"item {item_id!r} is not in the catalogue")
             return Gathered.nothing(), (item_id,)
-        return self._with_promoted(question, self._gathering.similar(question, row)), ()
-
-    def _with_promoted(self, question: Question, candidates: Gathered) -> Gathered:
-        """With the items that promotions name: rules place them, so that no source has to bring them."""
-        named = [item_id for one in question.rules.document.promotions for item_id in one.items]
-        if not named:
-            return candidates
-        rows = np.unique(self._catalogue.rows_of(named))
-        rows = rows[(rows >= 0) & ~np.isin(rows, candidates.rows)]
-        rows = rows[question.allowed.keep(rows)]
-        least = float(candidates.scores.min(initial=0.0))
-        return candidates.with_rows(rows, PROMOTED, np.full(rows.size, least, np.float32))
+        return self._promoting.with_promoted(question, self._gathering.similar(question, row)), ()
 
     def _ranked(self, question: Question, candidates: Gathered) -> Scored:
         explanation = question.explanation

@@ -34,7 +34,6 @@ TRUST: Final = {
 """The weight of what a source brings where no model orders the candidates: the chance that the next action is of it."""
 
 GIVEN: Final = "given"
-PROMOTED: Final = "promoted"
 SIMILAR: Final = "similar"
 
 _MIN_SIMILAR: Final = 100

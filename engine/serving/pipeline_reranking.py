@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from engine.ranking.reranking.likeness import cosine_likeness, property_likeness
-from engine.ranking.reranking.pool import Likeness, Mask, Pool, Reranked, Scores, ValueLists, Values
+from engine.ranking.reranking.pool import Likeness, Pool, Reranked, Scores, ValueLists, Values
 from engine.ranking.reranking.rerank import rerank
 from engine.retrieval.catalogue import Catalogue
 from engine.retrieval.item_rows import Rows
 from engine.retrieval.property_column import BooleanColumn, NumberColumn, TextColumn
+from engine.serving.pipeline_promoting import Promoting
 from engine.serving.pipeline_question import Question
 from engine.serving.pipeline_ranking import Scored
 from engine.serving.project_state import ProjectState
@@ -34,7 +35,14 @@ BY_EMBEDDING: Final = "embedding"
 class Reranking:
     """The reranking of one deployment. From any thread."""
 
-    def __init__(self, state: ProjectState, retrieval: RetrievalStage | None, ranking: RankingStage | None) -> None:
+    def __init__(
+        self,
+        state: ProjectState,
+        retrieval: RetrievalStage | None,
+        ranking: RankingStage | None,
+        promoting: Promoting,
+    ) -> None:
+        self._promoting = promoting
         self._state = state
         self._catalogue = state.catalogue
         self._retrieval = retrieval
@@ -59,18 +67,12 @@ class Reranking:
             model_score=FirstTask() if definition is None else definition.score,
             seen=np.isin(rows, question.seen) if document.seen.policy is SeenPolicy.DEMOTE else None,
             boosts=[holds(rows) for holds in question.boosts],
-            promotions=[self._promoted(question, number, rows) for number in range(len(document.promotions))],
+            promotions=self._promoting.masks(question, rows),
             caps=[_values(self._catalogue, rules.schema, cap.property, rows) for cap in document.caps],
             likeness=self._likeness(question),
             impressions=self._state.impressions(rows) if counts else None,
             num_impressions=self._state.num_impressions if counts else 0.0,
         )
-
-    def _promoted(self, question: Question, number: int, rows: Rows) -> Mask:
-        condition = question.promotions[number]
-        if condition is not None:
-            return condition(rows)
-        return np.isin(rows, self._catalogue.rows_of(question.rules.document.promotions[number].items))
 
     def _likeness(self, question: Question) -> Likeness | None:
         diversity, schema = question.rules.document.diversity, question.rules.schema

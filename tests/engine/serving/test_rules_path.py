@@ -100,9 +100,28 @@ def test_promotion_takes_its_place_and_brings_its_item(shop: Any, priced: Any) -
     reply = shop.recommend(k=3)
     assert [(item.item_id, item.promotion) for item in reply.items] == [("i0", None), ("x7", "launch"), ("i1", None)]
     assert reply.items[1].source == "promoted"
+    shop.delete("x7")
+    shop.poll()
+    assert shop.items(k=3) == ["i0", "i1", "i2"]
+    shop.write("x7")
+    shop.poll()
+    assert shop.items(k=3) == ["i0", "x7", "i1"]
     # rules come before promotions: what is excluded or filtered out is promoted by nobody
     assert shop.items(k=3, exclude=("x7",)) == ["i0", "i1", "i2"]
     assert shop.items(k=3, filter="item.price >= 0") == ["i0", "i1", "i2"]
+
+
+def test_promotion_by_condition_looks_beyond_the_candidates(shop: Any, priced: Any) -> None:
+    shop.write(*(f"x{number}" for number in range(3)), kind="launch")
+    shop.poll()
+    promotion = {"name": "launch", "when": "item.kind = 'launch'", "slots": [1, 3]}
+    sources = {"sources": [{"kind": "nearest", "quota": 3}]}
+    shop.deploy(priced, document={"promotions": [promotion], "retrieval": sources})
+    reply = shop.recommend(k=4)
+    assert [item.promotion for item in reply.items] == ["launch", None, "launch", None]
+    assert {item.source for item in reply.items if item.promotion} == {"promoted"}
+    assert [item.item_id for item in reply.items if not item.promotion] == ["i0", "i1"]
+    assert shop.items(k=2, filter="item.kind = 'book'") == ["i0", "i2"]
 
 
 def test_caps_hold_over_the_answer(shop: Any, priced: Any) -> None:
