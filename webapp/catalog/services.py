@@ -16,6 +16,7 @@ from engine.streams.log import Position, Record
 from webapp.accounts.models import Project
 from webapp.catalog import known_items, storage
 from webapp.catalog.confirming import with_what_was_served
+from webapp.catalog.counting import note_events
 from webapp.catalog.entities import (
     PutReport,
     PutResult,
@@ -88,6 +89,13 @@ def events_ingest(
         positions = write(storage.accept_new_event_ids)
     except storage.RepeatedEventIds:
         positions = write(storage.accept_event_ids)
+    num_rejected = len(encoded.rejected)
+    note_events(
+        project.slug,
+        num_accepted=len(positions),
+        num_repeated=len(rows) - num_rejected - len(positions),
+        num_rejected=num_rejected,
+    )
     return IngestReport(len(rows), encoded, positions, compiled.version)
 
 

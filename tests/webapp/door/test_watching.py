@@ -12,6 +12,7 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.webapp.client import Api
 from tests.webapp.door.conftest import DoorClient
 from tests.webapp.replica_server import Answers
 from webapp.accounts.models import Project
@@ -51,6 +52,17 @@ def test_calls_are_counted_by_what_became_of_them(client: DoorClient, answers: A
         assert counted[1] - counted[0] == 1, labels
     assert value_of(after, "freshet_request_seconds_count", project="shop", call="recommend") >= 2
     assert value_of(after, "freshet_impressions_appended") >= 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_are_counted_by_what_became_of_them(api: Api, project: Project) -> None:
+    before = Client().get("/metrics").content.decode()
+    row = {"event_id": "e1", "type": "click", "user_id": "u1", "item_id": "tea"}
+    api.post("/events", [row, row, {"type": "dance"}])
+    after = Client().get("/metrics").content.decode()
+    for result in ("accepted", "repeated", "rejected"):
+        counted = [value_of(text, "freshet_events_total", project="shop", result=result) for text in (before, after)]
+        assert counted[1] - counted[0] == 1, result
 
 
 @pytest.mark.django_db(transaction=True)
