@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <optional>
 
 #include "array_arguments.h"
 #include "bindings.h"
@@ -21,6 +22,8 @@ const Structure& capsule_argument(const py::handle& capsule, const char* name) {
   return *static_cast<const Structure*>(held);
 }
 
+constexpr std::int64_t kWorthUnlocking = 512;
+
 py::array hash_ids(const py::object& values, std::int64_t slot) {
   const std::uint16_t number = slot_argument(slot);
   if (!py::hasattr(values, "__arrow_c_array__")) {
@@ -34,10 +37,11 @@ py::array hash_ids(const py::object& values, std::int64_t slot) {
   const auto& array = capsule_argument<ArrowArray>(capsules[1], "arrow_array");
   py::array fids = py::array_t<std::uint64_t>(array.length);
   const auto out = span_of<std::uint64_t>(fids);
-  {
-    const py::gil_scoped_release unlocked;
-    hash_arrow_array(schema, array, number, out);
-  }
+  // A few ids, as one user's history, are hashed sooner than the interpreter's lock comes back.
+  std::optional<py::gil_scoped_release> unlocked;
+  if (array.length >= kWorthUnlocking) unlocked.emplace();
+  hash_arrow_array(schema, array, number, out);
+  unlocked.reset();
   return fids;
 }
 
