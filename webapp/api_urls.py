@@ -14,6 +14,7 @@ from webapp.core import api as core
 from webapp.core.api_reference import ApiReferenceView
 from webapp.experiments import api as experiments
 from webapp.experiments import feedback_api as feedback
+from webapp.experiments import replay_api as replays
 from webapp.registry import api as registry
 from webapp.serving import api as serving
 from webapp.serving import deployment_api as deployments
@@ -56,7 +57,9 @@ urlpatterns = [
     path("deployments/<name:name>", deployments.DeploymentView.as_view()),
     path("deployments/<name:name>/rollback", deployments.DeploymentRollbackView.as_view()),
     path("deployments/<name:name>/feedback", feedback.DeploymentFeedbackView.as_view()),
+    path("deployments/<name:name>/replays", replays.DeploymentReplaysView.as_view()),
     path("deployments/<name:name>/revisions", deployments.DeploymentRevisionsView.as_view()),
+    path("replays/<int:replay_id>", replays.ReplayView.as_view()),
     path("experiments", experiments.ExperimentsView.as_view()),
     path("experiments/<name:name>", experiments.ExperimentView.as_view()),
     path("health", core.HealthView.as_view(), name="health"),

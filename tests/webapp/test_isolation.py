@@ -15,6 +15,7 @@ from tests.webapp.dead_letters import dead_event
 from webapp.accounts.models import Project
 from webapp.catalog.models import Item, User
 from webapp.catalog.services import item_put, user_put
+from webapp.experiments.models import Replay
 from webapp.experiments.services import experiment_start
 from webapp.registry.services import model_publish
 from webapp.serving.models import Deployment
@@ -36,6 +37,7 @@ def run(project: Project) -> Run:
     search_start(model_version=version, settings=SEARCH)
     started = run_start(model_version=version, mode="online")
     dead_event(project)
+    Replay.objects.create(project=project, deployment=main, event_type="click", hours=1, max_answers=1)
     run_report(run=started, values={"loss": 1.0}, num_examples=1, event_time=None)
     return started
 
@@ -81,6 +83,10 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("post", "/deployments/main/rollback"): ({}, 404),
     ("get", "/deployments/main/revisions"): (None, 404),
     ("get", "/deployments/main/feedback"): (None, 404),
+    ("get", "/deployments/main/replays"): (None, 404),
+    ("post", "/deployments/main/replays"): ({}, 404),
+    ("get", "/replays/{replay}"): (None, 404),
+    ("post", "/replays/{replay}"): ({"action": "stop"}, 404),
     ("get", "/experiments"): (None, {"experiments": []}),
     ("post", "/experiments"): ({"name": "mine", "arms": [{"deployment": "main", "share": 1}]}, 404),
     ("get", "/experiments/first"): (None, 404),
@@ -103,7 +109,13 @@ OWN_WRITES: dict[tuple[str, str], Any] = {
 def test_it_shows_a_key_nothing_of_another_project(rival: Api, run: Run, method: str, path: str) -> None:
     body, expected = CALLS[method, path]
     dead = run.project.dead_events.get()
-    path = path.format(run=run.pk, search=run.project.searches.get().pk, dead_event=dead.pk)
+    ids = {
+        "run": run.pk,
+        "search": run.project.searches.get().pk,
+        "dead_event": dead.pk,
+        "replay": run.project.replays.get().pk,
+    }
+    path = path.format(**ids)
     answer = rival.get(path) if method == "get" else rival.send(method, path, body)
     if isinstance(expected, int):
         assert answer.status_code == expected, answer.content
@@ -138,5 +150,18 @@ def test_it_is_tried_at_every_endpoint_there_is() -> None:
 
 def _shape(path: str) -> tuple[str, ...]:
     """An address with every variable part as `*`."""
-    fixed = {"items", "users", "models", "runs", "deployments", "experiments", "sync", "metrics", "revisions", "rollback", "feedback"}
+    fixed = {
+        "items",
+        "users",
+        "models",
+        "runs",
+        "deployments",
+        "experiments",
+        "sync",
+        "metrics",
+        "revisions",
+        "rollback",
+        "feedback",
+        "replays",
+    }
     return tuple(part if part in fixed or place == 1 else "*" for place, part in enumerate(path.split("/")))

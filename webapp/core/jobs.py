@@ -21,6 +21,7 @@ class Job(StrEnum):
     PRUNE = "freshet.prune"
     CANARY = "freshet.canary"
     FEEDBACK = "freshet.feedback"
+    REPLAY = "freshet.replay"
 
 
 QUEUES: dict[Job, str] = {
@@ -33,6 +34,7 @@ QUEUES: dict[Job, str] = {
     Job.PRUNE: "periodic",
     Job.CANARY: "periodic",
     Job.FEEDBACK: "periodic",
+    Job.REPLAY: "jobs",
 }
 
 

@@ -7,6 +7,7 @@ from django.db import models
 
 from webapp.accounts.models import Project
 from webapp.experiments.feedback_models import ArmUserCount, Feedback, FeedbackCount, ShadowCount, ShownLately
+from webapp.experiments.replay_models import Replay
 from webapp.serving.models import Deployment
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Feedback",
     "FeedbackCount",
     "Guardrail",
+    "Replay",
     "ShadowCount",
     "ShownLately",
 ]

@@ -1,5 +1,27 @@
 """One module for each job of `webapp.core.jobs.Job`; importing this package registers them all."""
 
-from workers.tasks import canary, feedback, join, prune, recommend_batch, revive, search, train_batch, train_online
+from workers.tasks import (
+    canary,
+    feedback,
+    join,
+    prune,
+    recommend_batch,
+    replay,
+    revive,
+    search,
+    train_batch,
+    train_online,
+)
 
-__all__ = ["canary", "feedback", "join", "prune", "recommend_batch", "revive", "search", "train_batch", "train_online"]
+__all__ = [
+    "canary",
+    "feedback",
+    "join",
+    "prune",
+    "recommend_batch",
+    "replay",
+    "revive",
+    "search",
+    "train_batch",
+    "train_online",
+]

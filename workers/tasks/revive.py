@@ -10,6 +10,8 @@ from webapp.batches.selectors import batches_to_revive
 from webapp.batches.services import batches_end_unwanted
 from webapp.core.jobs import QUEUES, Job
 from webapp.core.models import Lease
+from webapp.experiments.replay_selectors import replays_to_revive
+from webapp.experiments.replay_services import replays_end_unwanted
 from webapp.training.models import JoinerProgress, Run
 from webapp.training.retries import runs_note_lost
 from webapp.training.search_selectors import searches_to_revive
@@ -33,6 +35,7 @@ def revive() -> None:
     runs_end_unwanted()
     searches_end_unwanted()
     batches_end_unwanted()
+    replays_end_unwanted()
     runs_note_lost()
     for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
@@ -42,6 +45,8 @@ def revive() -> None:
         wake(Job.SEARCH, search.pk, search_id=search.pk)
     for batch in batches_to_revive():
         wake(Job.RECOMMEND_BATCH, batch.pk, batch_id=batch.pk)
+    for replay in replays_to_revive():
+        wake(Job.REPLAY, replay.pk, replay_id=replay.pk)
     for project in projects_to_join():
         wake(Job.JOIN, project.pk, project_id=project.pk)
         if sent.num_waiting(Job.JOIN):
