@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -22,11 +23,13 @@ GIVEN_BY_OTHERS = ("DATABASE_URL", "REDIS_URL", "FRESHET_LOG_URL", "FRESHET_DATA
 class Product:
     """`with Product(folder) as product:` runs it; its output is in `<folder>/launcher.log`."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        """`environment` is added to this process's own."""
         self.data_dir = folder / "data"
         self.output = folder / "launcher.log"
         self.port = free_port()
         self._arguments = arguments
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Product:
@@ -55,7 +58,8 @@ class Product:
 
     def start(self) -> None:
         """Returns when the console answers. Raises RuntimeError with the launcher's output when it gives up."""
-        environment = {name: value for name, value in os.environ.items() if name not in GIVEN_BY_OTHERS}
+        own = {name: value for name, value in os.environ.items() if name not in GIVEN_BY_OTHERS}
+        environment = own | self._environment
         command = [sys.executable, "-m", "deploy.run", "--data-dir", str(self.data_dir), "--port", str(self.port)]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(

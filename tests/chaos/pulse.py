@@ -19,9 +19,12 @@ LOOK_S = 0.25
 
 @dataclass(frozen=True)
 class Pulse:
-    """Examples in the log and examples trained, and the sequences of the trainer and of the replica that is furthest behind."""
+    """Records of `examples`, how many of them the trainer has passed and how many examples it learned, and the sequences of the trainer
+    and of the replica that is furthest behind.
+    """
 
     num_logged: int
+    num_passed: int
     num_trained: int
     trainer_sequence: int
     replica_sequence: int
@@ -40,11 +43,12 @@ def read_pulse(run: Run) -> Pulse | None:
     live = [replica["sequence"] for replica in status["replicas"] if replica["source"] == "live"]
     if not live:
         return None
-    return Pulse(num_logged, fresh.num_examples, int(status["trainer"]["sequence"]), min(live))
+    num_passed = sum(int(offset) for offset in fresh.end_offsets.values())
+    return Pulse(num_logged, num_passed, fresh.num_examples, int(status["trainer"]["sequence"]), min(live))
 
 
 def beats_again(run: Run, patience_s: float, *, clock: Callable[[], float] = time.monotonic) -> float | None:
-    """Seconds until an example that nobody had written yet was trained, published and applied; None when patience ended first."""
+    """Seconds until a record that nobody had written yet was trained, published and applied; None when patience ended first."""
     started = clock()
     seen: Pulse | None = None
     trained_at: int | None = None
@@ -52,7 +56,7 @@ def beats_again(run: Run, patience_s: float, *, clock: Callable[[], float] = tim
         now = read_pulse(run)
         if now is not None:
             seen = seen or now
-            if trained_at is None and now.num_trained > seen.num_logged:
+            if trained_at is None and now.num_passed > seen.num_logged:
                 trained_at = now.trainer_sequence
             if trained_at is not None and now.replica_sequence > trained_at:
                 return round(clock() - started, 2)

@@ -1,9 +1,9 @@
 """`make chaos`: under a steady load of events and recommendations, everything that can happen to a running Freshet, one after the other.
 
 kill -9 of each process and of PostgreSQL, Redis and (with --kafka) Kafka, alone and in pairs; sleeps; a full disk; a broken delta;
-client clocks that jump; deliveries doubled and reordered. After each: how long until an event that came later was served from, and
-what the API answered meanwhile. At the end every acknowledged, joined and trained event is counted, and digests are compared.
-Prints a table, writes `reports/chaos.json`, and exits with 1 when a promise was broken.
+client clocks that jump, and the machine's; deliveries doubled and reordered. After each: how long until an event that came later was
+served from, and what the API answered meanwhile. At the end every acknowledged, joined and trained event is counted, and digests are
+compared. Prints a table, writes `reports/chaos.json`, and exits with 1 when a promise was broken.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from deploy.launcher.environment import ROOT
 from tests.chaos.callers import Answers, Callers
+from tests.chaos.machine_clock import MachineClock
 from tests.chaos.product import Product
 from tests.chaos.traffic import Traffic
 from workers.reports import provenance
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 RECOVERY_PATIENCE_S = 150.0
 SETTLE_PATIENCE_S = 150.0
 BREATH_S = 3.0
+CLOCK_JUMPS_S = (3600.0, -5.0)
 SCHEMA: dict[str, object] = {
     "items": {},
     "users": {},
@@ -84,11 +86,22 @@ def main() -> int:
         )
         folder.mkdir(parents=True, exist_ok=True)
         kafka_pid = _kafka(stack, folder) if options.kafka else _nobody
-        product = stack.enter_context(Product(folder, "--no-demo"))
-        report = _on(product, options, kafka_pid)
+        clock = None if options.short else _clock(folder)
+        environment = None if clock is None else clock.environment
+        product = stack.enter_context(Product(folder, "--no-demo", environment=environment))
+        report = _on(product, options, kafka_pid, clock)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(report, indent=2) + "\n")
     return 1 if report["num_violations"] else 0
+
+
+def _clock(folder: Path) -> MachineClock | None:
+    """None, and a line that says why, where it cannot be had."""
+    try:
+        return MachineClock(folder / "clock")
+    except RuntimeError as error:
+        sys.stdout.write(f"left out, the machine's clock: {error}\n")
+        return None
 
 
 def _nobody() -> int | None:
@@ -104,7 +117,9 @@ def _kafka(stack: ExitStack, folder: Path) -> Callable[[], int | None]:
     return broker.pid
 
 
-def _on(product: Product, options: argparse.Namespace, kafka_pid: Callable[[], int | None]) -> dict[str, object]:
+def _on(
+    product: Product, options: argparse.Namespace, kafka_pid: Callable[[], int | None], clock: MachineClock | None
+) -> dict[str, object]:
     os.environ.update(product.running.environment)
     import django
 
@@ -125,7 +140,7 @@ def _on(product: Product, options: argparse.Namespace, kafka_pid: Callable[[], i
             known = storm_faults.processes(product.data_dir, product.pid, subject, kafka_pid)
             faults = [
                 fault
-                for fault in _faults(known, subject, traffic, is_short=options.short)
+                for fault in [*_faults(known, subject, traffic, is_short=options.short), *_of_clock(clock, traffic)]
                 if any(word in fault.name for word in options.only.split(","))
             ]
             suffered = [_suffer(fault, subject, callers) for fault in faults]
@@ -186,6 +201,13 @@ def _faults(known: dict[str, Process], subject: Subject, traffic: Traffic, *, is
         doubled,
         jump,
     ]
+
+
+def _of_clock(clock: MachineClock | None, traffic: Traffic) -> list[Fault]:
+    """The last: what comes after lives with the clock as it is then."""
+    from tests.chaos.storm_faults import machine_clock_jump
+
+    return [] if clock is None else [machine_clock_jump(clock, traffic, by_s) for by_s in CLOCK_JUMPS_S]
 
 
 def _noted(traffic: Traffic, events: list[dict[str, object]], shift_ms: int) -> list[dict[str, object]]:

@@ -18,7 +18,9 @@ import psutil
 from deploy.launcher import supervision
 from engine.streams import topics
 from engine.streams.log import Record
+from tests.chaos.machine_clock import MachineClock
 from tests.chaos.subject import Subject
+from tests.chaos.traffic import Traffic
 from webapp.core import selectors
 from webapp.core.log import event_log
 
@@ -26,6 +28,7 @@ FIND_PATIENCE_S = 60.0
 FULL_DISK_BYTES = 4096
 NUM_DELIVERED = 20
 HOUR_MS = 3_600_000
+UNDATED_AFTER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,21 @@ def clock_jump(post: Callable[[list[dict[str, object]], int], list[dict[str, obj
         return "2 impressions"
 
     return Fault("client clocks an hour ahead and behind", happen)
+
+
+def machine_clock_jump(clock: MachineClock, traffic: Traffic, by_s: float) -> Fault:
+    """Every process of the machine, PostgreSQL too, finds another wall clock from one instant to the next. It stays so.
+
+    From then on events are dated by who receives them: what a machine with a wrong clock makes of clients with right ones is not counted.
+    """
+
+    def happen() -> str:
+        traffic.is_dated = False
+        time.sleep(UNDATED_AFTER_S)
+        clock.jump(by_s)
+        return f"the clock is {clock.offset_s:+g} s off"
+
+    return Fault(f"machine clock {abs(by_s):g} s {'ahead' if by_s > 0 else 'back'}", happen)
 
 
 def _program_pid(run_folder: Path, program: str) -> int | None:

@@ -39,6 +39,8 @@ class Traffic:
         self.num_clicks = 0
         self.num_retries = 0
         self.refusals: list[str] = []
+        self.is_dated = True
+        """Whether events say when they happened; otherwise they happen when they are received."""
 
     def start(self) -> None:
         self._thread.start()
@@ -73,10 +75,11 @@ class Traffic:
         return [{"event_id": uuid.uuid4().hex, "user_id": user, **event} for event in [impression, *clicks]]
 
     def post(self, events: list[dict[str, object]], shift_ms: int = 0) -> list[dict[str, object]]:
-        """Until acknowledged, dated when they are sent; answers the events."""
+        """Until acknowledged, dated when they are sent where events are dated; answers the events."""
         while True:
             now_ms = int(time.time() * 1000) + shift_ms
-            dated = [{**event, "timestamp": now_ms + after_ms} for after_ms, event in enumerate(events)]
+            times = [{"timestamp": now_ms + after_ms} if self.is_dated else {} for after_ms in range(len(events))]
+            dated = [event | time_of for event, time_of in zip(events, times, strict=True)]
             try:
                 reply = self._client.post("/api/v1/events", json={"events": dated})
             except httpx.TransportError:
