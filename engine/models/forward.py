@@ -21,6 +21,7 @@ from engine.models.architecture import (
     check_weights,
 )
 from engine.models.dense_pass.serving_pass import PackedWeights, ServingPass, can_serve
+from engine.models.dense_pass.towers import PackedTower, TowerPass, can_serve_tower
 from engine.models.inputs import InputLayout
 from engine.models.outputs import predictions
 from engine.models.registry import build_architecture
@@ -33,6 +34,7 @@ from engine.models.signature import (
     side_signature,
     side_tensors,
 )
+from engine.models.stand_ins import StandIns
 from engine.spec.definition import ModelDefinition, Side
 
 
@@ -43,6 +45,7 @@ class _Parameters:
     store: ModelStore
     weights: tuple[Any, ...]
     packed: PackedWeights | None = None
+    tower: PackedTower | None = None
 
 
 class Predictor:
@@ -65,6 +68,7 @@ class Predictor:
         self._architecture = architecture or build_architecture(definition)
         self._names = list(self._architecture.weights)
         self._serving = ServingPass(definition) if can_serve(definition) else None
+        self._user_tower = TowerPass(definition, Side.USER) if can_serve_tower(definition) else None
         self._parameters = _Parameters(store, ())
         self.follow(self._architecture)
         self._vectors: dict[Side, Any] = {}
@@ -97,15 +101,17 @@ class Predictor:
         shapes = {name: tuple(value.shape) for name, value in zip(self._names, self._parameters.weights, strict=True)}
         check_weights(weights, shapes)
         tensors = tuple(tf.constant(weights[name], tf.float32) for name in self._names)
-        self._parameters = _Parameters(store, tensors, self._packed(store, weights))
+        self._parameters = _Parameters(store, tensors, self._packed(store, weights), self._packed_tower(store, weights))
 
     def follow(self, architecture: Architecture) -> None:
         """Take over an architecture's present weights: what a trainer does before it evaluates."""
         store = self.store
-        packed = self._packed(store, architecture.dense_weights()) if isinstance(store, ServingStore) else None
-        self._parameters = _Parameters(
-            store, tuple(tf.identity(one.value) for one in architecture.weights.values()), packed
-        )
+        tensors = tuple(tf.identity(one.value) for one in architecture.weights.values())
+        if not isinstance(store, ServingStore):
+            self._parameters = _Parameters(store, tensors)
+            return
+        weights = architecture.dense_weights()
+        self._parameters = _Parameters(store, tensors, self._packed(store, weights), self._packed_tower(store, weights))
 
     def record_predictions(self, user: Records, items: Records, pairs: Records | None = None) -> FloatArray:
         """float32[n, num_tasks], as `pair_predictions` of the one user with each of n items; equal to it but for rounding.
@@ -122,13 +128,31 @@ class Predictor:
             return None
         return self._serving.pack(weights)
 
+    def _packed_tower(self, store: ModelStore, weights: Mapping[str, FloatArray]) -> PackedTower | None:
+        if self._user_tower is None or not isinstance(store, ServingStore):
+            return None
+        return self._user_tower.pack(weights)
+
+    @property
+    def takes_user_records(self) -> bool:
+        """Whether `user_record_vectors` answers: a replica's store, and a retrieval model that needs no TensorFlow."""
+        return self._user_tower is not None and isinstance(self.store, ServingStore)
+
+    def user_record_vectors(self, user: Records) -> FloatArray:
+        """float32[n, output_dim], as `user_vectors` of n users' records; equal to it but for rounding. Raises ValueError unless
+        `takes_user_records`."""
+        parameters = self._parameters
+        if self._user_tower is None or parameters.tower is None or not isinstance(parameters.store, ServingStore):
+            raise ValueError(f"a {self.definition.architecture.kind} takes no users' records; use user_vectors")
+        return self._user_tower.vectors(parameters.store, parameters.tower, user)
+
     def user_vectors(self, batch: EncodedBatch) -> FloatArray:
         """float32[n, output_dim] of a batch of the user side. Raises ValueError for a ranking model."""
         return self._side_vectors(Side.USER, batch)
 
-    def item_vectors(self, batch: EncodedBatch) -> FloatArray:
-        """float32[n, output_dim] of a batch of the item side. Raises ValueError for a ranking model."""
-        return self._side_vectors(Side.ITEM, batch)
+    def item_vectors(self, batch: EncodedBatch, stand_ins: StandIns | None = None) -> FloatArray:
+        """float32[n, output_dim] of a batch of the item side; `stand_ins` are taken for rows. Raises ValueError for a ranking model."""
+        return self._side_vectors(Side.ITEM, batch, stand_ins)
 
     def scores(self, batch: EncodedBatch) -> FloatArray:
         """float32[n] of a batch of all sides: a ranking model's `score` (`engine.models.scores`), a retrieval model's cosine."""
@@ -186,12 +210,14 @@ class Predictor:
         ).numpy()
         return found
 
-    def _side_vectors(self, side: Side, batch: EncodedBatch) -> FloatArray:
+    def _side_vectors(self, side: Side, batch: EncodedBatch, stand_ins: StandIns | None = None) -> FloatArray:
         if side not in self._vectors:
             raise ValueError(f"a {self.definition.architecture.kind} has no vectors; use scores")
         sparse = self._layout.sparse_batch({side: batch})
         store, weights = self._parameters.store, self._parameters.weights
         rows, members = lookup_rows(store, sparse)
+        if stand_ins is not None:
+            stand_ins.fill(sparse.values, rows)
         tensors = side_tensors(self._layout, side, sparse.sides[side], rows, members)
         vectors: FloatArray = self._vectors[side](weights, tensors).numpy()
         return vectors

@@ -93,6 +93,28 @@ class FidOwners:
         is_own = marks % 2 == 1
         return Owners(rows[counts & is_own], rows[counts & ~is_own])
 
+    def sample_of(self, fids: FidArray, most: int) -> tuple[npt.NDArray[np.int64], Rows, npt.NDArray[np.int64]]:
+        """Of each of `fids` uint64[n], ascending and each once, at most `most` owners of each run, spread over all that it has.
+
+        Places in `fids` int64[m], ascending, with the owner's row int32[m] of each; and int64[n], how many owners each FID has.
+        """
+        counts = np.zeros(fids.size, np.int64)
+        places, rows = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+        for run in self._runs:
+            first = np.searchsorted(run.fids, fids, "left")
+            num = np.searchsorted(run.fids, fids, "right") - first
+            counts += num
+            taken = np.minimum(num, most)
+            place = np.repeat(np.arange(fids.size), taken)
+            number = np.arange(taken.sum()) - np.repeat(np.cumsum(taken) - taken, taken)
+            at = first[place] + number * num[place] // np.maximum(1, taken[place])
+            current = run.marks[at] // 2 == self._ages[run.rows[at]]
+            places.append(place[current])
+            rows.append(run.rows[at[current]])
+        owned, owners = np.concatenate(places), np.concatenate(rows)
+        order = np.argsort(owned, kind="stable")
+        return owned[order], owners[order], counts
+
     def _add(self, run: _Run) -> None:
         """Runs at least halve in length from each to the next, so that there are few and no pair is merged often."""
         while self._runs and self._runs[-1].fids.size < 2 * run.fids.size:

@@ -6,10 +6,13 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from engine.embedding.store import ModelStore
 from engine.features.encoded import EncodedBatch, FidArray
 from engine.features.encoder import FeatureEncoder
+from engine.models.stand_ins import StandIns
 from engine.ranking.item_features import ItemFeatures
 from engine.retrieval.catalogue import Catalogue, ItemChanges
+from engine.retrieval.cold_start import ColdStart
 from engine.retrieval.fid_owners import FidOwners
 from engine.retrieval.index.live import LiveIndex
 from engine.retrieval.index.protocol import VectorIndex
@@ -25,7 +28,10 @@ BATCH_ITEMS: Final = 2048
 class ItemTower(Protocol):
     """The item half of a retrieval model (`engine.models.forward.Predictor`)."""
 
-    def item_vectors(self, batch: EncodedBatch) -> Vectors:
+    @property
+    def store(self) -> ModelStore: ...
+
+    def item_vectors(self, batch: EncodedBatch, stand_ins: StandIns | None = None) -> Vectors:
         """float32[n, output_dim], unit length."""
 
 
@@ -34,6 +40,7 @@ class ItemVectors:
 
     Items that are new, changed or themselves learned come first; items that only share a changed feature, and everything after
     new dense weights, are worked off behind them. Until then they are found by their older vectors. Hidden items have no vector.
+    The id of an item that is too new to have been learned is stood in for by those of items like it (`ColdStart`).
     """
 
     def __init__(self, catalogue: Catalogue, encoder: FeatureEncoder, tower: ItemTower) -> None:
@@ -45,6 +52,7 @@ class ItemVectors:
         self._tower = tower
         self._own_slots = [slot.name for slot in encoder.slots(Side.ITEM) if slot.source == "item.id"]
         self._owners = FidOwners()
+        self._cold_start = ColdStart(encoder, self._owners)
         self._features = ItemFeatures(catalogue, encoder)
         self._unregistered = WaitingRows()
         self._waiting = WaitingRows()
@@ -65,6 +73,7 @@ class ItemVectors:
         self._features.mark_changed(changes)
         gone = changes.deleted_rows
         self._owners.forget(gone)
+        self._cold_start.forget(gone)
         self._unregistered.remove(gone)
         self._waiting.remove(gone)
         self.index.remove(gone)
@@ -89,7 +98,8 @@ class ItemVectors:
         if rows.size:
             batch = self._features.encoded(rows)
             self._register(rows, batch)
-            self.index.write(rows, self._tower.item_vectors(batch))
+            stand_ins = self._cold_start.stand_ins(rows, batch, self._tower.store)
+            self.index.write(rows, self._tower.item_vectors(batch, stand_ins))
         # Only now: what failed stays waiting.
         self._waiting.remove(waiting)
         self._features.refresh(max_items)
@@ -111,7 +121,7 @@ class ItemVectors:
         """Note the FIDs of items whose properties are new; recomputing a vector changes no FID."""
         fresh = self._unregistered.of(rows)
         if fresh.any():
-            self._owners.write(
-                rows[fresh], batch if fresh.all() else self._features.encoded(rows[fresh]), self._own_slots
-            )
-            self._unregistered.remove(rows[fresh])
+            rows, batch = (rows, batch) if fresh.all() else (rows[fresh], self._features.encoded(rows[fresh]))
+            self._owners.write(rows, batch, self._own_slots)
+            self._cold_start.write(rows, batch)
+            self._unregistered.remove(rows)

@@ -5,8 +5,10 @@ import pyarrow as pa
 import pytest
 
 from engine.embedding.hashing import hash_ids
+from engine.embedding.store import ServingStore
 from engine.features.encoded import EncodedBatch
 from engine.features.encoder import FeatureEncoder
+from engine.models.stand_ins import StandIns
 from engine.retrieval.catalogue import Catalogue
 from engine.retrieval.index.vector_rows import Vectors
 from engine.retrieval.item_vectors import ItemVectors
@@ -30,8 +32,11 @@ class CountingTower:
         self.round = 1.0
         self.num_computed = 0
         self.is_broken = False
+        self.store = ServingStore.for_definition(DEFINITION)
+        self.stand_ins: StandIns | None = None
 
-    def item_vectors(self, batch: EncodedBatch) -> Vectors:
+    def item_vectors(self, batch: EncodedBatch, stand_ins: StandIns | None = None) -> Vectors:
+        self.stand_ins = stand_ins
         if self.is_broken:
             raise RuntimeError("out of order")
         self.num_computed += batch.num_rows
@@ -148,6 +153,24 @@ def test_deleted_item_leaves_the_index_at_once_even_while_it_waits(shelf: Shelf)
     assert "i0" not in shelf.rounds()
     shelf.vectors.mark_rows(hash_ids(pa.array(["i0"]), 2))
     assert shelf.vectors.num_waiting == 0
+
+
+def test_new_item_is_stood_in_for_until_it_has_a_row_of_its_own(shelf: Shelf) -> None:
+    table = shelf.tower.store.tables["dim16"]
+    known = hash_ids(pa.array(["i0", "i1", "i2"]), 2)
+    table.upsert(known, np.eye(3, 16, dtype=np.float32))
+    shelf.vectors.mark_changed(shelf.catalogue.apply([CatalogChange("item", "new", {"kind": "k0"})]))
+    shelf.vectors.refresh_urgent()
+    assert shelf.tower.stand_ins is not None
+    (fids, vectors) = shelf.tower.stand_ins.tables["dim16"]
+    own = hash_ids(pa.array(["new"]), 2)
+    assert fids.tolist() == own.tolist()
+    # Halfway between i0 and i2, which are of its kind, and as long as they are.
+    np.testing.assert_allclose(vectors[0, :3], [0.5**0.5, 0, 0.5**0.5], rtol=1e-6)
+    table.upsert(own, np.ones((1, 16), np.float32))
+    shelf.vectors.mark_rows(own)
+    shelf.vectors.refresh_urgent()
+    assert shelf.tower.stand_ins is None
 
 
 def test_work_that_failed_still_waits(shelf: Shelf) -> None:
