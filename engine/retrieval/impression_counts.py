@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -47,14 +47,14 @@ class ImpressionCounts:
             self.total -= sum(found.values())
             self._add(list(found), np.fromiter(found.values(), np.int64, len(found)))
 
-    def counted(self) -> dict[str, int]:
-        """Item id -> count, of all that were shown."""
+    def copied(self) -> Callable[[], dict[str, int]]:
+        """What answers item id -> count of all that were shown until now, from any thread, within a minute."""
         rows = np.flatnonzero(self._counts).astype(np.int32)
-        ids = self._catalogue.ids_of(rows)
-        return self._waiting | dict(zip(ids, self._counts[rows].tolist(), strict=True))
+        counts, waiting = self._counts[rows], self._waiting.copy()
+        return lambda: waiting | dict(zip(self._catalogue.ids_of(rows), counts.tolist(), strict=True))
 
     def restore(self, counts: Mapping[str, int]) -> None:
-        """Add what `counted` answered."""
+        """Add what a copy answered."""
         self._add(list(counts), np.fromiter(counts.values(), np.int64, len(counts)))
 
     def _add(self, item_ids: Sequence[str], counts: npt.NDArray[np.int64]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -23,6 +23,7 @@ _TIME: Final = struct.Struct("<q")
 _SIZE: Final = ENTRY.itemsize
 _TYPES_OF_ITEM: Final = 4
 _MAX_TYPES: Final = 1 << 16
+_COPIED_AT_ONCE: Final = 4096
 
 Entries = npt.NDArray[Any]
 
@@ -45,7 +46,7 @@ class UserActions:
     Entries are in the order of event time; of two at the same time the one recorded later is the newer. An item acted on again by an
     event of the same type keeps the newest time. When there is an item too many, the one goes that was acted on longest ago by any
     type; when there are a hundredth of users too many, those go whose last `record` lies furthest back. Recording an event again
-    changes nothing. `record` from one thread, the rest from any.
+    changes nothing. What changes it from one thread, the rest from any.
     """
 
     def __init__(self, items: ItemNumbers, lock: threading.Lock, *, max_items: int, max_users: int) -> None:
@@ -126,10 +127,19 @@ class UserActions:
         with self._lock:
             self._release(self._users.pop(user_id, b""))
 
-    def copied(self) -> tuple[list[str], list[bytes], list[str]]:
-        """Every user, least recently recorded first, their entries as `ENTRY`, and the types by code. Takes milliseconds of a million."""
-        with self._lock:
-            return list(self._users), list(self._users.values()), self._types.copy()
+    def copied(self, pause: Callable[[], None] = lambda: None) -> tuple[list[str], list[bytes], list[str]]:
+        """Every user, least recently recorded first, their entries as `ENTRY`, and the types by code. From the thread that records.
+
+        `pause` is called between pieces of about a millisecond; others may read meanwhile.
+        """
+        user_ids: list[str] = []
+        entries: list[bytes] = []
+        ids, values = iter(self._users), iter(self._users.values())
+        while piece := list(islice(ids, _COPIED_AT_ONCE)):
+            user_ids += piece
+            entries += islice(values, _COPIED_AT_ONCE)
+            pause()
+        return user_ids, entries, self._types.copy()
 
     def restore(self, users: Iterable[tuple[str, bytes]], event_types: list[str]) -> None:
         """Take over what `copied` answered, of which `items` knows the numbers already; the newest `max_users` of it, and of each

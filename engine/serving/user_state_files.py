@@ -47,20 +47,20 @@ class UserStateCopy:
     users: Mapping[str, Users]
     types: Mapping[str, list[str]]
     item_ids: list[str | None]
-    impressions: Mapping[str, int]
+    impressions: Callable[[], Mapping[str, int]]
     next_offsets: dict[int, int]
     next_watched: dict[int, int]
     watched_types: list[str]
 
     @classmethod
-    def of(cls, state: UserState) -> UserStateCopy:
-        """From the thread that notes events. Takes tens of milliseconds of a million users; requests go on."""
-        copies = {name: getattr(state, name).copied() for name in _STORES}
+    def of(cls, state: UserState, pause: Callable[[], None]) -> UserStateCopy:
+        """From the thread that notes events. `pause` lets requests go first, after each millisecond or so."""
+        copies = {name: getattr(state, name).copied(pause) for name in _STORES}
         return cls(
             users={name: (user_ids, entries) for name, (user_ids, entries, _) in copies.items()},
             types={name: types for name, (_, _, types) in copies.items()},
             item_ids=state.items.copied_ids(),
-            impressions=state.impressions.counted(),
+            impressions=state.impressions.copied(),
             next_offsets=dict(state.next_offsets),
             next_watched=dict(state.next_watched),
             watched_types=sorted(state.watched_types),
@@ -83,9 +83,10 @@ class UserStateCopy:
         for name in _STORES:
             _save_users(folder / f"{name}.arrow", *self.users[name], pause)
         _save(folder / "items.arrow", pa.table([pa.array(self.item_ids, pa.string())], schema=_ITEMS))
+        impressions = self.impressions()
         columns: list[Any] = [
-            pa.array(list(self.impressions), pa.string()),
-            pa.array(list(self.impressions.values()), pa.int64()),
+            pa.array(list(impressions), pa.string()),
+            pa.array(list(impressions.values()), pa.int64()),
         ]
         _save(folder / "impressions.arrow", pa.table(columns, schema=_IMPRESSIONS))
 

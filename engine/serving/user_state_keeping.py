@@ -54,7 +54,7 @@ class UserStateKeeper:
         is_writing = self._writing is not None and self._writing.is_alive()
         if is_writing or self._clock() < self._next_s or state.next_offsets == self._written:
             return
-        copy = UserStateCopy.of(state)
+        copy = UserStateCopy.of(state, self._let_others)
         self._writing = threading.Thread(target=self._write, args=(copy,), name="user-state", daemon=True)
         self._writing.start()
 
@@ -62,12 +62,15 @@ class UserStateKeeper:
         """Write a checkpoint now, after the one that is being written."""
         self.wait()
         if state.next_offsets != self._written:
-            self._write(UserStateCopy.of(state))
+            self._write(UserStateCopy.of(state, self._let_others))
 
     def wait(self) -> None:
         """Until nothing is being written."""
         if self._writing is not None:
             self._writing.join()
+
+    def _let_others(self) -> None:
+        self._pause(_PAUSE_S)
 
     def _write(self, copy: UserStateCopy) -> None:
         started_s = self._stopwatch()
@@ -75,7 +78,7 @@ class UserStateKeeper:
             write_folder(
                 self._directory,
                 f"{int(self._clock() * 1000):016d}",
-                lambda folder: copy.save(folder, lambda: self._pause(_PAUSE_S)),
+                lambda folder: copy.save(folder, self._let_others),
                 copy.meta,
                 keep=_KEEP,
             )

@@ -99,7 +99,7 @@ def known(state: ProjectState) -> Any:
     return (
         [(user_id, users.actions.record_of(user_id)) for user_id in users.actions.copied()[0]],
         [(user_id, users.watched.record_of(user_id)) for user_id in users.watched.copied()[0]],
-        users.impressions.counted(),
+        users.impressions.copied()(),
         users.next_offsets,
     )
 
