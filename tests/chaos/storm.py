@@ -1,9 +1,9 @@
 """`make chaos`: under a steady load of events and recommendations, everything that can happen to a running Freshet, one after the other.
 
 kill -9 of each process and of PostgreSQL, Redis and (with --kafka) Kafka, alone and in pairs; sleeps; a full disk; a broken delta;
-client clocks that jump, and the machine's; deliveries doubled and reordered. After each: how long until an event that came later was
-served from, and what the API answered meanwhile. At the end every acknowledged, joined and trained event is counted, and digests are
-compared. Prints a table, writes `reports/chaos.json`, and exits with 1 when a promise was broken.
+client clocks that jump, and the machine's; a network that is cut; deliveries doubled and reordered. After each: how long until an event
+that came later was served from, and what the API answered meanwhile. At the end every acknowledged, joined and trained event is
+counted, and digests are compared. Prints a table, writes `reports/chaos.json`, and exits with 1 when a promise was broken.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from deploy.launcher.environment import ROOT
 from tests.chaos.callers import Answers, Callers
 from tests.chaos.machine_clock import MachineClock
+from tests.chaos.network import leave_for_own
 from tests.chaos.product import Product
 from tests.chaos.traffic import Traffic
 from workers.reports import provenance
@@ -36,6 +37,7 @@ RECOVERY_PATIENCE_S = 150.0
 SETTLE_PATIENCE_S = 150.0
 BREATH_S = 3.0
 CLOCK_JUMPS_S = (3600.0, -5.0)
+PARTITION_S = 20.0
 SCHEMA: dict[str, object] = {
     "items": {},
     "users": {},
@@ -85,14 +87,27 @@ def main() -> int:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="freshet-chaos-", ignore_cleanup_errors=True))
         )
         folder.mkdir(parents=True, exist_ok=True)
+        has_network = not options.short and _own_network(options)
         kafka_pid = _kafka(stack, folder) if options.kafka else _nobody
         clock = None if options.short else _clock(folder)
         environment = None if clock is None else clock.environment
         product = stack.enter_context(Product(folder, "--no-demo", environment=environment))
-        report = _on(product, options, kafka_pid, clock)
+        report = _on(product, options, kafka_pid, clock, has_network=has_network)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(report, indent=2) + "\n")
     return 1 if report["num_violations"] else 0
+
+
+def _own_network(options: argparse.Namespace) -> bool:
+    """Whether this process and all it starts have a network that can be cut; a line says why not."""
+    try:
+        if options.kafka:
+            raise RuntimeError("the broker's jars may have to be fetched")
+        leave_for_own()
+    except RuntimeError as error:
+        sys.stdout.write(f"left out, a partition of the network: {error}\n")
+        return False
+    return True
 
 
 def _clock(folder: Path) -> MachineClock | None:
@@ -118,7 +133,12 @@ def _kafka(stack: ExitStack, folder: Path) -> Callable[[], int | None]:
 
 
 def _on(
-    product: Product, options: argparse.Namespace, kafka_pid: Callable[[], int | None], clock: MachineClock | None
+    product: Product,
+    options: argparse.Namespace,
+    kafka_pid: Callable[[], int | None],
+    clock: MachineClock | None,
+    *,
+    has_network: bool,
 ) -> dict[str, object]:
     os.environ.update(product.running.environment)
     import django
@@ -140,7 +160,11 @@ def _on(
             known = storm_faults.processes(product.data_dir, product.pid, subject, kafka_pid)
             faults = [
                 fault
-                for fault in [*_faults(known, subject, traffic, is_short=options.short), *_of_clock(clock, traffic)]
+                for fault in [
+                    *_faults(known, subject, traffic, is_short=options.short),
+                    *([storm_faults.partition("replica-1", PARTITION_S)] if has_network else []),
+                    *_of_clock(clock, traffic),
+                ]
                 if any(word in fault.name for word in options.only.split(","))
             ]
             suffered = [_suffer(fault, subject, callers) for fault in faults]

@@ -19,10 +19,12 @@ from deploy.launcher import supervision
 from engine.streams import topics
 from engine.streams.log import Record
 from tests.chaos.machine_clock import MachineClock
+from tests.chaos.network import cut_off
 from tests.chaos.subject import Subject
 from tests.chaos.traffic import Traffic
 from webapp.core import selectors
 from webapp.core.log import event_log
+from webapp.serving.models import Replica
 
 FIND_PATIENCE_S = 60.0
 FULL_DISK_BYTES = 4096
@@ -172,6 +174,18 @@ def clock_jump(post: Callable[[list[dict[str, object]], int], list[dict[str, obj
         return "2 impressions"
 
     return Fault("client clocks an hour ahead and behind", happen)
+
+
+def partition(replica: str, for_s: float) -> Fault:
+    """The replica lives, follows and reports; whoever asks it gets no answer, nor a refusal."""
+
+    def happen() -> str:
+        port = int(Replica.objects.get(name=replica).address.rpartition(":")[2])
+        with cut_off(port):
+            time.sleep(for_s)
+        return f"port {port}"
+
+    return Fault(f"no network to {replica} for {for_s:g} s", happen)
 
 
 def machine_clock_jump(clock: MachineClock, traffic: Traffic, by_s: float) -> Fault:
