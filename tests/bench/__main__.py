@@ -15,6 +15,7 @@ NAMES = {
     "joining": "events a second that one joiner makes examples of",
     "ingest": "events a second through the service and over HTTP",
     "index": "indexes of item vectors: recall, latency, and what a change costs",
+    "cold_start": "what stand-ins for the ids of new items are worth (MovieLens)",
     "recommend": "requests a second and latency of POST /recommend",
 }
 
