@@ -1,6 +1,7 @@
 """The ASGI entry point that uvicorn serves."""
 
 import os
+import sys
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
@@ -23,5 +24,7 @@ from webapp.serving.door.application import Door  # noqa: E402
 
 keep_connections()
 end_with_parent()
+# the thread that appends impressions must not wait 5 ms for each turn while the event loop is busy
+sys.setswitchinterval(0.001)
 
 application = BodyLimit(Door(ApiThreads(_django, API_PREFIX)), settings.MAX_BODY_BYTES + settings.FORM_OVERHEAD_BYTES)

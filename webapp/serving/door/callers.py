@@ -19,7 +19,7 @@ from webapp.accounts.services import api_key_use_is_due, api_key_used
 from webapp.core.remembered import NotRemembered, made_anew, only_remembered
 from webapp.serving.door.filling import Filling
 
-TOLD_EVERY_S = 0.05
+TOLD_EVERY_S = 0.2
 """So often Redis hears what was counted: for so long a key may get more than its rate from several processes."""
 
 SCOPES = (Scope.RECOMMEND,)
