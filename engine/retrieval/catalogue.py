@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.retrieval.change_journal import ChangeJournal
 from engine.retrieval.item_columns import ItemColumns
 from engine.retrieval.item_rows import ItemRows, Rows
 from engine.retrieval.latest import LatestItems
@@ -57,12 +58,16 @@ class Catalogue:
         self._columns = ItemColumns()
         self._users: dict[str, Properties] = {}
         self._latest = LatestItems()
-        self._num_changes = 0
+        self._journal = ChangeJournal()
 
     @property
     def num_changes(self) -> int:
         """Grows when items change: what was worked out of them is still true while it stays the same."""
-        return self._num_changes
+        return self._journal.num_changes
+
+    def changed_since(self, num_changes: int) -> Rows | None:
+        """int32[n]: rows of items changed since `num_changes` was so, perhaps several times; None when that is too long ago to say."""
+        return self._journal.since(num_changes)
 
     @property
     def num_items(self) -> int:
@@ -97,6 +102,7 @@ class Catalogue:
         """Apply changes in order; answers which items they touched."""
         touched = ItemChanges()
         freed: list[int] = []
+        shown: dict[int, None] = {}
         with self._lock:
             for change in changes:
                 if change.kind == "user":
@@ -105,16 +111,23 @@ class Catalogue:
                     row = self._delete_item(change.id)
                     if row >= 0:
                         freed.append(row)
+                        shown.pop(row, None)
                     touched.written.pop(change.id, None)
                     touched.deleted[change.id] = None
                 else:
-                    self._write_item(change)
+                    row = self._write_item(change)
+                    if change.hidden:
+                        shown.pop(row, None)
+                    else:
+                        shown[row] = None
                     touched.deleted.pop(change.id, None)
                     touched.written[change.id] = None
             touched.written_rows = self._rows.rows_of(touched.written)
             self._columns.renew(self._properties, self._rows.num_items)
-            self._num_changes += len(freed) + len(touched.written)
-        touched.deleted_rows = np.array(freed, np.int32)
+            touched.deleted_rows = np.array(freed, np.int32)
+            self._journal.note(np.concatenate([touched.written_rows, touched.deleted_rows]))
+            # Last: of what may be answered everything is known, to those too who keep what they worked out of items.
+            self._rows.servable[list(shown)] = True
         return touched
 
     def has(self, item_id: str) -> bool:
@@ -206,7 +219,7 @@ class Catalogue:
         else:
             self._users[change.id] = change.properties
 
-    def _write_item(self, change: CatalogChange) -> None:
+    def _write_item(self, change: CatalogChange) -> int:
         rows = self._rows
         row = rows.row_of(change.id)
         if change.hidden and row >= 0:
@@ -221,7 +234,7 @@ class Catalogue:
             self._latest.remove(change.id)
         else:
             self._latest.add(change.id, int(rows.first_written_ms[row]))
-            rows.servable[row] = True
+        return row
 
     def _new_row(self, change: CatalogChange) -> int:
         # The list first: whoever finds the row by the id finds properties there.

@@ -177,9 +177,9 @@ def _null_of(operand: Value, checked: CheckedExpression) -> Runner:
 
 def _kept(run: Runner) -> Runner:
     def kept(frame: Frame) -> Answer:
-        # Before anything is read: what changes meanwhile makes the mask one of the past.
+        # Before anything is read: what changes meanwhile is mended the next time.
         num_changes = frame.catalogue.num_changes
-        mask = masks_of(frame.catalogue).find(kept, num_changes, frame.num_rows)
+        mask = masks_of(frame.catalogue).mended(kept, frame, run)
         if mask is not None:
             # The caller writes into what it is given.
             return mask[: frame.num_rows].copy() if frame.rows is None else frame.at(mask)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.errors import InvalidDocument, Problem
 from engine.spec.expression import parse_expression
@@ -98,6 +100,36 @@ def test_expression_has_a_bounded_length(text: str) -> None:
 @pytest.mark.parametrize("text", ["not " * 60 + "item.new", "1" + "+1" * 60 + " < 3", "-" * 60 + "item.price < 3"])
 def test_expression_has_a_bounded_depth(text: str) -> None:
     assert problems(text)[0].rule.endswith("must be nested at most 40 deep")
+
+
+OPERANDS = [
+    "item.price",
+    "item.topic",
+    "item.tags",
+    "item.new",
+    "item.id",
+    "user.likes",
+    "$a",
+    "$b",
+    "now()",
+    "7d",
+    "1",
+    "'x'",
+]
+WORDS = ["and", "or", "not", "in", "has", "any", "all", "is", "null", "true", "=", "!=", "<", ">=", "+", "-", "*", "/"]
+OTHERS = ["(", ")", "[", "]", "[1]", "['a']", ",", "item.", "$", '"', "'", "\\", "é", "#"]
+PIECES = st.sampled_from(OPERANDS) | st.sampled_from(WORDS) | st.sampled_from(OTHERS)
+
+
+@settings(deadline=None)  # the first reading builds the parser
+@given(st.lists(PIECES, max_size=14).map(" ".join) | st.text(max_size=30))
+def test_any_text_is_an_expression_or_is_refused_with_its_place(text: str) -> None:
+    try:
+        found = checked(text)
+    except InvalidDocument as error:
+        assert all(one.field == "filter" and one.rule for one in error.problems)
+    else:
+        assert found.root is not None
 
 
 def test_many_parentheses_are_no_depth() -> None:
