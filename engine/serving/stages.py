@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.features.columns import columns_for_items
 from engine.ranking.ranker import Ranker
+from engine.ranking.user_features import UserFeatures
 from engine.retrieval.asker import Asker
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.index.nearest import NearestItems
@@ -56,7 +57,7 @@ class RetrievalStage:
     def __init__(self, model: ServedModel, catalogue: Catalogue) -> None:
         self.model = model
         self.vectors = ItemVectors(catalogue, model.encoder, model.predictor)
-        self._user_sources = model.encoder.sources(Side.USER)
+        self._users = UserFeatures(model.ref.definition)
         self.reads_user_counters = _reads_user_counters(model)
         self.user_vector(_NOBODY)
         sources = model.encoder.sources(Side.ITEM)
@@ -64,9 +65,12 @@ class RetrievalStage:
 
     def user_vector(self, asker: Asker) -> Vectors:
         """float32[output_dim]; zero when the model knows nothing of the user."""
-        encoder = self.model.encoder
-        batch = encoder.encode(asker.columns(self._user_sources), 1, Side.USER)
-        vector: Vectors = self.model.predictor.user_vectors(batch)[0]
+        predictor = self.model.predictor
+        if predictor.takes_user_records:
+            vectors = predictor.user_record_vectors(self._users.record(asker))
+        else:
+            vectors = predictor.user_vectors(self._users.encoded(asker))
+        vector: Vectors = vectors[0]
         return vector
 
     @property

@@ -100,7 +100,7 @@ class ServingPass:
     def _pooling(self, layout: RecordLayout) -> RecordPooling:
         return RecordPooling(
             [self.definition.dims.index(slot.dim) for slot in layout.slots],
-            [_POOLINGS[slot.pooling] for slot in layout.slots],
+            [POOLINGS[slot.pooling] for slot in layout.slots],
             [self._columns.column(slot.name) for slot in layout.slots],
             num_dense=layout.num_dense,
             dense_column=self._columns.dense_column[layout.side],
@@ -114,7 +114,7 @@ def _untransformed(transform: TargetTransform, values: FloatArray) -> FloatArray
     return values
 
 
-_POOLINGS: Final = {
+POOLINGS: Final = {
     spec.Pooling.MEAN: Pooling.MEAN,
     spec.Pooling.SUM: Pooling.SUM,
     spec.Pooling.SQRTN: Pooling.SQRTN,
