@@ -71,6 +71,7 @@ ITEMS_SCHEMA: Final = pa.schema(_FIELDS)
 _STATE: Final = b"item_to_item"
 _HISTORIES_AT_ONCE: Final = 256
 _SQUARE_ROOT: Final = 0.5
+_LEAST: Final = np.finfo(np.float32).tiny
 _PLACE_BITS: Final = 31
 
 
@@ -228,20 +229,22 @@ class ItemToItem:
         if rows.size:
             totals[at[rows[at] == members]] = 0.0
         found = totals > 0
-        return rows[found], totals[found].astype(np.float32)
+        return rows[found], totals[found]
 
     def _scores_of_one(
         self, sources: RowArray, back: RowArray, targets: npt.NDArray[np.int32], weights: WeightArray
-    ) -> npt.NDArray[np.float64]:
-        """As `_scores`, float64[s, width], with what the distance from the history's end takes away."""
-        to_now, shrinkage, power = self.decay.to_now(), self.settings.shrinkage, self.settings.popularity_power
-        source_counts = (self._counts[sources] * to_now + shrinkage) ** (1 - power)
-        target_counts = self._counts[targets] * to_now + shrinkage
-        scale: npt.NDArray[Any] = np.sqrt(target_counts) if power == _SQUARE_ROOT else target_counts**power
-        both = source_counts[:, np.newaxis] * scale
-        share = to_now * self.settings.source_decay**back
-        scores = np.zeros(targets.shape)
-        np.divide(weights * share[:, np.newaxis], both, out=scores, where=both > 0)
+    ) -> WeightArray:
+        """As `_scores`, float32[s, width], with what the distance from the history's end takes away."""
+        settings, to_now = self.settings, np.float32(self.decay.to_now())
+        power = settings.popularity_power
+        share = to_now * settings.source_decay**back
+        share /= np.maximum((self._counts[sources] * to_now + settings.shrinkage) ** (1 - power), _LEAST)
+        both = self._counts[targets]
+        both *= to_now
+        both += np.float32(settings.shrinkage)
+        both = np.sqrt(both, out=both) if power == _SQUARE_ROOT else np.power(both, np.float32(power), out=both)
+        scores = weights * share.astype(np.float32)[:, np.newaxis]
+        scores /= np.maximum(both, _LEAST, out=both)
         return scores
 
     def _members(self, histories: Sequence[Sequence[str]]) -> RowArray:
@@ -337,19 +340,21 @@ class ItemToItem:
         self._row_of = {item_id: row for row, item_id in enumerate(self._ids) if item_id is not None}
 
 
-def _summed(
-    targets: npt.NDArray[np.int32], scores: npt.NDArray[np.float64]
-) -> tuple[RowArray, npt.NDArray[np.float64]]:
+def _summed(targets: npt.NDArray[np.int32], scores: WeightArray) -> tuple[RowArray, WeightArray]:
     """Every different target, ascending int64[n], with the sum of its scores. One sort of whole numbers is what NumPy does fastest."""
-    keys = targets.astype(np.int64) << _PLACE_BITS
+    if not targets.size:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    keys = targets.astype(np.int64)
+    keys <<= _PLACE_BITS
     keys += np.arange(targets.size)
     keys.sort()
     rows = keys >> _PLACE_BITS
-    starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]]) if rows.size else np.empty(0, np.int64)
-    if not rows.size:
-        return rows, np.empty(0)
-    places = keys & ((1 << _PLACE_BITS) - 1)
-    return rows[starts], np.add.reduceat(scores[places], starts)
+    is_first = np.empty(rows.size, np.bool_)
+    is_first[0] = True
+    np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
+    starts = np.flatnonzero(is_first)
+    keys &= (1 << _PLACE_BITS) - 1
+    return rows[starts], np.add.reduceat(scores[keys], starts)
 
 
 def _load_cells(cells: Cells, items: pa.Table) -> None:
