@@ -9,6 +9,7 @@ from webapp.accounts import views as accounts
 from webapp.batches import views as batches
 from webapp.catalog import inbox_views as inbox
 from webapp.catalog import views as catalog
+from webapp.experiments import replay_views as replays
 from webapp.experiments import views as experiments
 from webapp.registry import model_views as models
 from webapp.registry import views as registry
@@ -64,6 +65,9 @@ project_pages = [
     path("deployments/", deployments.deployments, name="deployments"),
     path("deployments/<name:name>/", deployments.deployment, name="deployment"),
     path("deployments/<name:name>/document", documents.deployment_document, name="deployment_document"),
+    path("deployments/<name:name>/replays", replays.deployment_replays, name="deployment_replays"),
+    path("deployments/<name:name>/replay", replays.deployment_replay, name="deployment_replay"),
+    path("replays/<int:replay_id>/stop", replays.replay_stop_page, name="replay_stop"),
     path("deployments/<name:name>/default", deployments.deployment_default, name="deployment_default"),
     path("deployments/<name:name>/rollback", deployments.deployment_roll_back, name="deployment_roll_back"),
     path("deployments/<name:name>/delete", deployments.deployment_delete, name="deployment_delete"),

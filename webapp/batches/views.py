@@ -62,8 +62,9 @@ def batch_stop(request: HttpRequest, project: Project, batch_id: int) -> HttpRes
 @require_POST
 @project_page
 def batch_delete(request: HttpRequest, project: Project, batch_id: int) -> HttpResponse:
+    batch = selectors.batch_get(project=project, batch_id=batch_id)
     try:
-        services.batch_delete(batch=selectors.batch_get(project=project, batch_id=batch_id))
+        services.batch_delete(batch=batch)
     except REFUSALS as error:
         messages.error(request, error.message)
         return redirect("batch", project.slug, batch_id)

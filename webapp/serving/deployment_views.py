@@ -14,6 +14,7 @@ from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
 from webapp.experiments.feedback_page import feedback_tables
 from webapp.experiments.feedback_selectors import deployment_feedback
+from webapp.experiments.replay_views import ReplayForm, replays_context
 from webapp.registry.differences import Difference, differences
 from webapp.serving import selectors, services
 from webapp.serving.deployment_selectors import revisions_of
@@ -65,6 +66,8 @@ def deployment(request: HttpRequest, project: Project, name: str) -> HttpRespons
         "revisions": _revisions(shown),
         "feedback": feedback,
         **feedback_tables(feedback),
+        "replay_form": ReplayForm(project=project),
+        **replays_context(shown),
     }
     return render(request, "serving/deployment.html", context, status=400 if form.errors else 200)
 

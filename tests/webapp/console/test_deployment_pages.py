@@ -13,7 +13,7 @@ from tests.webapp.client import DEFINITION, RANKING_DEFINITION
 from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
 from webapp.accounts.services import DEFAULT_SCHEMA
-from webapp.experiments.models import ArmUserCount, Experiment
+from webapp.experiments.models import ArmUserCount, Experiment, Replay
 from webapp.experiments.results import results_update
 from webapp.experiments.selectors import experiment_get
 from webapp.registry.services import model_publish, schema_publish
@@ -269,3 +269,32 @@ def test_it_stops_an_arm_from_the_page(browser: Client, project: Project, deploy
     page = Page(browser.post(act, {"action": "stop_arm", "arm": "next"}, follow=True).content.decode())
     assert "by member" in page.text
     assert "cannot be stopped" in browser.post(act, {"action": "stop_arm", "arm": "main"}, follow=True).content.decode()
+
+
+def test_it_replays_logged_traffic_and_shows_what_came_of_it(
+    browser: Client, project: Project, deployments: list[Deployment]
+) -> None:
+    address = reverse("deployment", args=[project.slug, "main"])
+    page = Page(browser.get(address).content.decode())
+    assert page.unlabelled == []
+    begin = reverse("deployment_replay", args=[project.slug, "main"])
+    wishes = {"event_type": "click", "logged": "next", "hours": "3", "max_answers": "100"}
+    assert browser.post(begin, {**wishes, "hours": "0"}, follow=True).status_code == 200
+    assert not Replay.objects.exists()
+    browser.post(begin, wishes)
+    replay = Replay.objects.get()
+    assert (replay.logged, replay.hours, replay.max_answers, replay.created_by) == ("next", 3, 100, "member")
+    watched = reverse("deployment_replays", args=[project.slug, "main"])
+    assert 'hx-trigger="every 2s"' in browser.get(watched).content.decode()
+    estimate = {"value": 0.25, "low": 0.2, "high": 0.3}
+    for name in ("logged", "ips", "snips", "dr"):
+        results[name] = estimate
+    Replay.objects.update(state="succeeded", wanted=False, results=results, num_answers=40, revision=1)
+    text = Page(browser.get(address).content.decode()).text
+    assert "doubly robust 0.25 0.2 to 0.3" in text
+    assert "too few" in text
+    assert "every 2s" not in browser.get(watched).content.decode()
+    Replay.objects.update(state="queued", wanted=True)
+    browser.post(reverse("replay_stop", args=[project.slug, replay.pk]))
+    replay.refresh_from_db()
+    assert replay.state == "stopped"

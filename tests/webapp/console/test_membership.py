@@ -13,9 +13,10 @@ from tests.webapp.client import DEFINITION
 from tests.webapp.dead_letters import dead_event
 from webapp.accounts.models import Account, ApiKey, Project
 from webapp.accounts.services import api_key_create
+from webapp.batches.models import Batch
 from webapp.catalog.models import DeadEvent
 from webapp.console_urls import project_pages
-from webapp.experiments.models import Experiment
+from webapp.experiments.models import Experiment, Replay
 from webapp.experiments.services import experiment_start
 from webapp.registry.models import Model, SchemaVersion
 from webapp.registry.services import model_publish
@@ -27,7 +28,7 @@ from webapp.training.services import run_start
 
 STREAMS = {"run_live", "search_live", "sync_live"}
 NAMES = {"model": "retrieval", "deployment": "main", "experiment": "first"}
-KEPT = (ApiKey, DeadEvent, Experiment, Model, SchemaVersion, Deployment, Run, Search)
+KEPT = (ApiKey, DeadEvent, Experiment, Model, SchemaVersion, Deployment, Run, Search, Replay, Batch)
 
 
 @pytest.fixture
@@ -47,7 +48,19 @@ def theirs(other_project: Project) -> dict[str, int]:
     )
     run = run_start(model_version=version, mode="online")
     dead = dead_event(other_project)
-    return {"key_id": key.pk, "run_id": run.pk, "search_id": search.pk, "number": 1, "dead_event_id": dead.pk}
+    main = Deployment.objects.get(project=other_project, name="main")
+    replay = Replay.objects.create(
+        project=other_project, deployment=main, event_type="click", hours=1, max_answers=1, state="succeeded"
+    )
+    return {
+        "key_id": key.pk,
+        "run_id": run.pk,
+        "search_id": search.pk,
+        "number": 1,
+        "dead_event_id": dead.pk,
+        "replay_id": replay.pk,
+        "batch_id": Batch.objects.create(project=other_project, deployment="main", k=1, state="succeeded").pk,
+    }
 
 
 def addresses(project: Project, ids: dict[str, int]) -> dict[str, str]:
