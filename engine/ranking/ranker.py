@@ -42,7 +42,7 @@ class Ranker:
         self._predictor = predictor
         self._definition = encoder.definition
         self._layouts = {side: RecordLayout(encoder.definition, side) for side in Side}
-        self._users = UserFeatures(encoder.definition)
+        self.users = UserFeatures(encoder.definition)
         self.items = ItemFeatures(catalogue, encoder)
         self._pairs = PairFeatures(catalogue, encoder) if encoder.has_pairs else None
 
@@ -72,14 +72,14 @@ class Ranker:
             return Ranked(np.empty(0, np.float32), np.empty((0, len(self._definition.tasks)), np.float32))
         pairs = None if self._pairs is None else self._pairs.encoded(asker, rows, counters or {})
         if self._predictor.takes_records:
-            return _finite(self._of_records(self._users.record(asker), self.items.records(rows), pairs))
-        return _finite(self._of_batches(self._users.encoded(asker), self.items.encoded(rows), pairs))
+            return _finite(self._of_records(self.users.record(asker), self.items.records(rows), pairs))
+        return _finite(self._of_batches(self.users.encoded(asker), self.items.encoded(rows), pairs))
 
     def contributions(self, asker: Asker, rows: Rows, counters: Mapping[str, Floats] | None = None) -> Contributions:
         """What each slot and dense input adds to each score. Raises ValueError for more than `MAX_EXPLAINED` rows."""
         if len(rows) > MAX_EXPLAINED:
             raise ValueError(f"rows: must be at most {MAX_EXPLAINED}, received {len(rows)}")
-        sides = {Side.USER: self._users.encoded(asker), Side.ITEM: self.items.encoded(rows)}
+        sides = {Side.USER: self.users.encoded(asker), Side.ITEM: self.items.encoded(rows)}
         if self._pairs is not None:
             sides[Side.PAIR] = self._pairs.encoded(asker, rows, counters or {})
         without: dict[str, dict[Side, EncodedBatch]] = {}

@@ -16,6 +16,7 @@ NAMES = {
     "ingest": "events a second through the service and over HTTP",
     "index": "indexes of item vectors: recall, latency, and what a change costs",
     "cold_start": "what stand-ins for the ids of new items are worth (MovieLens)",
+    "ranking": "a ranker's answer, and its dense pass beside other libraries'",
     "recommend": "requests a second and latency of POST /recommend",
 }
 
