@@ -287,6 +287,12 @@ def test_it_replays_logged_traffic_and_shows_what_came_of_it(
     watched = reverse("deployment_replays", args=[project.slug, "main"])
     assert 'hx-trigger="every 2s"' in browser.get(watched).content.decode()
     estimate = {"value": 0.25, "low": 0.2, "high": 0.3}
+    results: dict[str, Any] = {
+        "effective_size": 12.0,
+        "match_share": 0.5,
+        "explored_share": 0.1,
+        "warnings": ["too few"],
+    }
     for name in ("logged", "ips", "snips", "dr"):
         results[name] = estimate
     Replay.objects.update(state="succeeded", wanted=False, results=results, num_answers=40, revision=1)
