@@ -64,6 +64,8 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("post", "/dead-events/replay"): ({"all": True}, {"replayed": 0, "repeated": 0, "refused": 0}),
     ("post", "/dead-events/discard"): ({"all": True}, {"discarded": 0}),
     ("post", "/recommend"): ({"user_id": "u1", "deployment": "main"}, 404),
+    ("post", "/rank"): ({"user_id": "u1", "candidates": ["tea"], "deployment": "main"}, 404),
+    ("post", "/similar"): ({"item_id": "tea", "deployment": "main"}, 404),
     ("get", "/models"): (None, {"models": []}),
     ("get", "/models/retrieval"): (None, 404),
     ("get", "/models/retrieval/sync"): (None, 404),
