@@ -29,6 +29,15 @@ def test_records_as_we_write_them_are_read() -> None:
     assert CatalogChange.from_bytes(orjson.dumps(CHANGE)).id == "a"
 
 
+def test_only_a_hidden_item_is_written_as_readers_before_hiding_cannot_read_it() -> None:
+    item = CatalogChange("item", "a", {"price": 1.0}, updated_ms=5)
+    old_fields = {"kind", "id", "properties", "deleted", "updated_ms"}
+    assert orjson.loads(item.to_bytes()).keys() == old_fields
+    assert CatalogChange.from_bytes(item.to_bytes()) == item
+    hidden = CatalogChange("item", "a", {"price": 1.0}, updated_ms=5, hidden=True)
+    assert CatalogChange.from_bytes(hidden.to_bytes()) == hidden
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -84,7 +93,8 @@ def test_example_of_the_wrong_shape_is_refused(field: str, value: object) -> Non
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("kind", "shop"), ("id", ""), ("properties", None), ("updated_ms", "now")]
+    ("field", "value"),
+    [("kind", "shop"), ("id", ""), ("properties", None), ("updated_ms", "now"), ("deleted", 1), ("hidden", "yes")],
 )
 def test_catalogue_change_of_the_wrong_shape_is_refused(field: str, value: object) -> None:
     with pytest.raises(CorruptRecord, match="not a catalogue change"):
