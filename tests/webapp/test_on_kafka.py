@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from engine.spec.event import Event
+from engine.spec.served import SHADOW_TYPE
 from engine.streams import groups, topics
 from engine.streams.kafka import KafkaLog
 from engine.streams.postgres import PostgresLog
 from tests.webapp.client import DEFINITION, Api
+from tests.webapp.replica_server import Answers, served
 from webapp.accounts.models import Account, Membership, Project
 from webapp.accounts.services import account_create
 from webapp.catalog.models import AcceptedEvent
 from webapp.core.log import close_event_logs, event_log
+from webapp.core.remembered import forget_everything
+from webapp.experiments.feedback_taking import feedback_take
 from webapp.registry.services import model_publish
+from webapp.serving.services import deployment_put, replica_report
 from webapp.training.services import run_start
 
 
@@ -119,3 +126,45 @@ def test_it_moves_every_topic_to_kafka_and_keeps_the_offsets(
     row = api.post("/events", [click("e3"), click("new")]).json()["results"][1]
     assert (row["partition"], row["offset"]) == (0, 10)
     close_event_logs()
+
+
+def test_it_counts_what_became_of_what_an_experiment_showed(over: str, api: Api, project: Project) -> None:
+    version = model_publish(project=project, name="retrieval", document=DEFINITION)
+    for name in ("main", "next", "quiet"):
+        deployment_put(project=project, name=name, retrieval=version, ranking=None)
+    arms = [{"deployment": "main", "share": 5000}, {"deployment": "next", "share": 5000}]
+    api.post("/experiments", {"name": "first", "arms": arms, "shadows": [{"deployment": "quiet"}]})
+    with served(Answers()) as address:
+        replica_report(name="replica-1", address=address, started_at=timezone.now(), positions=[])
+        forget_everything()
+        answered = [api.post("/recommend", {"user_id": f"user-{number}", "k": 2}).json() for number in range(20)]
+        wait_until(lambda: num_shadows(project) == 20)
+    for number, answer in enumerate(answered):
+        row = {"type": "click", "user_id": f"user-{number}", "item_id": "jam"}
+        api.post("/events", [{**row, "recommendation_id": answer["recommendation_id"]}])
+    feedback_take(project=project)
+
+    shown = {name: api.get(f"/deployments/{name}/feedback").json() for name in ("main", "next", "quiet")}
+    assert shown["main"]["total"]["num_shown"] + shown["next"]["total"]["num_shown"] == 40
+    for name in ("main", "next"):
+        by_source = {row["source"]: row["rates"] for row in shown[name]["by_source"]}
+        assert by_source == {"two_tower": {}, "trending": {"click": 1.0}}
+        (arm,) = shown[name]["by_arm"]
+        assert (arm["experiment"], arm["arm"], arm["rates"]) == ("first", name, {"click": 0.5})
+    assert shown["quiet"]["total"]["num_shown"] == 0, "nobody saw what the shadow said"
+    beside = shown["quiet"]["as_shadow"]
+    assert sum(one["num_requests"] for one in beside) == 20
+    assert {(one["overlap"], one["acted_share"], one["mean_reciprocal_rank"]) for one in beside} == {(1.0, 1.0, 0.5)}
+
+
+def num_shadows(project: Project) -> int:
+    records = event_log().read(topics.events(project.slug), 0, 0)
+    return [Event.from_bytes(record.value).type for record in records].count(SHADOW_TYPE)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Shadows are asked after the answer has gone out."""
+    give_up_at = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.02)
