@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,7 +14,6 @@ import numpy.typing as npt
 from engine.retrieval.change_journal import ChangeJournal
 from engine.retrieval.item_columns import ItemColumns
 from engine.retrieval.item_rows import ItemRows, Rows
-from engine.retrieval.latest import LatestItems
 from engine.retrieval.property_column import PropertyColumn
 from engine.spec.event import CatalogChange
 from engine.spec.schema import PropertyType
@@ -57,7 +56,6 @@ class Catalogue:
         self._properties: list[Properties] = []
         self._columns = ItemColumns()
         self._users: dict[str, Properties] = {}
-        self._latest = LatestItems()
         self._journal = ChangeJournal()
 
     @property
@@ -195,20 +193,6 @@ class Catalogue:
             rows = self._rows.living()
             return ItemChanges(written=dict.fromkeys(self._rows.ids_of(rows)), written_rows=rows)
 
-    def newest(self, num_items: int) -> list[str]:
-        """At most `num_items` ids of items that are not hidden, newest first."""
-        with self._lock:
-            return self._latest.newest(num_items)
-
-    def sample(self, num_items: int, generator: np.random.Generator, without: Collection[str] = ()) -> list[str]:
-        """At most `num_items` different ids drawn uniformly; draws that hit `without`, a hidden item or repeat are not made again."""
-        with self._lock:
-            if not self._rows.num_items:
-                return []
-            drawn = self._rows.draw(num_items, generator)
-            chosen = dict.fromkeys(self._rows.ids_of(drawn[self._rows.servable[drawn]]))
-        return [item_id for item_id in chosen if item_id not in without]
-
     def _properties_at(self, rows: Iterable[int]) -> list[Properties]:
         properties = self._properties
         return [properties[row] if row >= 0 else _NO_PROPERTIES for row in rows]
@@ -230,10 +214,6 @@ class Catalogue:
         else:
             self._properties[row] = change.properties
         self._columns.write(row, change.properties)
-        if change.hidden:
-            self._latest.remove(change.id)
-        else:
-            self._latest.add(change.id, int(rows.first_written_ms[row]))
         return row
 
     def _new_row(self, change: CatalogChange) -> int:
@@ -250,5 +230,4 @@ class Catalogue:
         if row >= 0:
             self._properties[row] = _NO_PROPERTIES
             self._columns.write(row, _NO_PROPERTIES)
-            self._latest.remove(item_id)
         return row

@@ -42,7 +42,7 @@ class ItemRows:
         self.servable = np.zeros(_FIRST_CAPACITY, np.bool_)
         self.id_hashes = np.zeros(_FIRST_CAPACITY, np.uint64)
         self.first_written_ms = np.zeros(_FIRST_CAPACITY, np.int64)
-        # Places of the living among each other, without holes, so that a random one costs one draw; a hole is filled by the last.
+        # Places of the living among each other, without holes: a hole is filled by the last.
         self._row_at = np.zeros(_FIRST_CAPACITY, np.int32)
         self._place_of = np.zeros(_FIRST_CAPACITY, np.int32)
 
@@ -67,10 +67,6 @@ class ItemRows:
     def living(self) -> Rows:
         """The rows of all items, hidden ones too, in a stable order; a copy. Under the writer's lock."""
         return self._row_at[: self.num_items].copy()
-
-    def draw(self, num_rows: int, generator: np.random.Generator) -> Rows:
-        """`num_rows` uniform draws with repeats; there must be an item. Under the writer's lock."""
-        return self._row_at[generator.integers(0, self.num_items, size=num_rows)]
 
     def add(self, item_id: str, written_ms: int) -> int:
         """A row for an item that has none. It is not servable until the caller says so."""
