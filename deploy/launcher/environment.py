@@ -10,6 +10,9 @@ from pathlib import Path
 from deploy.launcher.options import Options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PRELOADED = ("LD_PRELOAD", "FRESHET_CHAOS_CLOCK")
+"""A library for every process, the servers too, and what it reads: so the storm sets a clock (`tests/chaos/machine_clock.py`)."""
+
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -49,6 +52,12 @@ def child_environment(own: Mapping[str, str]) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         **own,
     }
+
+
+def server_environment() -> dict[str, str]:
+    """What the embedded servers get: nothing that was meant for somebody else."""
+    preloaded = {name: os.environ[name] for name in PRELOADED if name in os.environ}
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **preloaded}
 
 
 def _own_names() -> list[str]:

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import psycopg
 
 from deploy.launcher import child
+from deploy.launcher.environment import server_environment
 from deploy.launcher.errors import StartError
 
 SYSTEM_USER = "freshet-postgres"
@@ -141,7 +142,7 @@ class Postgres:
             shutil.chown(folder, self._user, pwd.getpwnam(self._user).pw_gid)
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+        return {**server_environment(), "TZ": "UTC"}
 
     def _initialise(self) -> None:
         arguments = ["-D", str(self.folder), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import secrets
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import redis
 
 from deploy.launcher import child
+from deploy.launcher.environment import server_environment
 from deploy.launcher.errors import StartError
 from deploy.launcher.ports import free_port
 
@@ -39,7 +39,7 @@ class Redis:
         self.log = log
         self.durable = durable
         self.port = free_port()
-        self._environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **(environment or {})}
+        self._environment = {**server_environment(), **(environment or {})}
         self._password = secrets.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None
 
