@@ -63,6 +63,8 @@ class Numpy:
         scores = self._items @ user
         rows = likely_best(scores, 4 * num)
         rows = rows[self._present[rows]]
+        if rows.size < num:
+            rows = np.flatnonzero(self._present).astype(np.int32)
         return best(rows, scores[rows], num).rows
 
     def search_allowed(self, user: Vectors, num: int, mask: Mask) -> Rows | None:

@@ -9,7 +9,10 @@ import numpy as np
 from engine.retrieval.source import Found, Rows, Scores
 
 _SAMPLE: Final = 2048
-"""Scores looked at to guess where the best begin: one pass of comparing is then all that is done to the others."""
+_SAMPLED_ABOVE: Final = 16
+"""Scores looked at to guess where the best begin, and how many of them should lie above: the fewer, the rougher the guess. One pass of
+comparing is then all that is done to the others.
+"""
 
 
 def best(rows: Rows, scores: Scores, num: int) -> Found:
@@ -25,6 +28,6 @@ def best(rows: Rows, scores: Scores, num: int) -> Found:
 
 def likely_best(scores: Scores, num: int) -> Rows:
     """Places of all scores above a bound, lowest place first; about `num` of them, when a sample of the scores is like the whole."""
-    sample = scores[:: max(1, scores.size // _SAMPLE)]
+    sample = scores[:: max(1, scores.size // max(_SAMPLE, _SAMPLED_ABOVE * scores.size // max(1, num)))]
     place = min(sample.size, max(1, num * sample.size // scores.size))
     return np.flatnonzero(scores >= np.partition(sample, -place)[-place]).astype(np.int32)

@@ -19,7 +19,7 @@ from engine.retrieval.index.probes import CALIBRATED_NUM, NUM_USERS, Calibration
 from engine.retrieval.index.vector_rows import RowsView, VectorRows, Vectors
 from engine.retrieval.source import Allowed, Found, Mask, Rows
 
-_SPARE: Final = 2
+_SPARE: Final = 3
 """So many times the rows asked for are taken out of the lists at first, for those that are not allowed."""
 
 _GROWN: Final = 2.0
