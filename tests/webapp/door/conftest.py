@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from webapp.serving.door.application import Door
 from webapp.serving.door.falling_back import lately
 from webapp.serving.door.filling import NUM_THREADS
 from webapp.serving.door.serving_loop import run_on_loop, serving_loop
+from webapp.serving.door.shadowing import under_way
 from webapp.serving.models import Deployment
 from webapp.serving.services import deployment_put, replica_report
 
@@ -66,6 +68,16 @@ class DoorClient:
     def settled(self) -> None:
         """Return when nothing is under way that no answer waits for."""
         run_on_loop(self.door._filling.settled(), serving_loop())
+
+    def shadows_settled(self) -> None:
+        """Return when no deployment is asked beside another any more."""
+
+        async def wait() -> None:
+            await asyncio.sleep(0)
+            if under_way():
+                await asyncio.wait(under_way())
+
+        run_on_loop(wait(), serving_loop())
 
     async def _ask(self, scope: Mapping[str, Any], content: bytes) -> Told:
         sent: list[Mapping[str, Any]] = []

@@ -13,6 +13,7 @@ from django.test import Client
 from engine.serving.requests import Ask
 from engine.spec.event import Event
 from engine.spec.schema import EventRole
+from engine.spec.served import SHADOW_TYPE
 from engine.streams import topics
 from engine.streams.log import EventLog
 from tests.webapp.client import DEFINITION
@@ -21,7 +22,7 @@ from tests.webapp.replica_server import REPLY, Answers
 from webapp.accounts.models import ApiKey, Project
 from webapp.accounts.services import api_key_create, api_key_revoke
 from webapp.catalog.impressions import impressions_flush
-from webapp.experiments.services import experiment_start
+from webapp.experiments.services import Design, experiment_start
 from webapp.registry.services import model_publish
 from webapp.serving.door.application import Door
 from webapp.serving.models import Deployment
@@ -137,6 +138,24 @@ def test_it_tells_the_experiment_when_asked(client: DoorClient, answers: Answers
     assert "experiment" not in client.post("/recommend", {"user_id": "u1"}).body
     named = client.post("/recommend", {"user_id": "u1", "scenario": "other", "return_experiment": True}).body
     assert (named["deployment"], named["experiment"]) == ("other", None)
+
+
+def test_it_asks_shadows_and_shows_nobody_what_they_say(
+    client: DoorClient, answers: Answers, project: Project, log: EventLog
+) -> None:
+    main = Deployment.objects.get(project=project, name="main")
+    other = deployment_put(project=project, name="other", retrieval=main.retrieval, ranking=None)
+    experiment_start(project=project, name="dark", arms=[(main, 10_000)], design=Design(shadows=[(other, 10_000)]))
+    told = client.post("/recommend", {"user_id": "u1"}).body
+    client.shadows_settled()
+    assert told["deployment"] == "main"
+    assert sorted(asked.deployment for asked in answers.requests) == ["main", "other"]
+    shadow, shown = sorted(impressions(log, project), key=lambda event: event.role is EventRole.IMPRESSION)
+    assert (shown.recommendation_id, shown.role) == (told["recommendation_id"], EventRole.IMPRESSION)
+    assert (shadow.type, shadow.role) == (SHADOW_TYPE, EventRole.OTHER)
+    assert shadow.served is not None
+    assert (shadow.served.deployment, shadow.served.shadow_of) == ("other", told["recommendation_id"])
+    assert shadow.features == REPLY.features
 
 
 def test_it_judges_without_a_replica(client: DoorClient, deployment: Deployment) -> None:

@@ -44,9 +44,9 @@ def recall(prepared: Prepared, error: ReplicaUnavailable, took_s: float) -> Reco
         raise error
     logger.warning("%s; answering what was answered lately", error.message)
     word = Degraded.DEADLINE if isinstance(error, DeadlinePassed) else Degraded.NO_REPLICA
-    return RecommendReply(
-        items[: request.k], [], word.value, b"", round(1000 * took_s, 3), replica="", unknown=unknown, revision=0
-    )
+    if request.ask is not Ask.RANK:
+        items = items[: request.k]
+    return RecommendReply(items, [], word.value, b"", round(1000 * took_s, 3), replica="", unknown=unknown, revision=0)
 
 
 def can_recall() -> bool:

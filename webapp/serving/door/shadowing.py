@@ -34,6 +34,11 @@ def ask_shadows(serving: ServingLoop, prepared: Prepared, recommendation_id: str
         task.add_done_callback(_under_way.discard)
 
 
+def under_way() -> frozenset[asyncio.Task[None]]:
+    """What is being asked."""
+    return frozenset(_under_way)
+
+
 async def _ask(serving: ServingLoop, prepared: Prepared, shadow: Shadow, recommendation_id: str) -> None:
     chosen = Chosen(shadow.deployment, shadow.deployment.revision, prepared.chosen.experiment, shadow.arm)
     try:
