@@ -9,6 +9,7 @@ import orjson
 
 from engine.errors import InvalidDocument, Problem
 from engine.serving import requests
+from engine.serving.columns_on_the_wire import items_from_wire, items_to_wire
 from engine.serving.wire import replica_pb2 as wire
 from engine.spec.document import shorten
 
@@ -31,6 +32,7 @@ def request_to_wire(request: requests.RecommendRequest) -> wire.RecommendRequest
         ask=_ASK_TO_WIRE[request.ask],
         item_id=request.item_id,
         explain=request.explain,
+        in_columns=True,
         exclude=request.exclude,
         candidates=request.candidates,
         fields=request.fields,
@@ -86,9 +88,11 @@ def request_from_wire(message: wire.RecommendRequest) -> requests.RecommendReque
     )
 
 
-def reply_to_wire(reply: requests.RecommendReply) -> wire.RecommendReply:
+def reply_to_wire(reply: requests.RecommendReply, *, in_columns: bool = False) -> wire.RecommendReply:
+    """`in_columns` as the request's message says."""
     return wire.RecommendReply(
-        items=[_item_to_wire(item) for item in reply.items],
+        items=() if in_columns else [_item_to_wire(item) for item in reply.items],
+        columns=items_to_wire(reply.items) if in_columns else None,
         models=[_position_to_wire(model) for model in reply.models],
         degraded=reply.degraded,
         features_json=reply.features_json,
@@ -102,7 +106,9 @@ def reply_to_wire(reply: requests.RecommendReply) -> wire.RecommendReply:
 
 def reply_from_wire(message: wire.RecommendReply) -> requests.RecommendReply:
     return requests.RecommendReply(
-        items=[_item_from_wire(item) for item in message.items],
+        items=items_from_wire(message.columns)
+        if message.HasField("columns")
+        else [_item_from_wire(item) for item in message.items],
         models=[_position_from_wire(model) for model in message.models],
         degraded=message.degraded if message.HasField("degraded") else None,
         features_json=message.features_json,

@@ -23,18 +23,17 @@ def scored_items(
     rows = candidates.rows[order]
     names = candidates.names
     sources = [names[code] for code in candidates.codes[order].tolist()]
-    return [
-        ScoredItem(item_id, score, source, propensity, properties, promotion)
-        for item_id, score, source, propensity, properties, promotion in zip(
+    return list(
+        map(
+            ScoredItem,
             catalogue.ids_of(rows),
             reranked.scores.tolist(),
             sources,
             reranked.propensities.tolist(),
             _chosen(catalogue, rows, fields),
             reranked.promotions,
-            strict=True,
         )
-    ]
+    )
 
 
 def features_json(catalogue: Catalogue, question: Question, rows: Rows) -> bytes:

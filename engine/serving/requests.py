@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -76,8 +76,7 @@ class RecommendRequest:
     seed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredItem:
+class ScoredItem(NamedTuple):
     """`source` is what brought the item: the retrieval model's architecture (two_tower, …), item_to_item, trending_1h, trending_24h,
     latest, unfinished, catalogue, random, given or similar. `score` is what it was ordered by at the end, `propensity` the chance that
     the deployment's exploration showed it in its place (1.0 where nothing is drawn). `properties` are those of `fields`. `promotion`

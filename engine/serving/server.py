@@ -56,7 +56,8 @@ class ReplicaServicer(replica_pb2_grpc.ReplicaServicer):
             await _abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the request waited for its whole time")
 
         def answer() -> wire.RecommendReply:
-            return reply_to_wire(self._replica.recommend(request_from_wire(request), left_s))
+            reply = self._replica.recommend(request_from_wire(request), left_s)
+            return reply_to_wire(reply, in_columns=request.in_columns)
 
         return await (self._in_thread(context, answer) if request.explain else _answered(context, answer))
 

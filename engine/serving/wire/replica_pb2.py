@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!engine/serving/wire/replica.proto\x12\x12\x66reshet.serving.v1\"C\n\x0cSessionEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x03 \x01(\x03\"\xe9\x03\n\x10RecommendRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\t\n\x01k\x18\x04 \x01(\r\x12\x14\n\x0c\x63ontext_json\x18\x05 \x01(\x0c\x12\x0f\n\x07\x65xclude\x18\x06 \x03(\t\x12\x12\n\ncandidates\x18\x07 \x03(\t\x12!\n\x14user_properties_json\x18\x08 \x01(\x0cH\x00\x88\x01\x01\x12$\n\x03\x61sk\x18\t \x01(\x0e\x32\x17.freshet.serving.v1.Ask\x12\x0f\n\x07item_id\x18\n \x01(\t\x12\x31\n\x07session\x18\x0b \x03(\x0b\x32 .freshet.serving.v1.SessionEvent\x12\x13\n\x06\x66ilter\x18\x0c \x01(\tH\x01\x88\x01\x01\x12\x17\n\x0fparameters_json\x18\r \x01(\x0c\x12\x1b\n\x0eoverrides_json\x18\x0e \x01(\x0cH\x02\x88\x01\x01\x12\r\n\x05shown\x18\x0f \x03(\x06\x12\x0e\n\x06\x66ields\x18\x10 \x03(\t\x12\x0f\n\x07\x65xplain\x18\x11 \x01(\x08\x12\x11\n\x04seed\x18\x12 \x01(\x04H\x03\x88\x01\x01\x42\x17\n\x15_user_properties_jsonB\t\n\x07_filterB\x11\n\x0f_overrides_jsonB\x07\n\x05_seed\"\xbc\x01\n\nScoredItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x17\n\npropensity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0fproperties_json\x18\x05 \x01(\x0cH\x01\x88\x01\x01\x12\x16\n\tpromotion\x18\x06 \x01(\tH\x02\x88\x01\x01\x42\r\n\x0b_propensityB\x12\n\x10_properties_jsonB\x0c\n\n_promotion\"\x88\x02\n\rModelPosition\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\r\n\x05\x61ge_s\x18\x05 \x01(\x01\x12%\n\x1dtrained_through_event_time_ms\x18\x06 \x01(\x03\x12L\n\x0e\x65vents_through\x18\x07 \x03(\x0b\x32\x34.freshet.serving.v1.ModelPosition.EventsThroughEntry\x1a\x34\n\x12\x45ventsThroughEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x8c\x02\n\x0eRecommendReply\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.freshet.serving.v1.ScoredItem\x12\x31\n\x06models\x18\x02 \x03(\x0b\x32!.freshet.serving.v1.ModelPosition\x12\x15\n\x08\x64\x65graded\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\rfeatures_json\x18\x04 \x01(\x0c\x12\x0f\n\x07took_ms\x18\x05 \x01(\x01\x12\x0f\n\x07replica\x18\x06 \x01(\t\x12\x0f\n\x07unknown\x18\x07 \x03(\t\x12\x18\n\x10\x65xplanation_json\x18\x08 \x01(\x0c\x12\x10\n\x08revision\x18\t \x01(\rB\x0b\n\t_degraded\"\xbd\x01\n\x0e\x43\x61tchUpRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12O\n\x0f\x63\x61talog_offsets\x18\x02 \x03(\x0b\x32\x36.freshet.serving.v1.CatchUpRequest.CatalogOffsetsEntry\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\x1a\x35\n\x13\x43\x61talogOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xad\x01\n\x0c\x43\x61tchUpReply\x12\x0f\n\x07reached\x18\x01 \x01(\x08\x12G\n\x0cnext_offsets\x18\x02 \x03(\x0b\x32\x31.freshet.serving.v1.CatchUpReply.NextOffsetsEntry\x12\x0f\n\x07replica\x18\x03 \x01(\t\x1a\x32\n\x10NextOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x0f\n\rStatusRequest\"\xc5\x04\n\x0bModelStatus\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x18\n\x10trainer_sequence\x18\x05 \x01(\x04\x12\r\n\x05\x61ge_s\x18\x06 \x01(\x01\x12J\n\x0e\x65vents_through\x18\x07 \x03(\x0b\x32\x32.freshet.serving.v1.ModelStatus.EventsThroughEntry\x12N\n\x10\x65xamples_through\x18\x08 \x03(\x0b\x32\x34.freshet.serving.v1.ModelStatus.ExamplesThroughEntry\x12\x10\n\x08num_rows\x18\t \x01(\x04\x12\x19\n\x11num_bytes_applied\x18\n \x01(\x04\x12\x18\n\x10num_rows_applied\x18\x0b \x01(\x04\x12\x1b\n\x13num_deletes_applied\x18\x0c \x01(\x04\x12\x13\n\x0bnum_resyncs\x18\r \x01(\x04\x12\x17\n\nlast_error\x18\x0e \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06\x64igest\x18\x0f \x01(\t\x12\x13\n\x0btable_bytes\x18\x10 \x01(\x04\x1a\x34\n\x12\x45ventsThroughEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x36\n\x14\x45xamplesThroughEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\r\n\x0b_last_error\"\x88\x01\n\x10\x44\x65ploymentStatus\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x06models\x18\x03 \x03(\x0b\x32\x1f.freshet.serving.v1.ModelStatus\x12\x11\n\tnum_items\x18\x04 \x01(\x04\x12\x11\n\tnum_users\x18\x05 \x01(\x04\"m\n\x0bStatusReply\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x12\n\nstarted_ms\x18\x02 \x01(\x03\x12\x39\n\x0b\x64\x65ployments\x18\x03 \x03(\x0b\x32$.freshet.serving.v1.DeploymentStatus*+\n\x03\x41sk\x12\r\n\tRECOMMEND\x10\x00\x12\x08\n\x04RANK\x10\x01\x12\x0b\n\x07SIMILAR\x10\x02\x32\xff\x01\n\x07Replica\x12U\n\tRecommend\x12$.freshet.serving.v1.RecommendRequest\x1a\".freshet.serving.v1.RecommendReply\x12L\n\x06Status\x12!.freshet.serving.v1.StatusRequest\x1a\x1f.freshet.serving.v1.StatusReply\x12O\n\x07\x43\x61tchUp\x12\".freshet.serving.v1.CatchUpRequest\x1a .freshet.serving.v1.CatchUpReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!engine/serving/wire/replica.proto\x12\x12\x66reshet.serving.v1\"C\n\x0cSessionEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x03 \x01(\x03\"\xfd\x03\n\x10RecommendRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\t\n\x01k\x18\x04 \x01(\r\x12\x14\n\x0c\x63ontext_json\x18\x05 \x01(\x0c\x12\x0f\n\x07\x65xclude\x18\x06 \x03(\t\x12\x12\n\ncandidates\x18\x07 \x03(\t\x12!\n\x14user_properties_json\x18\x08 \x01(\x0cH\x00\x88\x01\x01\x12$\n\x03\x61sk\x18\t \x01(\x0e\x32\x17.freshet.serving.v1.Ask\x12\x0f\n\x07item_id\x18\n \x01(\t\x12\x31\n\x07session\x18\x0b \x03(\x0b\x32 .freshet.serving.v1.SessionEvent\x12\x13\n\x06\x66ilter\x18\x0c \x01(\tH\x01\x88\x01\x01\x12\x17\n\x0fparameters_json\x18\r \x01(\x0c\x12\x1b\n\x0eoverrides_json\x18\x0e \x01(\x0cH\x02\x88\x01\x01\x12\r\n\x05shown\x18\x0f \x03(\x06\x12\x0e\n\x06\x66ields\x18\x10 \x03(\t\x12\x0f\n\x07\x65xplain\x18\x11 \x01(\x08\x12\x11\n\x04seed\x18\x12 \x01(\x04H\x03\x88\x01\x01\x12\x12\n\nin_columns\x18\x13 \x01(\x08\x42\x17\n\x15_user_properties_jsonB\t\n\x07_filterB\x11\n\x0f_overrides_jsonB\x07\n\x05_seed\"\xbc\x01\n\nScoredItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x17\n\npropensity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0fproperties_json\x18\x05 \x01(\x0cH\x01\x88\x01\x01\x12\x16\n\tpromotion\x18\x06 \x01(\tH\x02\x88\x01\x01\x42\r\n\x0b_propensityB\x12\n\x10_properties_jsonB\x0c\n\n_promotion\"\xff\x01\n\x0bScoredItems\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x0e\n\x06scores\x18\x02 \x03(\x01\x12\x16\n\x0esource_numbers\x18\x03 \x03(\r\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x14\n\x0cpropensities\x18\x05 \x03(\x01\x12\x17\n\x0fproperties_json\x18\x06 \x03(\x0c\x12\x43\n\npromotions\x18\x07 \x03(\x0b\x32/.freshet.serving.v1.ScoredItems.PromotionsEntry\x1a\x31\n\x0fPromotionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x88\x02\n\rModelPosition\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\r\n\x05\x61ge_s\x18\x05 \x01(\x01\x12%\n\x1dtrained_through_event_time_ms\x18\x06 \x01(\x03\x12L\n\x0e\x65vents_through\x18\x07 \x03(\x0b\x32\x34.freshet.serving.v1.ModelPosition.EventsThroughEntry\x1a\x34\n\x12\x45ventsThroughEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xcf\x02\n\x0eRecommendReply\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.freshet.serving.v1.ScoredItem\x12\x31\n\x06models\x18\x02 \x03(\x0b\x32!.freshet.serving.v1.ModelPosition\x12\x15\n\x08\x64\x65graded\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\rfeatures_json\x18\x04 \x01(\x0c\x12\x0f\n\x07took_ms\x18\x05 \x01(\x01\x12\x0f\n\x07replica\x18\x06 \x01(\t\x12\x0f\n\x07unknown\x18\x07 \x03(\t\x12\x18\n\x10\x65xplanation_json\x18\x08 \x01(\x0c\x12\x10\n\x08revision\x18\t \x01(\r\x12\x35\n\x07\x63olumns\x18\n \x01(\x0b\x32\x1f.freshet.serving.v1.ScoredItemsH\x01\x88\x01\x01\x42\x0b\n\t_degradedB\n\n\x08_columns\"\xbd\x01\n\x0e\x43\x61tchUpRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12O\n\x0f\x63\x61talog_offsets\x18\x02 \x03(\x0b\x32\x36.freshet.serving.v1.CatchUpRequest.CatalogOffsetsEntry\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\x1a\x35\n\x13\x43\x61talogOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xad\x01\n\x0c\x43\x61tchUpReply\x12\x0f\n\x07reached\x18\x01 \x01(\x08\x12G\n\x0cnext_offsets\x18\x02 \x03(\x0b\x32\x31.freshet.serving.v1.CatchUpReply.NextOffsetsEntry\x12\x0f\n\x07replica\x18\x03 \x01(\t\x1a\x32\n\x10NextOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x0f\n\rStatusRequest\"\xc5\x04\n\x0bModelStatus\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x18\n\x10trainer_sequence\x18\x05 \x01(\x04\x12\r\n\x05\x61ge_s\x18\x06 \x01(\x01\x12J\n\x0e\x65vents_through\x18\x07 \x03(\x0b\x32\x32.freshet.serving.v1.ModelStatus.EventsThroughEntry\x12N\n\x10\x65xamples_through\x18\x08 \x03(\x0b\x32\x34.freshet.serving.v1.ModelStatus.ExamplesThroughEntry\x12\x10\n\x08num_rows\x18\t \x01(\x04\x12\x19\n\x11num_bytes_applied\x18\n \x01(\x04\x12\x18\n\x10num_rows_applied\x18\x0b \x01(\x04\x12\x1b\n\x13num_deletes_applied\x18\x0c \x01(\x04\x12\x13\n\x0bnum_resyncs\x18\r \x01(\x04\x12\x17\n\nlast_error\x18\x0e \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06\x64igest\x18\x0f \x01(\t\x12\x13\n\x0btable_bytes\x18\x10 \x01(\x04\x1a\x34\n\x12\x45ventsThroughEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x36\n\x14\x45xamplesThroughEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\r\n\x0b_last_error\"\x88\x01\n\x10\x44\x65ploymentStatus\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x06models\x18\x03 \x03(\x0b\x32\x1f.freshet.serving.v1.ModelStatus\x12\x11\n\tnum_items\x18\x04 \x01(\x04\x12\x11\n\tnum_users\x18\x05 \x01(\x04\"m\n\x0bStatusReply\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x12\n\nstarted_ms\x18\x02 \x01(\x03\x12\x39\n\x0b\x64\x65ployments\x18\x03 \x03(\x0b\x32$.freshet.serving.v1.DeploymentStatus*+\n\x03\x41sk\x12\r\n\tRECOMMEND\x10\x00\x12\x08\n\x04RANK\x10\x01\x12\x0b\n\x07SIMILAR\x10\x02\x32\xff\x01\n\x07Replica\x12U\n\tRecommend\x12$.freshet.serving.v1.RecommendRequest\x1a\".freshet.serving.v1.RecommendReply\x12L\n\x06Status\x12!.freshet.serving.v1.StatusRequest\x1a\x1f.freshet.serving.v1.StatusReply\x12O\n\x07\x43\x61tchUp\x12\".freshet.serving.v1.CatchUpRequest\x1a .freshet.serving.v1.CatchUpReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'engine.serving.wire.replica_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SCOREDITEMS_PROMOTIONSENTRY']._loaded_options = None
+  _globals['_SCOREDITEMS_PROMOTIONSENTRY']._serialized_options = b'8\001'
   _globals['_MODELPOSITION_EVENTSTHROUGHENTRY']._loaded_options = None
   _globals['_MODELPOSITION_EVENTSTHROUGHENTRY']._serialized_options = b'8\001'
   _globals['_CATCHUPREQUEST_CATALOGOFFSETSENTRY']._loaded_options = None
@@ -41,40 +43,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSTATUS_EVENTSTHROUGHENTRY']._serialized_options = b'8\001'
   _globals['_MODELSTATUS_EXAMPLESTHROUGHENTRY']._loaded_options = None
   _globals['_MODELSTATUS_EXAMPLESTHROUGHENTRY']._serialized_options = b'8\001'
-  _globals['_ASK']._serialized_start=2566
-  _globals['_ASK']._serialized_end=2609
+  _globals['_ASK']._serialized_start=2911
+  _globals['_ASK']._serialized_end=2954
   _globals['_SESSIONEVENT']._serialized_start=57
   _globals['_SESSIONEVENT']._serialized_end=124
   _globals['_RECOMMENDREQUEST']._serialized_start=127
-  _globals['_RECOMMENDREQUEST']._serialized_end=616
-  _globals['_SCOREDITEM']._serialized_start=619
-  _globals['_SCOREDITEM']._serialized_end=807
-  _globals['_MODELPOSITION']._serialized_start=810
-  _globals['_MODELPOSITION']._serialized_end=1074
-  _globals['_MODELPOSITION_EVENTSTHROUGHENTRY']._serialized_start=1022
-  _globals['_MODELPOSITION_EVENTSTHROUGHENTRY']._serialized_end=1074
-  _globals['_RECOMMENDREPLY']._serialized_start=1077
-  _globals['_RECOMMENDREPLY']._serialized_end=1345
-  _globals['_CATCHUPREQUEST']._serialized_start=1348
-  _globals['_CATCHUPREQUEST']._serialized_end=1537
-  _globals['_CATCHUPREQUEST_CATALOGOFFSETSENTRY']._serialized_start=1484
-  _globals['_CATCHUPREQUEST_CATALOGOFFSETSENTRY']._serialized_end=1537
-  _globals['_CATCHUPREPLY']._serialized_start=1540
-  _globals['_CATCHUPREPLY']._serialized_end=1713
-  _globals['_CATCHUPREPLY_NEXTOFFSETSENTRY']._serialized_start=1663
-  _globals['_CATCHUPREPLY_NEXTOFFSETSENTRY']._serialized_end=1713
-  _globals['_STATUSREQUEST']._serialized_start=1715
-  _globals['_STATUSREQUEST']._serialized_end=1730
-  _globals['_MODELSTATUS']._serialized_start=1733
-  _globals['_MODELSTATUS']._serialized_end=2314
-  _globals['_MODELSTATUS_EVENTSTHROUGHENTRY']._serialized_start=1022
-  _globals['_MODELSTATUS_EVENTSTHROUGHENTRY']._serialized_end=1074
-  _globals['_MODELSTATUS_EXAMPLESTHROUGHENTRY']._serialized_start=2245
-  _globals['_MODELSTATUS_EXAMPLESTHROUGHENTRY']._serialized_end=2299
-  _globals['_DEPLOYMENTSTATUS']._serialized_start=2317
-  _globals['_DEPLOYMENTSTATUS']._serialized_end=2453
-  _globals['_STATUSREPLY']._serialized_start=2455
-  _globals['_STATUSREPLY']._serialized_end=2564
-  _globals['_REPLICA']._serialized_start=2612
-  _globals['_REPLICA']._serialized_end=2867
+  _globals['_RECOMMENDREQUEST']._serialized_end=636
+  _globals['_SCOREDITEM']._serialized_start=639
+  _globals['_SCOREDITEM']._serialized_end=827
+  _globals['_SCOREDITEMS']._serialized_start=830
+  _globals['_SCOREDITEMS']._serialized_end=1085
+  _globals['_SCOREDITEMS_PROMOTIONSENTRY']._serialized_start=1036
+  _globals['_SCOREDITEMS_PROMOTIONSENTRY']._serialized_end=1085
+  _globals['_MODELPOSITION']._serialized_start=1088
+  _globals['_MODELPOSITION']._serialized_end=1352
+  _globals['_MODELPOSITION_EVENTSTHROUGHENTRY']._serialized_start=1300
+  _globals['_MODELPOSITION_EVENTSTHROUGHENTRY']._serialized_end=1352
+  _globals['_RECOMMENDREPLY']._serialized_start=1355
+  _globals['_RECOMMENDREPLY']._serialized_end=1690
+  _globals['_CATCHUPREQUEST']._serialized_start=1693
+  _globals['_CATCHUPREQUEST']._serialized_end=1882
+  _globals['_CATCHUPREQUEST_CATALOGOFFSETSENTRY']._serialized_start=1829
+  _globals['_CATCHUPREQUEST_CATALOGOFFSETSENTRY']._serialized_end=1882
+  _globals['_CATCHUPREPLY']._serialized_start=1885
+  _globals['_CATCHUPREPLY']._serialized_end=2058
+  _globals['_CATCHUPREPLY_NEXTOFFSETSENTRY']._serialized_start=2008
+  _globals['_CATCHUPREPLY_NEXTOFFSETSENTRY']._serialized_end=2058
+  _globals['_STATUSREQUEST']._serialized_start=2060
+  _globals['_STATUSREQUEST']._serialized_end=2075
+  _globals['_MODELSTATUS']._serialized_start=2078
+  _globals['_MODELSTATUS']._serialized_end=2659
+  _globals['_MODELSTATUS_EVENTSTHROUGHENTRY']._serialized_start=1300
+  _globals['_MODELSTATUS_EVENTSTHROUGHENTRY']._serialized_end=1352
+  _globals['_MODELSTATUS_EXAMPLESTHROUGHENTRY']._serialized_start=2590
+  _globals['_MODELSTATUS_EXAMPLESTHROUGHENTRY']._serialized_end=2644
+  _globals['_DEPLOYMENTSTATUS']._serialized_start=2662
+  _globals['_DEPLOYMENTSTATUS']._serialized_end=2798
+  _globals['_STATUSREPLY']._serialized_start=2800
+  _globals['_STATUSREPLY']._serialized_end=2909
+  _globals['_REPLICA']._serialized_start=2957
+  _globals['_REPLICA']._serialized_end=3212
 # @@protoc_insertion_point(module_scope)

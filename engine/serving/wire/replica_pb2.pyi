@@ -87,6 +87,7 @@ class RecommendRequest(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    IN_COLUMNS_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     deployment: _builtins.str
     user_id: _builtins.str
@@ -105,6 +106,8 @@ class RecommendRequest(_message.Message):
     """{"boosts", "diversity", "exploration"}, as in the deployment document"""
     explain: _builtins.bool
     seed: _builtins.int
+    in_columns: _builtins.bool
+    """the reply may hold `columns` instead of `items`"""
     @_builtins.property
     def exclude(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -140,10 +143,11 @@ class RecommendRequest(_message.Message):
         fields: _abc.Iterable[_builtins.str] | None = ...,
         explain: _builtins.bool = ...,
         seed: _builtins.int | None = ...,
+        in_columns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "filter", b"filter", "overrides_json", b"overrides_json", "seed", b"seed", "user_properties_json", b"user_properties_json"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "ask", b"ask", "candidates", b"candidates", "context_json", b"context_json", "deployment", b"deployment", "exclude", b"exclude", "explain", b"explain", "fields", b"fields", "filter", b"filter", "item_id", b"item_id", "k", b"k", "overrides_json", b"overrides_json", "parameters_json", b"parameters_json", "project", b"project", "seed", b"seed", "session", b"session", "shown", b"shown", "user_id", b"user_id", "user_properties_json", b"user_properties_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "ask", b"ask", "candidates", b"candidates", "context_json", b"context_json", "deployment", b"deployment", "exclude", b"exclude", "explain", b"explain", "fields", b"fields", "filter", b"filter", "in_columns", b"in_columns", "item_id", b"item_id", "k", b"k", "overrides_json", b"overrides_json", "parameters_json", b"parameters_json", "project", b"project", "seed", b"seed", "session", b"session", "shown", b"shown", "user_id", b"user_id", "user_properties_json", b"user_properties_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__filter: _TypeAlias = _typing.Literal["filter"]  # noqa: Y015
     _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
@@ -210,6 +214,80 @@ class ScoredItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__properties_json) -> _WhichOneofReturnType__properties_json | None: ...
 
 Global___ScoredItem: _TypeAlias = ScoredItem  # noqa: Y015
+
+@_typing.final
+class ScoredItems(_message.Message):
+    """n items as columns of n, which take a fraction of the time of n messages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PromotionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    SOURCE_NUMBERS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    PROPENSITIES_FIELD_NUMBER: _builtins.int
+    PROPERTIES_JSON_FIELD_NUMBER: _builtins.int
+    PROMOTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def source_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what the numbers stand for"""
+
+    @_builtins.property
+    def propensities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """empty: 1 for all"""
+
+    @_builtins.property
+    def properties_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """empty: none for all"""
+
+    @_builtins.property
+    def promotions(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
+        """place (from 0) -> name"""
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        source_numbers: _abc.Iterable[_builtins.int] | None = ...,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        propensities: _abc.Iterable[_builtins.float] | None = ...,
+        properties_json: _abc.Iterable[_builtins.bytes] | None = ...,
+        promotions: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_ids", b"item_ids", "promotions", b"promotions", "propensities", b"propensities", "properties_json", b"properties_json", "scores", b"scores", "source_numbers", b"source_numbers", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoredItems: _TypeAlias = ScoredItems  # noqa: Y015
 
 @_typing.final
 class ModelPosition(_message.Message):
@@ -288,6 +366,7 @@ class RecommendReply(_message.Message):
     UNKNOWN_FIELD_NUMBER: _builtins.int
     EXPLANATION_JSON_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     degraded: _builtins.str
     """why the answer is less than it should be; absent when it is not"""
     features_json: _builtins.bytes
@@ -302,6 +381,10 @@ class RecommendReply(_message.Message):
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelPosition]: ...
     @_builtins.property
     def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def columns(self) -> Global___ScoredItems:
+        """instead of `items`, where the request takes them so"""
+
     def __init__(
         self,
         *,
@@ -314,13 +397,19 @@ class RecommendReply(_message.Message):
         unknown: _abc.Iterable[_builtins.str] | None = ...,
         explanation_json: _builtins.bytes = ...,
         revision: _builtins.int = ...,
+        columns: Global___ScoredItems | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_degraded", b"_degraded", "degraded", b"degraded"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_columns", b"_columns", "_degraded", b"_degraded", "columns", b"columns", "degraded", b"degraded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_degraded", b"_degraded", "degraded", b"degraded", "explanation_json", b"explanation_json", "features_json", b"features_json", "items", b"items", "models", b"models", "replica", b"replica", "revision", b"revision", "took_ms", b"took_ms", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_columns", b"_columns", "_degraded", b"_degraded", "columns", b"columns", "degraded", b"degraded", "explanation_json", b"explanation_json", "features_json", b"features_json", "items", b"items", "models", b"models", "replica", b"replica", "revision", b"revision", "took_ms", b"took_ms", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__columns: _TypeAlias = _typing.Literal["columns"]  # noqa: Y015
+    _WhichOneofArgType__columns: _TypeAlias = _typing.Literal["_columns", b"_columns"]  # noqa: Y015
     _WhichOneofReturnType__degraded: _TypeAlias = _typing.Literal["degraded"]  # noqa: Y015
     _WhichOneofArgType__degraded: _TypeAlias = _typing.Literal["_degraded", b"_degraded"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__columns) -> _WhichOneofReturnType__columns | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__degraded) -> _WhichOneofReturnType__degraded | None: ...
 
 Global___RecommendReply: _TypeAlias = RecommendReply  # noqa: Y015

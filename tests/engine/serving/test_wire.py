@@ -91,8 +91,9 @@ def test_catching_up_sent_over_the_wire_comes_back_the_same() -> None:
     assert codec.caught_up_from_wire(codec.caught_up_to_wire(answered)) == answered
 
 
-@pytest.mark.parametrize("degraded", [None, "", "the catalogue is empty"])
-def test_reply_sent_over_the_wire_comes_back_the_same(degraded: str | None) -> None:
+@pytest.mark.parametrize("in_columns", [False, True])
+@pytest.mark.parametrize("degraded", [None, "", "empty_catalogue"])
+def test_reply_sent_over_the_wire_comes_back_the_same(degraded: str | None, in_columns: bool) -> None:
     reply = RecommendReply(
         items=[
             ScoredItem("a", 0.25, "two_tower"),
@@ -108,7 +109,11 @@ def test_reply_sent_over_the_wire_comes_back_the_same(degraded: str | None) -> N
         explanation_json=b'{"stages": []}',
         revision=4,
     )
-    assert codec.reply_from_wire(codec.reply_to_wire(reply)) == reply
+    assert codec.reply_from_wire(codec.reply_to_wire(reply, in_columns=in_columns)) == reply
+    plain = replace(reply, items=[ScoredItem("a", 0.25, "two_tower"), ScoredItem("b", 0.125, "latest")])
+    assert codec.reply_from_wire(codec.reply_to_wire(plain, in_columns=in_columns)) == plain
+    empty = replace(reply, items=[])
+    assert codec.reply_from_wire(codec.reply_to_wire(empty, in_columns=in_columns)) == empty
 
 
 def test_status_sent_over_the_wire_comes_back_the_same() -> None:
