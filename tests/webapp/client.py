@@ -25,9 +25,9 @@ class Api:
     def get(self, path: str, **query: Any) -> Any:
         return self._client.get(f"/api/v1{path}", query_params=query)
 
-    def send(self, method: str, path: str, body: Any = None) -> Any:
+    def send(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         call = getattr(self._client, method)
-        return call(f"/api/v1{path}", data=body, content_type="application/json")
+        return call(f"/api/v1{path}", data=body, content_type="application/json", headers=headers)
 
     def post(self, path: str, body: Any = None) -> Any:
         return self.send("post", path, body)

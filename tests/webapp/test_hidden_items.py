@@ -140,6 +140,18 @@ def test_it_answers_that_an_item_is_gone_when_every_replica_has_said_so(
         assert follower.asked == [(project.slug, {0: 1}), (project.slug, {0: 2})]
 
 
+def test_it_waits_for_replicas_when_the_client_prefers_to(api: Api, project: Project, replicas: ExitStack) -> None:
+    behind = alive(replicas, "behind", Follower(reached=False))
+    body = {"properties": {"title": "Tea"}}
+    assert api.put("/items/tea", body).json()["replicas_pending"] == []
+    assert behind.asked == []
+    wait = {"prefer": "wait=1, return=minimal"}
+    assert api.send("put", "/items/tea", body, headers=wait).json()["replicas_pending"] == ["behind"]
+    assert api.send("patch", "/items/tea", body, headers=wait).json()["replicas_pending"] == ["behind"]
+    assert api.send("put", "/items", [{"id": "jam"}], headers=wait).json()["replicas_pending"] == ["behind"]
+    assert behind.asked == [(project.slug, {0: offset}) for offset in (1, 2, 3)]
+
+
 def test_it_names_the_replicas_that_did_not_confirm(api: Api, replicas: ExitStack) -> None:
     alive(replicas, "behind", Follower(reached=False))
     alive(replicas, "there", Follower(reached=True))

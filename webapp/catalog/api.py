@@ -35,7 +35,7 @@ from webapp.catalog.serializers import (
 from webapp.core.api import ApiView, ErrorBody, JsonParser
 from webapp.core.errors import Invalid
 from webapp.core.fields import PageQuery, read, read_rows
-from webapp.core.request_headers import MINIMAL, body_bytes, prefers
+from webapp.core.request_headers import MINIMAL, body_bytes, prefers, prefers_to_wait
 
 WRITES = (Scope.INGEST,)
 READS = (Scope.RECOMMEND,)
@@ -63,6 +63,18 @@ EVENTS_HEADERS = [
         enum=[MINIMAL],
         description="leaves the accepted and repeated rows out of `results`",
     ),
+]
+
+
+ITEM_HEADERS = [
+    OpenApiParameter(
+        "Prefer",
+        str,
+        OpenApiParameter.HEADER,
+        description="`wait=1`: answer when every replica answers by what is written, at most a second later, and name in "
+        "`replicas_pending` those that do not yet. Hiding and deleting always do so; other writes are in effect within a "
+        "fraction of a second.",
+    )
 ]
 
 
@@ -127,12 +139,13 @@ class ItemsView(ApiView):
         operation_id="items_put",
         summary="Create or replace many items",
         tags=["items"],
+        parameters=ITEM_HEADERS,
         request=ItemsBody,
         responses={200: ItemsWrittenAnswer, 400: ErrorBody, 413: ErrorBody},
     )
     def put(self, request: Request) -> Response:
         rows = read_rows(request.data, "items", settings.MAX_EVENTS_PER_REQUEST)
-        report = services.items_put(project=project_of(request), rows=rows)
+        report = services.items_put(project=project_of(request), rows=rows, is_waited_for=prefers_to_wait(request))
         return _put_answer(report, replicas_pending=list(report.replicas_pending))
 
 
@@ -149,23 +162,27 @@ class ItemView(ApiView):
         operation_id="item_put",
         summary="Create or replace an item",
         tags=["items"],
+        parameters=ITEM_HEADERS,
         request=ItemBody,
         responses={200: ItemWrittenAnswer, 400: ErrorBody},
     )
     def put(self, request: Request, item_id: str) -> Response:
         body = read(ItemBody, request.data)
-        return _written(services.item_put(project=project_of(request), item_id=item_id, **body))
+        waits = prefers_to_wait(request)
+        return _written(services.item_put(project=project_of(request), item_id=item_id, is_waited_for=waits, **body))
 
     @extend_schema(
         operation_id="item_patch",
         summary="Change some properties of an item",
         tags=["items"],
+        parameters=ITEM_HEADERS,
         request=ItemBody,
         responses={200: ItemWrittenAnswer, 400: ErrorBody, 404: ErrorBody},
     )
     def patch(self, request: Request, item_id: str) -> Response:
         body = read(ItemBody, request.data)
-        return _written(services.item_patch(project=project_of(request), item_id=item_id, **body))
+        waits = prefers_to_wait(request)
+        return _written(services.item_patch(project=project_of(request), item_id=item_id, is_waited_for=waits, **body))
 
     @extend_schema(
         operation_id="item_delete",

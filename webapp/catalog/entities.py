@@ -64,17 +64,20 @@ class ItemWritten:
     replicas_pending: tuple[str, ...] = ()
 
 
-def item_put(*, project: Project, item_id: str, properties: object, hidden: object = UNTOLD) -> ItemWritten:
+def item_put(
+    *, project: Project, item_id: str, properties: object, hidden: object = UNTOLD, is_waited_for: bool = False
+) -> ItemWritten:
     """Create the item or replace its properties. `hidden` None leaves it as hidden as it is; a new item is not.
 
-    When it hides the item, no replica answers it any more, but those named as pending. Raises `InvalidDocument` with every broken field,
-    `LogError`.
+    When it hides the item, or `is_waited_for`, every replica answers by it from now on, but those named as pending. Raises
+    `InvalidDocument` with every broken field, `LogError`.
     """
     _check_id("item", item_id)
     told = _told(item_id, hidden)
     checked = _validator(project, "item").validate(properties)
     positions = _write_items(project, {item_id: checked}, told)
-    return ItemWritten(cast(Item, _find(project, "item", item_id)), _pending(project, positions, told))
+    pending = _pending(project, positions, told, is_waited_for)
+    return ItemWritten(cast(Item, _find(project, "item", item_id)), pending)
 
 
 def user_put(*, project: Project, user_id: str, properties: object) -> User:
@@ -85,8 +88,10 @@ def user_put(*, project: Project, user_id: str, properties: object) -> User:
     return cast(User, _find(project, "user", user_id))
 
 
-def item_patch(*, project: Project, item_id: str, properties: object, hidden: object = UNTOLD) -> ItemWritten:
-    """Change the named properties and leave the rest; null clears one. `hidden` as in `item_put`. Raises `NotFound`, `InvalidDocument`,
+def item_patch(
+    *, project: Project, item_id: str, properties: object, hidden: object = UNTOLD, is_waited_for: bool = False
+) -> ItemWritten:
+    """Change the named properties and leave the rest; null clears one. The rest as in `item_put`. Raises `NotFound`, `InvalidDocument`,
     `LogError`."""
     _check_id("item", item_id)
     told = _told(item_id, hidden)
@@ -94,7 +99,8 @@ def item_patch(*, project: Project, item_id: str, properties: object, hidden: ob
     with transaction.atomic():
         merged = _merged(project, "item", item_id, changed)
         positions = _write_items(project, {item_id: merged}, told)
-    return ItemWritten(cast(Item, _find(project, "item", item_id)), _pending(project, positions, told))
+    pending = _pending(project, positions, told, is_waited_for)
+    return ItemWritten(cast(Item, _find(project, "item", item_id)), pending)
 
 
 def user_patch(*, project: Project, user_id: str, properties: object) -> User:
@@ -119,16 +125,16 @@ def user_delete(*, project: Project, user_id: str) -> None:
     _delete(project, "user", user_id)
 
 
-def items_put(*, project: Project, rows: Sequence[object]) -> PutReport:
+def items_put(*, project: Project, rows: Sequence[object], is_waited_for: bool = False) -> PutReport:
     """Put each row {"id", "properties", "hidden"}; each is judged by itself, and of an id named twice the last row stays.
 
-    `hidden` as in `item_put`.
+    `hidden` and `is_waited_for` as in `item_put`.
     """
     batch = _judged(project, "item", rows)
     pending: tuple[str, ...] = ()
     if batch.written:
         positions = _write_items(project, batch.written, batch.hidden)
-        pending = _pending(project, positions, batch.hidden)
+        pending = _pending(project, positions, batch.hidden, is_waited_for)
     return batch.report(pending)
 
 
@@ -235,9 +241,11 @@ def _delete(project: Project, kind: Kind, entity_id: str) -> list[Position]:
         return append_changes(project, [CatalogChange(kind, entity_id, deleted=True, updated_ms=wall_ms())])
 
 
-def _pending(project: Project, positions: Sequence[Position], hidden_of: Mapping[str, bool]) -> tuple[str, ...]:
-    """Only what is to vanish is waited for: what is new is found a moment later."""
-    return replicas_behind(project, positions) if any(hidden_of.values()) else ()
+def _pending(
+    project: Project, positions: Sequence[Position], hidden_of: Mapping[str, bool], is_waited_for: bool
+) -> tuple[str, ...]:
+    """What is to vanish is always waited for; all else is found a moment later, unless somebody wants to know."""
+    return replicas_behind(project, positions) if is_waited_for or any(hidden_of.values()) else ()
 
 
 def _find(project: Project, kind: Kind, entity_id: str, *, lock: bool = False) -> Entity:

@@ -13,7 +13,8 @@ from webapp.core.fields import RequestBody
 
 HIDDEN_HELP = "a hidden item is kept and learned from, and never recommended"
 PENDING_HELP = (
-    "replicas that did not confirm within a second that they recommend it no more; they do so as soon as they can"
+    "replicas that did not confirm within a second that they answer by what was written, where that is waited for; "
+    "they do as soon as they can"
 )
 
 

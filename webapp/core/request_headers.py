@@ -8,6 +8,10 @@ MINIMAL = "return=minimal"
 """RFC 7240: the answer may leave out what the client can do without."""
 
 
+WAIT = "wait"
+"""RFC 7240, with a number of seconds: the answer may come later when it then says more."""
+
+
 def body_bytes(request: Request) -> int:
     """How long the body is, as sent.
 
@@ -24,5 +28,17 @@ def body_bytes(request: Request) -> int:
 
 def prefers(request: Request, preference: str) -> bool:
     """Whether `Prefer` asks for it (RFC 7240)."""
+    return preference in _preferences(request)
+
+
+def prefers_to_wait(request: Request) -> bool:
+    """Whether `Prefer: wait=<seconds>` asks for an answer that comes when what was written is in effect."""
+    return any(
+        name == WAIT and seconds.isdecimal()
+        for name, _, seconds in (one.partition("=") for one in _preferences(request))
+    )
+
+
+def _preferences(request: Request) -> list[str]:
     asked = request.headers.get("Prefer", "").lower().split(",")
-    return preference in (one.partition(";")[0].strip().replace(" ", "") for one in asked)
+    return [one.partition(";")[0].strip().replace(" ", "") for one in asked]
