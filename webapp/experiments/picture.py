@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-LEFT: Final = 150
 WIDTH: Final = 440
-ROW: Final = 30
-TOP: Final = 24
+MARGIN: Final = 10
+ROW: Final = 46
+TOP: Final = 22
 
 
 def intervals_picture(results: Mapping[str, Any], metric: str) -> dict[str, Any] | None:
-    """{"metric", "width", "height", "zero", "rows": [{"name", "y", "low", "length", "dot", "side", "text"}], "ends": [texts]}; None while
-    no arm has an interval. Numbers are of the picture's own units, texts are shares of the control's value."""
+    """{"metric", "width", "height", "zero", "rows": [{"name", "text", "text_y", "bar_y", "dot_y", "low", "length", "dot", "side"}]}; None
+    while no arm has an interval. Numbers are of the picture's own units, texts are shares of the control's value."""
     found = {}
     for arm in results.get("arms", ()):
         difference = arm["metrics"].get(metric, {}).get("difference")
@@ -26,14 +26,14 @@ def intervals_picture(results: Mapping[str, Any], metric: str) -> dict[str, Any]
     span = (high - low) or 1.0
 
     def place(value: float) -> float:
-        return float(round(LEFT + WIDTH * (value - low) / span, 1))
+        return float(round(MARGIN + WIDTH * (value - low) / span, 1))
 
     rows = [
         {
             "name": name,
-            "y": TOP + ROW * number,
-            "text_y": TOP + ROW * number + 15,
-            "dot_y": TOP + ROW * number + 10,
+            "text_y": TOP + ROW * number + 13,
+            "bar_y": TOP + ROW * number + 20,
+            "dot_y": TOP + ROW * number + 28,
             "low": place(each["relative_low"]),
             "length": max(1.0, round(place(each["relative_high"]) - place(each["relative_low"]), 1)),
             "dot": place(each["relative"]),
@@ -44,8 +44,7 @@ def intervals_picture(results: Mapping[str, Any], metric: str) -> dict[str, Any]
     ]
     return {
         "metric": metric,
-        "width": LEFT + WIDTH + 200,
-        "text_x": LEFT + WIDTH + 10,
+        "width": WIDTH + 2 * MARGIN,
         "height": TOP + ROW * len(rows) + 4,
         "zero": place(0.0),
         "rows": rows,

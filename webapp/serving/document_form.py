@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import InvalidDocument
@@ -46,6 +47,7 @@ ABOUT_SOURCES: Final = {
     SourceKind.RANDOM: "any item at all",
 }
 
+CALLED: Final = {"retrieval.max_candidates": "Candidates at most", "seen.window_s": "For how long (seconds)"}
 _SOURCES: Final = {kind.value for kind in SourceKind}
 
 
@@ -91,9 +93,11 @@ def form_context(
     return {
         "rows": {name: _rows(name, document, rules, properties) for name in ROWS},
         "sources": _source_rows(document, rules),
-        "retrieval": controls(Retrieval, "retrieval", document.get("retrieval") or {}, rules, only=["max_candidates"]),
+        "retrieval": _called(
+            controls(Retrieval, "retrieval", document.get("retrieval") or {}, rules, only=["max_candidates"])
+        ),
         "variants": {name: [_variant(name, document, rules, properties)] for name in VARIANTS},
-        "seen": controls(Seen, "seen", document.get("seen") or {}, rules),
+        "seen": _called(controls(Seen, "seen", document.get("seen") or {}, rules)),
         "impressions": controls(Impressions, "impressions", document.get("impressions") or {}, rules),
         "whole": controls(DeploymentDocument, "whole", document, rules, only=["timeout_ms"]),
         "filter": {"value": document.get("filter") or "", "problem": rules.get("filter", "")},
@@ -106,6 +110,11 @@ def form_context(
             for name in AS_JSON
         ],
     }
+
+
+def _called(made: list[Control]) -> list[Control]:
+    """By what they are here: the names mean something else in a model's definition."""
+    return [replace(control, label=CALLED.get(control.path, control.label)) for control in made]
 
 
 def change_rows(document: dict[str, Any], action: str, argument: str) -> None:
