@@ -6,9 +6,8 @@ of the rows that it would bring, and only where too few are left `Allowed.mask` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -20,9 +19,6 @@ from engine.retrieval.catalogue import ItemChanges
 Rows = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float32]
-
-Scored = tuple[str, float]
-"""An item id and the source's own score of it: comparable within one answer of one source only."""
 
 
 class Action(NamedTuple):
@@ -91,35 +87,6 @@ class RowSource(Protocol):
 
     def retrieve(self, asker: Asker, num_items: int, allowed: Allowed) -> Found:
         """The at most `num_items` allowed items that the source likes best. Deterministic given the source's state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Eligible:
-    """Which items may be answered: those that `exists` says are in the catalogue and that are not `banned`."""
-
-    banned: Collection[str]
-    exists: Callable[[str], bool]
-
-    def __call__(self, item_id: str) -> bool:
-        return item_id not in self.banned and self.exists(item_id)
-
-    def first(self, found: Iterable[Scored], num_items: int) -> list[Scored]:
-        """The first `num_items` of those found that may be answered."""
-        return list(islice((each for each in found if self(each[0])), max(0, num_items)))
-
-
-class CandidateSource(Protocol):
-    """Safe to call from several threads, and changed by no call."""
-
-    @property
-    def name(self) -> str:
-        """What answers say of an item that came from here."""
-
-    def candidates(self, asker: Asker, num_items: int, eligible: Eligible) -> list[Scored]:
-        """The at most `num_items` eligible items that the source likes best, each once, greatest score first.
-
-        Deterministic given the source's state. Fewer, or none, when it knows of no more.
-        """
 
 
 class ActionFollower(Protocol):
