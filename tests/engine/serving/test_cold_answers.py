@@ -15,7 +15,7 @@ from engine.streams.log import Record
 
 @pytest.fixture
 def busy(shop: Any) -> Any:
-    """A thousand items, i999 the newest. i0 to i9 are acted on, i0 most; whoever takes `cup` takes `saucer` and `spoon`, more the former."""
+    """A thousand items, i999 the newest. i0 to i9 are acted on, i0 most; who takes `cup` takes `saucer` and `spoon`."""
     shop.write(*(f"i{number}" for number in range(1000)), "cup", "saucer", "spoon")
     for number in range(10):
         for user in range(20 - number):
