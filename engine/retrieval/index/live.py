@@ -17,10 +17,13 @@ from engine.retrieval.index.clusters import ClusterLists
 from engine.retrieval.index.exact import allowed_rows, check_user, search_all, search_some
 from engine.retrieval.index.probes import CALIBRATED_NUM, NUM_USERS, Calibration
 from engine.retrieval.index.vector_rows import RowsView, VectorRows, Vectors
-from engine.retrieval.source import Allowed, Found, Mask, Rows
+from engine.retrieval.source import Allowed, Found, Rows
 
-_SPARE: Final = 3
-"""So many times the rows asked for are taken out of the lists at first, for those that are not allowed."""
+_SPARE: Final = 1.25
+"""So many times the rows asked for, by the share that lately was allowed, are taken out of the lists before asking what is allowed."""
+
+_FEW_ALLOWED: Final = 0.25
+_SHARE_MOMENTUM: Final = 0.05
 
 _GROWN: Final = 2.0
 _DRIFTED: Final = 2.0
@@ -51,6 +54,8 @@ class LiveIndex(VectorRows):
         self._work: Iterator[None] | None = None
         self._num_written = 0
         self._recent_users: deque[Vectors] = deque(maxlen=NUM_USERS)
+        # Which share of rows lately was allowed: it decides how many are looked at first, not which are found.
+        self._allowed_share = 1.0
 
     @property
     def num_lists(self) -> int:
@@ -79,14 +84,13 @@ class LiveIndex(VectorRows):
         if clustered is None:
             return search_all(self.view(), user, num, allowed)
         view = self.view()
-        rows = clustered.lists.find(user, _SPARE * num, _probes(clustered, num))
-        rows = rows[rows < view.present.size]
-        rows = rows[view.present[rows]]
-        if allowed is not None:
-            rows = rows[allowed.keep(rows)]
-        if rows.size >= num:
-            return _rescored(view, user, rows, num)
-        return self._search_allowed(clustered, view, user, num, allowed_rows(view.present, allowed))
+        share = 1.0 if allowed is None else self._allowed_share
+        if share > _FEW_ALLOWED:
+            found = clustered.lists.find(user, ceil(_SPARE / share * num), _probes(clustered, num))
+            rows = self._kept(found, view, allowed)
+            if rows.size >= num:
+                return _rescored(view, user, rows, num)
+        return self._search_allowed(clustered, view, user, num, allowed)
 
     def write(self, rows: Rows, vectors: Vectors) -> None:
         """As `VectorIndex.write`."""
@@ -109,9 +113,27 @@ class LiveIndex(VectorRows):
             self._work = None
         return False
 
-    def _search_allowed(self, clustered: _Clustered, view: RowsView, user: Vectors, num: int, kept: Mask) -> Found:
+    def _kept(self, found: Rows, view: RowsView, allowed: Allowed | None) -> Rows:
+        """Those that have a vector and are allowed."""
+        rows = found[found < view.present.size]
+        rows = rows[view.present[rows]]
+        if allowed is None or not rows.size:
+            return rows
+        kept = allowed.keep(rows)
+        self._note_share(float(kept.mean()))
+        return rows[kept]
+
+    def _note_share(self, share: float) -> None:
+        self._allowed_share += _SHARE_MOMENTUM * (share - self._allowed_share)
+
+    def _search_allowed(
+        self, clustered: _Clustered, view: RowsView, user: Vectors, num: int, allowed: Allowed | None
+    ) -> Found:
         """Knowing all that is allowed: one by one when it is little, otherwise through so many more lists."""
+        kept = allowed_rows(view.present, allowed)
         num_kept = int(np.count_nonzero(kept))
+        if allowed is not None:
+            self._note_share(num_kept / max(1, self.num_vectors))
         if num_kept > num and num_kept * self.dim > self._choice.few:
             num_probes = _probes(clustered, num * max(1.0, self.num_vectors / num_kept))
             if num_probes <= clustered.lists.num_lists // 2:
