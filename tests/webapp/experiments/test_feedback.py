@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -185,6 +186,22 @@ def test_it_passes_over_what_is_no_event(project: Project, log: EventLog, write:
     log.append(topics.events(project.slug), [Record("u", b"nonsense", NOW_MS)])
     write(shown("r1"))
     assert feedback_take(project=project) == 2
+    assert api.get("/deployments/main/feedback").json()["total"]["num_shown"] == 3
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"user": {}, "history": ["x"]},
+        {"user": {"served": {"deployment": "liar", "revision": 1}}},
+        {"user": {"text": ',"served":{"deployment":"liar"'}, "items": {"a": {"features": {"served": {}}}}},
+    ],
+)
+def test_it_reads_what_served_an_event_whatever_its_features_hold(
+    project: Project, write: Any, api: Api, features: dict[str, Any]
+) -> None:
+    write(replace(shown("r1"), features=features), replace(shown("r2"), features=features, served=None))
+    feedback_take(project=project)
     assert api.get("/deployments/main/feedback").json()["total"]["num_shown"] == 3
 
 
