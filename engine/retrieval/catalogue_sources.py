@@ -48,7 +48,7 @@ class NewestItems:
         if not self._is_all and self._ready.size:
             # What is older than all of these may be older than others that are not among them.
             new = new[written_ms[new] > written_ms[self._ready[-1]]]
-        rows = _distinct(np.concatenate([self._ready, new]))
+        rows = np.unique(np.concatenate([self._ready, new]))
         rows = rows[servable[rows]]
         if not self._is_all and rows.size < _READY // 2:
             self._ready, self._is_all = self._newest_of_all()
@@ -107,9 +107,3 @@ class RandomItems:
 
 def _unscored(rows: Rows) -> Found:
     return Found(rows, np.zeros(rows.size, np.float32))
-
-
-def _distinct(rows: Rows) -> Rows:
-    """Each row once, ascending. `np.unique` imports `numpy.ma` at its first call, for which requests would wait."""
-    rows = np.sort(rows)
-    return rows[np.concatenate([[True], rows[1:] != rows[:-1]])[: rows.size]]

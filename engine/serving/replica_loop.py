@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
+# np.unique imports it at its first call, for which requests would wait fifty milliseconds.
+import numpy.ma  # noqa: F401
+
 from engine.serving.replica import Replica
 
 logger = logging.getLogger(__name__)
