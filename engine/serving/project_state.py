@@ -129,6 +129,8 @@ class ProjectState:
     def poll_catalogue(self) -> tuple[ItemChanges, int]:
         """Read on. Answers the items touched and how many records were read. Raises `LogError`."""
         records = self._catalog_tail.read()
+        if not records:
+            return ItemChanges(), 0
         return self.catalogue.apply(self._decoded_changes(records)), len(records)
 
     def note_catalogue(self, changes: ItemChanges) -> None:
