@@ -54,6 +54,9 @@ class Recorder:
     def take_freshness(self) -> dict[tuple[str, str, int], Freshness]:
         return self.measured
 
+    def resync(self, project: str, model: str, version: int) -> None:
+        raise AssertionError(f"nobody asked for a resync of {project}/{model} v{version}")
+
     def status(self) -> StatusReply:
         return StatusReply("replica-1", 0, [self._status(spec) for spec in self.served.values()])
 

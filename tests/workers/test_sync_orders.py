@@ -65,9 +65,10 @@ class Serving:
 
     def status(self) -> StatusReply:
         named: dict[str, Any] = {"role": "retrieval", "name": "retriever", "version": 1, "sequence": 12}
-        counts = ("num_rows", "num_bytes_applied", "num_rows_applied", "num_deletes_applied", "table_bytes")
+        names = ("num_rows", "num_bytes_applied", "num_rows_applied", "num_deletes_applied", "table_bytes")
+        counts: dict[str, Any] = dict.fromkeys(names, 0)
         model = ModelStatus(
-            **named, **dict.fromkeys(counts, 0), trainer_sequence=12, age_s=0.0, events_through={},
+            **named, **counts, trainer_sequence=12, age_s=0.0, events_through={},
             examples_through={}, num_resyncs=self.num_resyncs, last_error=None, digest="",
         )  # fmt: skip
         return StatusReply("r1", 0, [DeploymentStatus("shop", "main", [model], 0, 0)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,9 +31,9 @@ class SleepyLog(PlainLog):
 
     def __init__(self) -> None:
         super().__init__()
-        self.meanwhile: Callable[[], None] | None = None
+        self.meanwhile: Callable[[], object] | None = None
 
-    def append(self, topic: str, records: list[Record]) -> list[Position]:  # type: ignore[override]
+    def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
         if topic == EXAMPLES and self.meanwhile is not None:
             act, self.meanwhile = self.meanwhile, None
             act()
@@ -79,7 +79,7 @@ def test_what_it_appends_late_is_passed_over_and_its_successor_joins_the_same_on
     send(log, make_event, *names)
     old, new = holder(3), holder(4)
     assert old.num_pending == 0  # it has begun
-    log.meanwhile = lambda: new.poll() and None
+    log.meanwhile = new.poll
     old.poll()
     assert ids(log) == sorted(names)
     assert {example.epoch for example in read(log)} == {4}
