@@ -77,7 +77,6 @@ class NotingAllowed:
 
     inner: RequestAllowed
     broken: dict[int, str] = field(default_factory=dict)
-    was_searched_whole: bool = False
 
     def keep(self, rows: Rows) -> Mask:
         left = np.ones(rows.size, np.bool_)
@@ -89,7 +88,6 @@ class NotingAllowed:
         return left
 
     def mask(self) -> Mask:
-        self.was_searched_whole = True
         return self.inner.mask()
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine.errors import EngineError, InvalidDocument
+from engine.retrieval.allowed import RequestAllowed
 from engine.retrieval.asker import Asker
 from engine.retrieval.index.vector_rows import Vectors
 from engine.retrieval.item_rows import Rows
@@ -62,6 +63,8 @@ class Gathering:
             source = self._nearest(user) if kind is SourceKind.NEAREST else self._sources.of(kind)
             if source is not None:
                 found.append((source.name, self._asked(question, source, quota)))
+                if kind is SourceKind.NEAREST:
+                    self._note_what_rules_drop(question, source, quota)
                 weights.append(TRUST.get(kind, 0.0))
         most = _most(question)
         gathered = mixed(found, weights) if user is None else merged(found, self._scored(user))
@@ -96,6 +99,13 @@ class Gathering:
             return gathered
         question.reasons.add(Degraded.NOTHING_SIMILAR, "no source knows what goes with the item")
         return self.for_user(question)
+
+    def _note_what_rules_drop(self, question: Question, nearest: RowSource, quota: int) -> None:
+        """For an explanation: which of those nearest without any rule are not allowed. An index that knows what is allowed asks of none."""
+        explanation = question.explanation
+        if explanation is not None and explanation.allowed is not None:
+            found = nearest.retrieve(question.asker, quota, RequestAllowed(self._catalogue, []))
+            explanation.allowed.keep(found.rows)
 
     def _near(self, question: Question, row: int) -> RowSource | None:
         retrieval = self._retrieval

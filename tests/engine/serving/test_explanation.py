@@ -62,6 +62,11 @@ def test_dropped_items_name_the_stage_and_the_rule(shop: Any, retrieving: Any) -
         "i3": ("retrieval", "request_filter"),
         "i4": ("retrieval", "excluded"),
     }
+    near = {"retrieval": {"sources": [{"kind": "nearest", "quota": 3}]}}
+    shop.deploy(retrieving, document=near)
+    explained = shop.explained(k=1, exclude=("i1", "i4"), filter="item.price is null")
+    # among the three nearest without any rule; i2 is hidden
+    assert dropped(explained) == {"i1": ("retrieval", "excluded"), "i3": ("retrieval", "request_filter")}
     explained = shop.explained(k=1, candidates=("i0", "i4"))
     assert dropped(explained) == {"i4": ("reranking", "others_scored_higher")}
     assert explained["num_dropped"] == [{"stage": "reranking", "why": "others_scored_higher", "num": 1}]
