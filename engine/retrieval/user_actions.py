@@ -203,7 +203,7 @@ def _newest_of_each(numbers: list[int], most: int) -> list[int]:
     if len(set(numbers)) == len(numbers):
         return list(range(max(0, len(numbers) - most), len(numbers)))
     last = {number: place for place, number in enumerate(numbers)}
-    return sorted(last.values())[-most:]
+    return sorted(last.values())[max(0, len(last) - most) :]
 
 
 def since(now_ms: int, window_s: float | None) -> int | None:
