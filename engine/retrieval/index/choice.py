@@ -17,7 +17,7 @@ class IndexChoice:
 
     lists_from: int = 4_000_000
     exact_below: int = 3_000_000
-    few: int = 3_000_000
+    few: int = 4_000_000
     recall: float = 0.98
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,7 @@ _SPARE: Final = 1.25
 _FEW_ALLOWED: Final = 0.25
 _SHARE_MOMENTUM: Final = 0.05
 
+_DEPTH: Final = 0.6
 _GROWN: Final = 2.0
 _DRIFTED: Final = 2.0
 
@@ -192,8 +193,8 @@ class LiveIndex(VectorRows):
 
 
 def _probes(clustered: _Clustered, num: float) -> int:
-    """More rows, or fewer that are allowed, lie deeper; by the root, as measured (docs/retrieval-index.md)."""
-    scale = sqrt(max(1.0, num / CALIBRATED_NUM))
+    """More rows, or fewer that are allowed, lie in more lists; by which power was measured (docs/retrieval-index.md)."""
+    scale = max(1.0, num / CALIBRATED_NUM) ** _DEPTH
     return min(clustered.lists.num_lists, ceil(clustered.num_probes * scale))
 
 
