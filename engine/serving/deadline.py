@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 _NEWEST_WEIGHT: Final = 0.05
+_DOUBT: Final = 0.9
 
 
 class Deadline:
@@ -26,6 +27,11 @@ class UsualTime:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+
+    def doubt(self) -> None:
+        """Something was left undone because it takes so long: believe it a little less, so that one slow time is not held against it
+        for ever."""
+        self.seconds *= _DOUBT
 
     def note(self, took_s: float) -> None:
         self.seconds += (took_s - self.seconds) * (_NEWEST_WEIGHT if self.seconds else 1.0)

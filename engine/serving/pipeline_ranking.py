@@ -66,6 +66,7 @@ class Ranking:
         if not question.deadline.allows(usual.seconds):
             said = f"no time was left for ranking, which usually takes {1000 * usual.seconds:.1f} ms"
             question.reasons.add(Degraded.DEADLINE, said)
+            usual.doubt()
             del question.positions[stage.role]
             return Scored(candidates, None)
         started_s = self._stopwatch()

@@ -240,3 +240,14 @@ def test_deadline_that_leaves_no_time_to_rank_leaves_retrievals_order(shop: Any,
     hurried = shop.replica.recommend(request, 0.0)
     assert ([item.item_id for item in hurried.items], hurried.degraded) == (["i0", "i1"], "deadline")
     assert [model.role for model in hurried.models] == ["retrieval"]
+
+
+def test_one_slow_ranking_is_not_held_against_the_model_for_ever(shop: Any, retrieving: Any, ranking: Any) -> None:
+    shop.deploy(retrieving, ranking)
+    request = RecommendRequest("shop", "main", "u", k=2)
+    shop.replica.recommend(request)
+    for usual in shop.replica._deployed["shop", "main"].pipeline._ranking._usual.values():
+        usual.seconds = 60.0
+    answers = [shop.replica.recommend(request, 30.0).degraded for _ in range(9)]
+    assert answers[:2] == ["deadline", "deadline"]
+    assert answers[-1] is None
