@@ -194,7 +194,7 @@ class LiveIndex(VectorRows):
 
 def _probes(clustered: _Clustered, num: float) -> int:
     """More rows, or fewer that are allowed, lie in more lists; by which power was measured (docs/retrieval-index.md)."""
-    scale = max(1.0, num / CALIBRATED_NUM) ** _DEPTH
+    scale: float = max(1.0, num / CALIBRATED_NUM) ** _DEPTH
     return min(clustered.lists.num_lists, ceil(clustered.num_probes * scale))
 
 
