@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from engine.ranking.reranking.normal import normal_cdf
-from engine.ranking.reranking.pool import Doubles, Places
+from engine.ranking.reranking.pool import Doubles, Places, Scores
 
 NEVER: Final = np.iinfo(np.int64).max
 _MAX_EDGES: Final = 512
@@ -37,20 +37,23 @@ def order_chances(means: Doubles, spreads: Doubles, chosen: Places, closed_after
     below = _chance_below(means, spreads, _edges(means[chosen], spreads[chosen]))
     is_chosen = np.zeros(means.size, np.bool_)
     is_chosen[chosen] = True
-    closed = [np.flatnonzero((closed_after == step) & ~is_chosen) for step in range(chosen.size)]
-    closing = np.stack([below[places].prod(axis=0) for places in closed])
     still_open = ~is_chosen & (closed_after >= chosen.size)
-    ahead = _products_after(below[chosen] * closing) * below[still_open].prod(axis=0)
-    return _chain(np.diff(below[chosen], axis=1), _middle(closing), _middle(ahead))
+    own = below[chosen].astype(np.float64)
+    ending, masses = own, np.diff(own, axis=1)
+    if np.count_nonzero(still_open) + chosen.size < means.size:
+        closed = [(closed_after == step) & ~is_chosen for step in range(chosen.size)]
+        closing = np.stack([below[each].prod(axis=0) for each in closed])
+        ending, masses = own * closing, masses * _middle(closing)
+    return _chain(masses, _middle(_products_after(ending) * below[still_open].prod(axis=0)))
 
 
-def _chain(masses: Doubles, closing: Doubles, ahead: Doubles) -> Doubles:
-    """float64[c] of the chosen's masses in each cell, of what closes with each, and of the chance that all who are left are below,
+def _chain(masses: Doubles, ahead: Doubles) -> Doubles:
+    """float64[c] of the chosen's masses in each cell, with what closes after each, and of the chance that all who are left are below,
     float64[c, cells] each."""
     chances = np.ones(len(masses))
     tail = np.ones(masses.shape[1])
     for step, mass in enumerate(masses):
-        density = mass * closing[step] * tail
+        density = mass * tail
         chances[step] = max(float(density @ ahead[step]), _LEAST_CHANCE)
         density /= chances[step]
         # Of two in one cell either may be the greater.
@@ -67,9 +70,9 @@ def _edges(means: Doubles, spreads: Doubles) -> Doubles:
     return edges
 
 
-def _chance_below(means: Doubles, spreads: Doubles, edges: Doubles) -> Doubles:
-    """float64[m, edges]."""
-    return normal_cdf((edges - means[:, np.newaxis]) / spreads[:, np.newaxis])
+def _chance_below(means: Doubles, spreads: Doubles, edges: Doubles) -> Scores:
+    """float32[m, edges]: most of the time goes into it, and what it is off by is little beside the cells' width."""
+    return normal_cdf(((edges - means[:, np.newaxis]) / spreads[:, np.newaxis]).astype(np.float32))
 
 
 def _products_after(factors: Doubles) -> Doubles:
