@@ -62,7 +62,7 @@ class ReplayResults(serializers.Serializer[Any]):
     warnings = serializers.ListField(child=serializers.CharField())
 
 
-class ReplayAnswer(serializers.Serializer[Any]):
+class TrafficReplayAnswer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     deployment = serializers.CharField()
     revision = serializers.IntegerField(help_text="0 until it has answered")
@@ -80,7 +80,7 @@ class ReplayAnswer(serializers.Serializer[Any]):
 
 
 class ReplaysAnswer(serializers.Serializer[Any]):
-    replays = ReplayAnswer(many=True)
+    replays = TrafficReplayAnswer(many=True)
 
 
 class DeploymentReplaysView(ApiView):
@@ -103,7 +103,7 @@ class DeploymentReplaysView(ApiView):
         "earned from the propensities of what was shown.",
         tags=["experiments"],
         request=ReplayBody,
-        responses={201: ReplayAnswer, 400: ErrorBody, 404: ErrorBody, 409: ErrorBody},
+        responses={201: TrafficReplayAnswer, 400: ErrorBody, 404: ErrorBody, 409: ErrorBody},
     )
     def post(self, request: Request, name: str) -> Response:
         body = read(ReplayBody, request.data or {})
@@ -120,7 +120,7 @@ class ReplayView(ApiView):
         operation_id="replay_get",
         summary="Read a replay",
         tags=["experiments"],
-        responses={200: ReplayAnswer, 404: ErrorBody},
+        responses={200: TrafficReplayAnswer, 404: ErrorBody},
     )
     def get(self, request: Request, replay_id: int) -> Response:
         return Response(_replay(replay_get(project=project_of(request), replay_id=replay_id)))
@@ -130,7 +130,7 @@ class ReplayView(ApiView):
         summary="Stop a replay",
         tags=["experiments"],
         request=ReplayActionBody,
-        responses={200: ReplayAnswer, 400: ErrorBody, 404: ErrorBody},
+        responses={200: TrafficReplayAnswer, 400: ErrorBody, 404: ErrorBody},
     )
     def post(self, request: Request, replay_id: int) -> Response:
         read(ReplayActionBody, request.data)
