@@ -6,6 +6,8 @@ import threading
 from typing import Any
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.features.columns import columns_for_items
 from engine.features.encoded import EncodedBatch
@@ -15,11 +17,11 @@ from engine.ranking.item_features import ItemFeatures
 from engine.ranking.record_memory import NONE, RecordMemory
 from engine.ranking.user_features import UserFeatures
 from engine.retrieval.catalogue import Catalogue
-from engine.retrieval.item_rows import Rows
+from engine.retrieval.item_rows import QUARANTINE_S, Rows
 from engine.spec.definition import DeepFM, ModelDefinition, Side, Slot
 from engine.spec.event import CatalogChange
 from tests.engine.features import every_kind
-from tests.engine.ranking.scenes import asker_of, item
+from tests.engine.ranking.scenes import Clock, asker_of, item
 
 DEFINITION = every_kind.definition()
 LISTS = ModelDefinition(
@@ -76,6 +78,37 @@ def test_changed_items_are_never_answered_from_before() -> None:
     assert features.refresh() == 2 and features.refresh() == 0
 
 
+steps = st.lists(
+    st.tuples(st.sampled_from(["write", "delete", "refresh", "read", "wait"]), st.integers(0, 5), st.integers(0, 3)),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_any_history_of_writes_deletes_and_reads_leaves_what_the_encoder_says(
+    history: list[tuple[str, int, int]],
+) -> None:
+    clock = Clock()
+    catalogue, encoder = Catalogue(clock), FeatureEncoder(LISTS)
+    features = ItemFeatures(catalogue, encoder)
+    for step, number, length in history:
+        if step == "write":
+            tags = [f"{length}-{place}" for place in range(length)]
+            features.mark_changed(catalogue.apply([item(f"i{number}", {"tags": tags})]))
+        elif step == "delete":
+            features.mark_changed(catalogue.apply([CatalogChange("item", f"i{number}", deleted=True)]))
+        elif step == "refresh":
+            features.refresh(length)
+        elif step == "wait":
+            clock.now_s += QUARANTINE_S
+        else:
+            rows = catalogue.rows_of(catalogue.all_ids())
+            assert_equal(features.encoded(rows), direct(catalogue, encoder, rows))
+    rows = catalogue.rows_of(catalogue.all_ids())
+    assert_equal(features.encoded(rows), direct(catalogue, encoder, rows))
+
+
 def test_memory_is_bounded_by_what_is_alive() -> None:
     catalogue = Catalogue()
     features = ItemFeatures(catalogue, FeatureEncoder(LISTS))
@@ -127,7 +160,7 @@ def test_readers_see_whole_records_while_one_writes_grows_and_compacts() -> None
     for thread in threads:
         thread.start()
     rows = np.arange(num, dtype=np.int32)
-    for turn in range(300):
+    for turn in range(60):
         memory.write(rows, versions[lengths[turn % 3]])
     stop.set()
     for thread in threads:

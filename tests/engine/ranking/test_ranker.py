@@ -102,7 +102,7 @@ def test_parameters_swapped_while_threads_score_are_all_old_or_all_new(way: str)
 
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(score) for _ in range(3)]
-        for turn in range(60):
+        for turn in range(30):
             scene.predictor.replace(*versions[turn % 2])
         stop.set()
         found = [scores for each in running for scores in each.result()]
