@@ -26,6 +26,8 @@ NUM_LIKE: Final = 16
 SEARCHED_AT_ONCE: Final = 128
 """In one batch like items are searched for so many at most, those searched least before the others: some 10 ms."""
 
+_MOST_SEARCHES: Final = 15
+
 _OWNERS_OF_A_PROPERTY: Final = 128
 """Of a property that many items have, so many of them are looked at: it says little of any."""
 
@@ -45,7 +47,8 @@ class ColdStart:
         # Memory that is never touched is never taken: of items that have rows nothing is kept but the FID.
         self._fids = np.zeros(1024, np.uint64)
         self._like = np.zeros((1024, NUM_LIKE), np.uint64)
-        self._num_searches = np.zeros(1024, np.uint16)
+        self._num_asked = np.zeros(1024, np.uint16)
+        self._num_searches = np.zeros(1024, np.uint8)
 
     def write(self, rows: Rows, batch: EncodedBatch) -> None:
         """Rows are new items, or their properties changed: `batch` (n rows, item side) has their FIDs."""
@@ -57,7 +60,7 @@ class ColdStart:
         self._fids[rows] = 0
         self._fids[rows[has_id]] = values.fids[values.offsets[:-1][has_id]]
         searched = rows[self._num_searches[rows] > 0]
-        self._num_searches[searched] = 0
+        self._num_asked[searched] = self._num_searches[searched] = 0
         self._like[searched] = 0
 
     def forget(self, rows: Rows) -> None:
@@ -80,12 +83,11 @@ class ColdStart:
         return StandIns({self._table: (fids[order], vectors[order])}) if order.size else None
 
     def _search(self, rows: Rows, cold: Places, batch: EncodedBatch, store: ModelStore) -> None:
-        """Look for items like those at `cold` that have few so far."""
-        missing = cold[self._like[rows[cold], -1] == 0]
-        missing = missing[np.argsort(self._num_searches[rows[missing]], kind="stable")[:SEARCHED_AT_ONCE]]
+        """Look for items like those at `cold` that have few so far and whose turn it is."""
+        missing = self._due(rows, cold)
         if not missing.size:
             return
-        self._num_searches[rows[missing]] += self._num_searches[rows[missing]] < np.iinfo(np.uint16).max
+        self._num_searches[rows[missing]] += 1
         asking, fids = self._properties_of(missing, batch)
         wanted, which = np.unique(fids, return_inverse=True)
         owned, owners, counts = self._owners.sample_of(wanted, _OWNERS_OF_A_PROPERTY)
@@ -100,6 +102,16 @@ class ColdStart:
         both, pair_of = np.unique(pairs, return_inverse=True)
         likeness = np.bincount(pair_of, np.repeat(rarity[which], lengths), both.size).astype(np.float64)
         self._keep_best(rows[missing], both, likeness)
+
+    def _due(self, rows: Rows, cold: Places) -> Places:
+        """Those with few like items, each time they were asked for twice as often: more like items may have been learned meanwhile, and
+        an item that is like nothing must not be searched for again and again."""
+        asked = rows[cold]
+        self._num_asked[asked] += self._num_asked[asked] < np.iinfo(np.uint16).max
+        searches = self._num_searches[asked]
+        due = (self._like[asked, -1] == 0) & (searches < _MOST_SEARCHES) & (self._num_asked[asked] >> searches > 0)
+        missing: Places = cold[due][np.argsort(searches[due], kind="stable")[:SEARCHED_AT_ONCE]]
+        return missing
 
     def _keep_best(self, rows: Rows, both: npt.NDArray[np.int64], likeness: npt.NDArray[np.float64]) -> None:
         """`both` has place in `rows` times the number of rows plus the like row, ascending."""
@@ -131,11 +143,12 @@ class ColdStart:
         if num_rows <= size:
             return
         capacity = max(num_rows, 2 * size)
-        fids, like, searches = self._fids, self._like, self._num_searches
+        fids, like, asked, searches = self._fids, self._like, self._num_asked, self._num_searches
         self._fids = np.zeros(capacity, np.uint64)
         self._like = np.zeros((capacity, NUM_LIKE), np.uint64)
-        self._num_searches = np.zeros(capacity, np.uint16)
-        self._fids[:size], self._num_searches[:size] = fids, searches
+        self._num_asked = np.zeros(capacity, np.uint16)
+        self._num_searches = np.zeros(capacity, np.uint8)
+        self._fids[:size], self._num_asked[:size], self._num_searches[:size] = fids, asked, searches
         searched = np.flatnonzero(searches)
         self._like[searched] = like[searched]
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -103,6 +105,25 @@ def test_like_items_are_searched_for_again_as_long_as_there_are_few(shop: Shop) 
     shop.put(5, {"late": ["green"]})
     shop.learn({"late": AXES[3]})
     assert list(shop.stand_ins(rows, batch).values()) == [AXES[3].tolist()]
+
+
+def test_an_item_that_is_like_nothing_is_searched_for_less_and_less_often(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, batch = shop.put(4, {"new": ["green"]})
+    num_asked = 0
+    searched_at: list[int] = []
+    search = shop.owners.sample_of
+
+    def noted(fids: FidArray, most: int) -> Any:
+        searched_at.append(num_asked)
+        return search(fids, most)
+
+    monkeypatch.setattr(shop.owners, "sample_of", noted)
+    while num_asked < 70:
+        num_asked += 1
+        shop.stand_ins(rows, batch)
+    assert searched_at == [1, 2, 4, 8, 16, 32, 64]
 
 
 def test_an_item_whose_properties_change_is_like_others(shop: Shop) -> None:
