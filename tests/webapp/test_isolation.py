@@ -13,6 +13,7 @@ from engine.streams.log import EventLog
 from tests.webapp.client import DEFINITION, Api
 from tests.webapp.dead_letters import dead_event
 from webapp.accounts.models import Project
+from webapp.batches.models import Batch
 from webapp.catalog.models import Item, User
 from webapp.catalog.services import item_put, user_put
 from webapp.experiments.models import Replay
@@ -37,6 +38,7 @@ def run(project: Project) -> Run:
     search_start(model_version=version, settings=SEARCH)
     started = run_start(model_version=version, mode="online")
     dead_event(project)
+    Batch.objects.create(project=project, deployment="main", k=1, state="succeeded")
     Replay.objects.create(project=project, deployment=main, event_type="click", hours=1, max_answers=1)
     run_report(run=started, values={"loss": 1.0}, num_examples=1, event_time=None)
     return started
@@ -66,6 +68,12 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("post", "/recommend"): ({"user_id": "u1", "deployment": "main"}, 404),
     ("post", "/rank"): ({"user_id": "u1", "candidates": ["tea"], "deployment": "main"}, 404),
     ("post", "/similar"): ({"item_id": "tea", "deployment": "main"}, 404),
+    ("get", "/batch-recommendations"): (None, {"batches": []}),
+    ("post", "/batch-recommendations"): ({"deployment": "main"}, 404),
+    ("get", "/batch-recommendations/{batch}"): (None, 404),
+    ("post", "/batch-recommendations/{batch}"): ({"action": "stop"}, 404),
+    ("delete", "/batch-recommendations/{batch}"): (None, 404),
+    ("get", "/batch-recommendations/{batch}/result"): (None, 404),
     ("get", "/models"): (None, {"models": []}),
     ("get", "/models/retrieval"): (None, 404),
     ("get", "/models/retrieval/sync"): (None, 404),
@@ -116,6 +124,7 @@ def test_it_shows_a_key_nothing_of_another_project(rival: Api, run: Run, method:
         "search": run.project.searches.get().pk,
         "dead_event": dead.pk,
         "replay": run.project.replays.get().pk,
+        "batch": Batch.objects.get(project=run.project).pk,
     }
     path = path.format(**ids)
     answer = rival.get(path) if method == "get" else rival.send(method, path, body)
@@ -165,5 +174,6 @@ def _shape(path: str) -> tuple[str, ...]:
         "rollback",
         "feedback",
         "replays",
+        "result",
     }
     return tuple(part if part in fixed or place == 1 else "*" for place, part in enumerate(path.split("/")))
