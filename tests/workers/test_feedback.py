@@ -77,6 +77,7 @@ def test_job_goes_on_with_the_others_when_one_project_fails(project: Project, lo
     other = project_create(slug="rival", name="Rival")
     for each in (project, other):
         write(log, each, [shown("old", 1)])
+
     def fails_for_one(*, project: Project) -> int:
         if project.slug == "shop":
             raise LogUnavailable("away")

@@ -22,7 +22,9 @@ def moments_of(x: Floats, y: Floats) -> Moments:
 def test_it_estimates_a_ratio_by_users() -> None:
     # users with 1 of 2, 0 of 2 and 3 of 4: m = 4/8; z = (x - y/2) / (8/3) = 0, -3/8, 3/8; var = (2 * 9/64 / 2) / 3
     found = estimate(moments_of(np.array([1.0, 0, 3]), np.array([2.0, 2, 4])))
-    assert found == Estimate(0.5, pytest.approx(9 / 64 / 3), 3)
+    assert found is not None
+    assert (found.value, found.num) == (0.5, 3)
+    assert found.variance == pytest.approx(9 / 64 / 3)
     assert estimate(Moments(0, 0, 0, 0, 0, 0)) is None
 
 
@@ -30,7 +32,8 @@ def test_it_estimates_a_mean_as_everyone_does() -> None:
     x = np.random.default_rng(1).poisson(2, 500).astype(float)
     found = estimate(moments_of(x, np.ones(500)))
     assert found is not None
-    assert (found.value, found.variance) == (pytest.approx(x.mean()), pytest.approx(x.var(ddof=1) / 500))
+    assert found.value == pytest.approx(x.mean())
+    assert found.variance == pytest.approx(x.var(ddof=1) / 500)
 
 
 def test_its_intervals_are_wider_than_those_of_a_single_look_and_narrow_with_users() -> None:
