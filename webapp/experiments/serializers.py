@@ -95,7 +95,7 @@ class GuardrailAnswer(serializers.Serializer[Any]):
 
 class DifferenceAnswer(serializers.Serializer[Any]):
     value = serializers.FloatField(help_text="of the arm less the control's")
-    low = serializers.FloatField(allow_null=True, help_text="null: too few users")
+    low = serializers.FloatField(allow_null=True, help_text="null: too few users or actions")
     high = serializers.FloatField(allow_null=True)
     relative = serializers.FloatField(allow_null=True, help_text="the same as a share of the control's value")
     relative_low = serializers.FloatField(allow_null=True)

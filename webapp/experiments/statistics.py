@@ -12,7 +12,8 @@ McAuliffe and Sekhon, Annals of Statistics 2021, and in the mSPRT of Johari, Koo
 
 with s the estimate's standard error and n the number of users. With probability 1 - α the truth is inside at all n at once, so an
 experiment may be looked at continuously and stopped when an interval leaves zero. ρ² = (-2 ln α + ln(1 - 2 ln α)) / n* makes them
-narrowest at about n* = `TUNED_FOR_USERS` users. Being asymptotic they are answered from `MIN_USERS` of each arm on.
+narrowest at about n* = `TUNED_FOR_USERS` users. Being asymptotic they are answered from `MIN_USERS` and `MIN_ACTIONS` of an arm on: the
+spread of what hardly ever happened is not known.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Final
 
 TUNED_FOR_USERS: Final = 5_000
 MIN_USERS: Final = 100
+MIN_ACTIONS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,13 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean or ratio over `num` users, and its variance (the square of its standard error); infinite where it cannot be told."""
+    """A mean or ratio over `num` users who did `num_actions`, and its variance (the square of its standard error); infinite where it
+    cannot be told."""
 
     value: float
     variance: float
     num: int
+    num_actions: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +66,25 @@ def estimate(moments: Moments) -> Estimate | None:
         return None
     ratio = moments.x / moments.y
     if num < 2:
-        return Estimate(ratio, math.inf, num)
+        return Estimate(ratio, math.inf, num, moments.x)
     mean_y = moments.y / num
     residual = moments.xx - 2 * ratio * moments.xy + ratio * ratio * moments.yy
-    return Estimate(ratio, max(0.0, residual) / (num - 1) / num / (mean_y * mean_y), num)
+    return Estimate(ratio, max(0.0, residual) / (num - 1) / num / (mean_y * mean_y), num, moments.x)
 
 
 def interval(of: Estimate, alpha: float) -> Interval | None:
-    """Where the truth is, at all times; None before `MIN_USERS`."""
-    if of.num < MIN_USERS:
+    """Where the truth is, at all times; None before `MIN_USERS` and `MIN_ACTIONS`."""
+    if of.num < MIN_USERS or of.num_actions < MIN_ACTIONS:
         return None
     half = _width(of.num, alpha) * math.sqrt(of.variance)
     return Interval(of.value, of.value - half, of.value + half)
 
 
 def contrast(treatment: Estimate, control: Estimate, alpha: float, *, factor: float = 1.0) -> Interval | None:
-    """Where treatment - `factor` · control is, at all times; None before `MIN_USERS` of each."""
-    if min(treatment.num, control.num) < MIN_USERS:
+    """Where treatment - `factor` · control is, at all times; None before `MIN_USERS` of each and twice `MIN_ACTIONS` of both: an
+    arm in which nothing happens may be judged by the other."""
+    num_actions = treatment.num_actions + control.num_actions
+    if min(treatment.num, control.num) < MIN_USERS or num_actions < 2 * MIN_ACTIONS:
         return None
     value = treatment.value - factor * control.value
     variance = treatment.variance + factor * factor * control.variance

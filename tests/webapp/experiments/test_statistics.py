@@ -39,7 +39,7 @@ def test_it_estimates_a_mean_as_everyone_does() -> None:
 def test_its_intervals_are_wider_than_those_of_a_single_look_and_narrow_with_users() -> None:
     widths = []
     for num in (200, 1_000, 5_000, 50_000, 1_000_000):
-        found = interval(Estimate(0.1, 0.09 / num, num), ALPHA)
+        found = interval(Estimate(0.1, 0.09 / num, num, 0.1 * num), ALPHA)
         assert found is not None
         widths.append((found.high - found.low) / 2 / math.sqrt(0.09 / num))
         assert 1.96 < widths[-1] < 6
@@ -47,10 +47,18 @@ def test_its_intervals_are_wider_than_those_of_a_single_look_and_narrow_with_use
 
 
 def test_it_says_nothing_of_a_few_users() -> None:
-    few, many = Estimate(0.1, 0.001, MIN_USERS - 1), Estimate(0.1, 0.001, MIN_USERS)
+    few, many = Estimate(0.1, 0.001, MIN_USERS - 1, 50), Estimate(0.1, 0.001, MIN_USERS, 50)
     assert interval(few, ALPHA) is None
     assert contrast(few, many, ALPHA) is None
     assert contrast(many, many, ALPHA) is not None
+
+
+def test_it_says_nothing_of_what_hardly_ever_happened() -> None:
+    never, seldom, often = Estimate(0.0, 0.0, 500, 0), Estimate(0.01, 0.0001, 500, 5), Estimate(0.04, 0.0001, 500, 20)
+    assert interval(never, ALPHA) is None
+    assert interval(seldom, ALPHA) is None
+    assert contrast(never, seldom, ALPHA) is None
+    assert contrast(never, often, ALPHA) is not None, "an arm in which nothing happens is judged by the other"
 
 
 def peeked(rng: np.random.Generator, lift: float, num_looks: int = 120) -> bool:
