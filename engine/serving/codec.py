@@ -55,6 +55,9 @@ def request_to_wire(request: requests.RecommendRequest) -> wire.RecommendRequest
     if request.seed is not None:
         _check_range("seed", request.seed, 2**64, "must be from 0 to 2^64 - 1")
         message.seed = request.seed
+    if request.num_logged is not None:
+        _check_range("num_logged", request.num_logged, 2**32, "must be from 0 to 2^32 - 1")
+        message.num_logged = request.num_logged
     return message
 
 
@@ -85,6 +88,7 @@ def request_from_wire(message: wire.RecommendRequest) -> requests.RecommendReque
         fields=tuple(message.fields),
         explain=message.explain,
         seed=message.seed if message.HasField("seed") else None,
+        num_logged=message.num_logged if message.HasField("num_logged") else None,
     )
 
 

@@ -139,7 +139,7 @@ class Pipeline:
             self._asking.say_why_empty(question)
         with _timed(question, "answer"):
             items = scored_items(self._catalogue, scored.candidates, reranked, question.request.fields)
-            features = features_json(self._catalogue, question, rows)
+            features = features_json(self._catalogue, question, rows[: question.request.num_logged])
         models = list(question.positions.values())
         return Recommendation(
             items,

@@ -54,6 +54,7 @@ class RecommendRequest:
     (XXH64 with seed 0, of earlier pages). `candidates`, when given, is ranked and nothing else is. `user_properties` replaces what the
     catalogue knows of the user; None keeps it. `filter` is an expression beside the deployment's own, `parameters` what its `$names`
     are. `fields` names the item properties to answer. `seed` makes what is drawn repeatable; None draws one.
+    The reply has features of the first `num_logged` of the answer to log; None: of all.
     """
 
     project: str
@@ -74,6 +75,7 @@ class RecommendRequest:
     fields: tuple[str, ...] = ()
     explain: bool = False
     seed: int | None = None
+    num_logged: int | None = None
 
 
 class ScoredItem(NamedTuple):

@@ -15,8 +15,9 @@ class Asked:
 
     The fields are those of `engine.serving.requests.RecommendRequest`, and besides: `deployment` is the one asked for by name (None:
     whom the experiment or the default names), `next_token` is `next` of an earlier answer, `timeout_ms` replaces the deployment's,
-    `validate_only` judges and answers nothing, `return_experiment` tells the experiment and its arm. `is_logged` False keeps the
-    impression out of the log, for answers that nobody is shown. `context` and `user_properties` are as received: the schema judges them.
+    `validate_only` judges and answers nothing, `return_experiment` tells the experiment and its arm. Only the first
+    `num_logged` are shown and logged as the impression (None: all); `is_logged` False keeps the impression out of the log, for answers
+    that nobody is shown. `context` and `user_properties` are as received: the schema judges them.
     """
 
     ask: Ask = Ask.RECOMMEND
@@ -39,4 +40,5 @@ class Asked:
     return_experiment: bool = False
     timeout_ms: int | None = None
     seed: int | None = None
+    num_logged: int | None = None
     is_logged: bool = True

@@ -34,12 +34,16 @@ def impression_type(schema: Schema) -> ImpressionType | None:
     return None
 
 
-def served_by(chosen: Chosen, reply: RecommendReply, shadow_of: str | None = None) -> Served:
+def served_by(
+    chosen: Chosen, reply: RecommendReply, shadow_of: str | None = None, num_logged: int | None = None
+) -> Served:
+    """Of the first `num_logged` items; None: of all."""
+    shown = reply.items[:num_logged]
     return Served(
         deployment=chosen.deployment.name,
         revision=reply.revision or chosen.revision,
-        sources=tuple([item.source for item in reply.items]),
-        propensities=tuple([item.propensity for item in reply.items]),
+        sources=tuple([item.source for item in shown]),
+        propensities=tuple([item.propensity for item in shown]),
         experiment=chosen.experiment,
         arm=chosen.arm,
         shadow_of=shadow_of,
@@ -87,7 +91,8 @@ def _record(
     now_ms: int,
 ) -> Record:
     shown = [
-        {"item_id": item.item_id, "position": place, "score": item.score} for place, item in enumerate(reply.items)
+        {"item_id": item.item_id, "position": place, "score": item.score}
+        for place, item in enumerate(reply.items[: request.num_logged])
     ]
     # the fields of Event
     value = {

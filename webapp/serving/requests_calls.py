@@ -23,6 +23,8 @@ from webapp.serving.requests_parts import (
     WholeNumber,
 )
 
+SHOWN_OF_RANKING = 25
+
 
 def _explored(value: Any) -> Any:
     """`false` is no exploration; an object is as in a deployment's document."""
@@ -174,12 +176,17 @@ class RankBody(CallBody):
     """`POST /rank`: the items given, all that are known, best first for a user, whatever a deployment's rules say."""
 
     candidates: list[Id] = Field(min_length=1, max_length=MAX_CANDIDATES, description="item ids to score")
+    shown: Annotated[WholeNumber, Field(ge=0, le=MAX_K)] = Field(
+        default=SHOWN_OF_RANKING,
+        description="how many of the best are shown to the user, and so logged as the impression; 0: none, you send it yourself",
+    )
 
     def asked(self, now_ms: int) -> Asked:
         candidates = tuple(dict.fromkeys(self.candidates))
         return Asked(
             ask=Ask.RANK,
             user_id=self.user_id or "",
+            num_logged=self.shown,
             k=min(len(candidates), MAX_K),
             context=self.context,
             candidates=candidates,

@@ -87,6 +87,7 @@ class RecommendRequest(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    NUM_LOGGED_FIELD_NUMBER: _builtins.int
     IN_COLUMNS_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     deployment: _builtins.str
@@ -106,6 +107,8 @@ class RecommendRequest(_message.Message):
     """{"boosts", "diversity", "exploration"}, as in the deployment document"""
     explain: _builtins.bool
     seed: _builtins.int
+    num_logged: _builtins.int
+    """of so many, from the best on, the reply has features; absent: of all"""
     in_columns: _builtins.bool
     """the reply may hold `columns` instead of `items`"""
     @_builtins.property
@@ -143,14 +146,17 @@ class RecommendRequest(_message.Message):
         fields: _abc.Iterable[_builtins.str] | None = ...,
         explain: _builtins.bool = ...,
         seed: _builtins.int | None = ...,
+        num_logged: _builtins.int | None = ...,
         in_columns: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "filter", b"filter", "overrides_json", b"overrides_json", "seed", b"seed", "user_properties_json", b"user_properties_json"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_num_logged", b"_num_logged", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "filter", b"filter", "num_logged", b"num_logged", "overrides_json", b"overrides_json", "seed", b"seed", "user_properties_json", b"user_properties_json"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "ask", b"ask", "candidates", b"candidates", "context_json", b"context_json", "deployment", b"deployment", "exclude", b"exclude", "explain", b"explain", "fields", b"fields", "filter", b"filter", "in_columns", b"in_columns", "item_id", b"item_id", "k", b"k", "overrides_json", b"overrides_json", "parameters_json", b"parameters_json", "project", b"project", "seed", b"seed", "session", b"session", "shown", b"shown", "user_id", b"user_id", "user_properties_json", b"user_properties_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_num_logged", b"_num_logged", "_overrides_json", b"_overrides_json", "_seed", b"_seed", "_user_properties_json", b"_user_properties_json", "ask", b"ask", "candidates", b"candidates", "context_json", b"context_json", "deployment", b"deployment", "exclude", b"exclude", "explain", b"explain", "fields", b"fields", "filter", b"filter", "in_columns", b"in_columns", "item_id", b"item_id", "k", b"k", "num_logged", b"num_logged", "overrides_json", b"overrides_json", "parameters_json", b"parameters_json", "project", b"project", "seed", b"seed", "session", b"session", "shown", b"shown", "user_id", b"user_id", "user_properties_json", b"user_properties_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__filter: _TypeAlias = _typing.Literal["filter"]  # noqa: Y015
     _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
+    _WhichOneofReturnType__num_logged: _TypeAlias = _typing.Literal["num_logged"]  # noqa: Y015
+    _WhichOneofArgType__num_logged: _TypeAlias = _typing.Literal["_num_logged", b"_num_logged"]  # noqa: Y015
     _WhichOneofReturnType__overrides_json: _TypeAlias = _typing.Literal["overrides_json"]  # noqa: Y015
     _WhichOneofArgType__overrides_json: _TypeAlias = _typing.Literal["_overrides_json", b"_overrides_json"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
@@ -159,6 +165,8 @@ class RecommendRequest(_message.Message):
     _WhichOneofArgType__user_properties_json: _TypeAlias = _typing.Literal["_user_properties_json", b"_user_properties_json"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__num_logged) -> _WhichOneofReturnType__num_logged | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__overrides_json) -> _WhichOneofReturnType__overrides_json | None: ...
     @_typing.overload

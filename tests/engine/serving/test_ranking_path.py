@@ -9,6 +9,7 @@ from engine.features.columns import columns_for_items, concat, repeat_rows
 from engine.features.encoder import FeatureEncoder
 from engine.models.forward import Predictor
 from engine.retrieval.asker import Asker
+from engine.serving.requests import Ask
 
 
 def scored_by_the_trainer(
@@ -64,6 +65,9 @@ def test_features_to_log_are_those_the_answer_was_made_from(shop: Any, ranking: 
         "time_ms": 1_004_000,
         "items": {"i1": {"price": 2.5, "kind": "book"}},
     }
+    ranked = shop.recommend(ask=Ask.RANK, candidates=("i1", "i2"), num_logged=1)
+    assert list(ranked.features["items"]) == [ranked.items[0].item_id]
+    assert len(ranked.items) == 2
 
 
 def test_properties_in_the_request_replace_the_catalogues(shop: Any, ranking: Any) -> None:

@@ -73,6 +73,7 @@ def test_everything_a_request_may_say_comes_back_the_same() -> None:
         fields=("title", "price"),
         explain=True,
         seed=2**63,
+        num_logged=0,
     )
     assert codec.request_from_wire(codec.request_to_wire(request)) == request
     nothing_overridden = replace(request, overrides=Overrides(), seed=0, ask=Ask.RANK)

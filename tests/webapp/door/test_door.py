@@ -79,7 +79,19 @@ def test_it_asks_for_the_ranking_of_given_items(client: DoorClient, answers: Ans
     assert told.body["unknown"] == ["ghost"]
     assert "next" not in told.body
     asked = answers.requests[0]
-    assert (asked.ask, asked.candidates, asked.k) == (Ask.RANK, ("jam", "ghost", "tea"), 3)
+    assert (asked.ask, asked.candidates, asked.k, asked.num_logged) == (Ask.RANK, ("jam", "ghost", "tea"), 3, 25)
+
+
+@pytest.mark.parametrize(("shown", "logged"), [(None, [["tea", "jam"]]), (1, [["tea"]]), (0, [])])
+def test_it_logs_of_a_ranking_what_is_shown(
+    client: DoorClient, answers: Answers, project: Project, log: EventLog, shown: int | None, logged: list[list[str]]
+) -> None:
+    body = {"user_id": "u1", "candidates": ["jam", "tea"]}
+    told = client.post("/rank", body if shown is None else {**body, "shown": shown})
+    assert [item["item_id"] for item in told.body["items"]] == ["tea", "jam"]
+    events = impressions(log, project)
+    assert [[item.item_id for item in event.items] for event in events] == logged
+    assert [len(event.served.propensities) for event in events if event.served] == [len(items) for items in logged]
 
 
 def test_it_asks_for_what_is_like_an_item(client: DoorClient, answers: Answers) -> None:

@@ -25,6 +25,7 @@ from webapp.core.errors import Invalid, NotFound, TooLarge
 from webapp.registry.selectors import schema_document
 from webapp.serving.asked import Asked
 from webapp.serving.recommending import answer
+from webapp.serving.requests_calls import SHOWN_OF_RANKING
 
 DEFAULT_NUM_RESULTS = 25
 NOT_SUPPORTED = ("promotions",)
@@ -80,7 +81,12 @@ class GetPersonalizedRankingView(PersonalizeView):
             raise Invalid.field("inputList", f"must be a list of 1 to {MAX_K} item ids", shorten(given))
         candidates = tuple(dict.fromkeys(_checked_id(one, "inputList") for one in given))
         asked = Asked(
-            ask=Ask.RANK, user_id=_id(body, "userId"), k=len(candidates), candidates=candidates, **_shared(body)
+            ask=Ask.RANK,
+            user_id=_id(body, "userId"),
+            k=len(candidates),
+            candidates=candidates,
+            num_logged=SHOWN_OF_RANKING,
+            **_shared(body),
         )
         found = answer(project=project_of(request), asked=asked)
         ranked = [_item(one, with_metadata=bool(asked.fields)) for one in found["items"]]

@@ -45,9 +45,10 @@ class Answering:
 
     def _to_log(self) -> Record | None:
         prepared, reply = self._prepared, self._reply
-        if prepared.impression is None or not reply.items:
+        num_logged = prepared.request.num_logged
+        if prepared.impression is None or not reply.items or num_logged == 0:
             return None
-        served = served_by(prepared.chosen, reply)
+        served = served_by(prepared.chosen, reply, num_logged=num_logged)
         if self._mode is ImpressionLogging.CONFIRMED:
             return kept_record(
                 prepared.request,

@@ -135,6 +135,7 @@ def _request(
         fields=asked.fields,
         explain=asked.explain,
         seed=asked.seed,
+        num_logged=asked.num_logged,
     )
 
 
