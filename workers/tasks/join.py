@@ -36,6 +36,10 @@ from workers.stopping import STOP
 logger = logging.getLogger(__name__)
 
 POLL_TIMEOUT_S = 0.2
+LINGER_S = 0.05
+"""Few events are joined together, so often at most: each step is written to the log before it is done, which for every event alone took
+as long as joining it."""
+MUCH = 200
 REPORT_EVERY_S = 1.0
 
 
@@ -121,7 +125,10 @@ def _join_until(process: JoinerProcess, project: Project, schema_version: int, e
     """Until told to end or there is another schema version; False when there is no such project any more."""
     report = Pace(REPORT_EVERY_S)
     while not ends():
-        process.poll(POLL_TIMEOUT_S)
+        started_s = time.monotonic()
+        num_read = process.poll(POLL_TIMEOUT_S)
+        if 0 < num_read < MUCH:
+            time.sleep(max(0.0, LINGER_S - (time.monotonic() - started_s)))
         if not report.is_due():
             continue
         drop_broken_connection()

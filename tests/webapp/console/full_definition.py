@@ -111,6 +111,7 @@ FULL_RANKING: dict[str, Any] = {
         "seed": 3,
         "on_changed_slot": "restart",
         "precision": "bfloat16_mixed",
+        "late_positives": "corrected",
         "checkpoint_every_s": 12.5,
         "evaluate_fraction": 0.25,
         "slices": ["item.category"],

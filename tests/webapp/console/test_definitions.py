@@ -63,6 +63,7 @@ def test_it_fills_the_form_so_that_posting_it_changes_nothing(browser: Client, p
         "loss",
         "part",
         "on_changed_slot",
+        "late_positives",
     ]
     for name, value in expected.items():
         if name.rsplit(".", 1)[-1] not in selects:
