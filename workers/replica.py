@@ -53,6 +53,7 @@ def serve(options: argparse.Namespace) -> None:
     from engine.serving.replica_loop import ReplicaLoop
     from engine.serving.server import ReplicaServer
     from engine.serving.user_state import UserLimits
+    from webapp.core.garbage import SettingAside
     from webapp.core.log import event_log
     from workers.serving import ServingTurn
 
@@ -74,9 +75,11 @@ def serve(options: argparse.Namespace) -> None:
     logger.info("replica %s listens on %s", options.name, address)
     try:
         turn.turn()
+        garbage = SettingAside()
         while not stopping.wait(TURN_EVERY_S):
             close_old_connections()
             turn.turn()
+            garbage.turn()
     finally:
         logger.info("replica %s stops", options.name)
         turn.leave()

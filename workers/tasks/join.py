@@ -20,6 +20,7 @@ from webapp.accounts.models import Project
 from webapp.catalog.arrivals import events_arrived
 from webapp.catalog.inbox_taking import inbox_note_unwritten, inbox_room, inbox_take
 from webapp.catalog.judging import schema_version_judged_by, schema_version_note
+from webapp.core.garbage import SettingAside
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
 from webapp.registry.selectors import schema_current, schema_version
@@ -123,7 +124,7 @@ def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProces
 
 def _join_until(process: JoinerProcess, project: Project, schema_version: int, ends: Callable[[], bool]) -> bool:
     """Until told to end or there is another schema version; False when there is no such project any more."""
-    report = Pace(REPORT_EVERY_S)
+    report, garbage = Pace(REPORT_EVERY_S), SettingAside()
     while not ends():
         started_s = time.monotonic()
         num_read = process.poll(POLL_TIMEOUT_S)
@@ -132,6 +133,7 @@ def _join_until(process: JoinerProcess, project: Project, schema_version: int, e
         if not report.is_due():
             continue
         drop_broken_connection()
+        garbage.turn()
         if not Project.objects.filter(pk=project.pk).exists():
             return False
         _report(process, project)
