@@ -59,7 +59,14 @@ def answers(shop: Project) -> Iterator[Answers]:
 
 
 def asked_for(project: Project, **given: Any) -> Batch:
-    fields: dict[str, Any] = {"deployment": None, "k": 2, "filter": None, "parameters": {}, "user_ids": None, "format": "jsonl"}
+    fields: dict[str, Any] = {
+        "deployment": None,
+        "k": 2,
+        "filter": None,
+        "parameters": {},
+        "user_ids": None,
+        "format": "jsonl",
+    }
     return services.batch_start(project=project, **{**fields, **given})
 
 
