@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from engine.retrieval.item_rows import Rows
 from engine.retrieval.source import Found, Scores
 from engine.serving.gathered import Gathered, fused, merged, mixed
 
@@ -11,13 +14,13 @@ def found(*pairs: tuple[int, float]) -> Found:
     return Found(np.array([row for row, _ in pairs], np.int32), np.array([score for _, score in pairs], np.float32))
 
 
-def read(gathered: Gathered) -> list[tuple[int, float, str]]:
+def read(gathered: Gathered) -> list[tuple[int, Any, str]]:
     names = [gathered.names[code] for code in gathered.codes.tolist()]
     return list(zip(gathered.rows.tolist(), gathered.scores.tolist(), names, strict=True))
 
 
-def by_row(rows: np.ndarray) -> Scores:
-    return rows.astype(np.float32) / 8
+def by_row(rows: Rows) -> Scores:
+    return (rows / 8).astype(np.float32)
 
 
 def test_what_several_sources_bring_counts_once_under_the_first_of_them() -> None:
