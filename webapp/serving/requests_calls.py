@@ -73,11 +73,26 @@ class CallBody(Document, ABC):
     def deployment_name(self) -> str | None:
         return self.deployment or self.scenario
 
-    def _session(self, now_ms: int) -> tuple[SessionEvent, ...]:
-        return tuple(
+    def _shared(self, now_ms: int) -> dict[str, Any]:
+        """What every call says, as fields of `Asked`."""
+        session = (
             SessionEvent(one.type, one.item_id, now_ms if one.timestamp is None else one.timestamp)
             for one in self.session
         )
+        return {
+            "user_id": self.user_id or "",
+            "context": self.context,
+            "session": tuple(session) if self.session else (),
+            "user_properties": self.user_properties,
+            "deployment": self.deployment_name,
+            "parameters": self.parameters,
+            "fields": tuple(self.fields),
+            "explain": self.explain,
+            "validate_only": self.validate_only,
+            "return_experiment": self.return_experiment,
+            "timeout_ms": self.timeout_ms,
+            "seed": self.seed,
+        }
 
 
 class _ListBody(CallBody):
@@ -102,6 +117,16 @@ class _ListBody(CallBody):
         default=None, description="`next` of the answer before, for items that were not shown yet"
     )
 
+    def _chosen(self, now_ms: int) -> dict[str, Any]:
+        """What these calls say besides, as fields of `Asked`."""
+        return self._shared(now_ms) | {
+            "k": self.k,
+            "exclude": tuple(self.exclude),
+            "filter": self.filter,
+            "overrides": self._overrides(),
+            "next_token": self.next,
+        }
+
     def _overrides(self) -> Overrides | None:
         if not self.boosts and self.diversity is None and self.exploration is None:
             return None
@@ -120,27 +145,7 @@ class RecommendBody(_ListBody):
     )
 
     def asked(self, now_ms: int) -> Asked:
-        return Asked(
-            ask=Ask.RECOMMEND,
-            user_id=self.user_id or "",
-            k=self.k,
-            context=self.context,
-            exclude=tuple(self.exclude),
-            candidates=tuple(self.candidates),
-            session=self._session(now_ms) if self.session else (),
-            user_properties=self.user_properties,
-            deployment=self.deployment_name,
-            filter=self.filter,
-            parameters=self.parameters,
-            overrides=self._overrides(),
-            fields=tuple(self.fields),
-            explain=self.explain,
-            validate_only=self.validate_only,
-            next_token=self.next,
-            return_experiment=self.return_experiment,
-            timeout_ms=self.timeout_ms,
-            seed=self.seed,
-        )
+        return Asked(ask=Ask.RECOMMEND, candidates=tuple(self.candidates), **self._chosen(now_ms))
 
 
 class SimilarBody(_ListBody):
@@ -149,27 +154,7 @@ class SimilarBody(_ListBody):
     item_id: Id = Field(description="what the items shall be like; it is not among them")
 
     def asked(self, now_ms: int) -> Asked:
-        return Asked(
-            ask=Ask.SIMILAR,
-            item_id=self.item_id,
-            user_id=self.user_id or "",
-            k=self.k,
-            context=self.context,
-            exclude=tuple(self.exclude),
-            session=self._session(now_ms),
-            user_properties=self.user_properties,
-            deployment=self.deployment_name,
-            filter=self.filter,
-            parameters=self.parameters,
-            overrides=self._overrides(),
-            fields=tuple(self.fields),
-            explain=self.explain,
-            validate_only=self.validate_only,
-            next_token=self.next,
-            return_experiment=self.return_experiment,
-            timeout_ms=self.timeout_ms,
-            seed=self.seed,
-        )
+        return Asked(ask=Ask.SIMILAR, item_id=self.item_id, **self._chosen(now_ms))
 
 
 class RankBody(CallBody):
@@ -185,19 +170,8 @@ class RankBody(CallBody):
         candidates = tuple(dict.fromkeys(self.candidates))
         return Asked(
             ask=Ask.RANK,
-            user_id=self.user_id or "",
-            num_logged=self.shown,
             k=min(len(candidates), MAX_K),
-            context=self.context,
             candidates=candidates,
-            session=self._session(now_ms),
-            user_properties=self.user_properties,
-            deployment=self.deployment_name,
-            parameters=self.parameters,
-            fields=tuple(self.fields),
-            explain=self.explain,
-            validate_only=self.validate_only,
-            return_experiment=self.return_experiment,
-            timeout_ms=self.timeout_ms,
-            seed=self.seed,
+            num_logged=self.shown,
+            **self._shared(now_ms),
         )
