@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tests.bench.index_contestants import CONTESTANTS
 from tests.bench.index_peer import GOAL, NUM, WRITES_A_SECOND, Setting, asked
+from tests.bench.peer_path import add_peers
 from tests.bench.report import Report, say, say_table
 
 _SETTINGS: Final = (
@@ -54,6 +55,7 @@ def run(*, quick: bool) -> None:
     figures of `tests.bench.index_peer.measure`; `missing` says why where a library is not there.
     """
     report = Report("bench-index")
+    add_peers()
     found: dict[str, dict[str, Figures]] = {}
     for world, num_items, dim in _QUICK if quick else _SETTINGS:
         key = f"{world}_{num_items}_{dim}"

@@ -22,6 +22,7 @@ from engine.retrieval.source import Mask
 from tests.bench.index_contestants import CONTESTANTS, Contestant, Only, Rows
 from tests.bench.index_vectors import WORLDS, Vectors, World, moved
 from tests.bench.measuring import percentile_ms
+from tests.bench.peer_path import add_peers
 
 NUM: Final = 200
 GOAL: Final = 0.95
@@ -206,6 +207,7 @@ def _resident_bytes() -> float:
 def main() -> None:
     """Read a setting, print the figures, or `missing` with why."""
     setting: dict[str, Any] = json.loads(sys.argv[1])
+    add_peers(says=False)
     try:
         found: dict[str, object] = dict(measure(Setting(**setting)))
     except ImportError as error:

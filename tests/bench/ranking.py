@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from engine.features.encoded import FloatArray
 from engine.retrieval.item_rows import Rows
 from tests.bench.measuring import percentile_ms
+from tests.bench.peer_path import add_peers
 from tests.bench.ranking_contestants import CONTESTANTS, Contestant
 from tests.bench.ranking_scene import DIM, NUM_SLOTS, Scene
 from tests.bench.report import Report, say, say_table
@@ -26,6 +27,7 @@ Figures = dict[str, float]
 
 def run(*, quick: bool) -> None:
     """Print tables and write `reports/bench-ranking.json`: `ranker` and `dense` by what and number of candidates, p50 milliseconds."""
+    add_peers()
     tf = importlib.import_module("tensorflow")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
