@@ -24,7 +24,7 @@ class BatchForm(forms.Form):
     user_ids = forms.CharField(
         label="Users",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 4, **PLAIN}),
+        widget=forms.Textarea(attrs={"rows": 4, "class": "short", **PLAIN}),
         help_text="One id a line. Empty: every user of the catalogue.",
     )
     filter = forms.CharField(
