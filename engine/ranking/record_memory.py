@@ -28,7 +28,8 @@ class RecordMemory:
 
     A record is written behind the last one before its row points at it, and never changed: whoever found it may read it for as long as it
     likes. Growing and compacting make a new memory, which takes the old one's place as one reference; the old one lives as long as its
-    readers. At most half of the memory is of records that no row points at any more.
+    readers, and its starts are written no more once its words were replaced. At most half of the memory is of records that no row points
+    at any more.
     """
 
     def __init__(self, layout: RecordLayout) -> None:
@@ -79,6 +80,8 @@ class RecordMemory:
             larger = np.empty(max(2 * words.size, self._num_used + num_words), np.uint64)
             larger[: self._num_used] = words[: self._num_used]
             words = larger
+            # Who reads the old words must not meet starts of records that only the new ones have.
+            starts = starts.copy() if starts is self._memory.starts else starts
         self._memory = _Memory(words, starts)
 
     def _compacted(self, words: Words, starts: Starts) -> tuple[Words, Starts]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -156,16 +157,29 @@ def test_readers_see_whole_records_while_one_writes_grows_and_compacts() -> None
                 if len(mine) not in wholes or (mine != wholes[len(mine)][row]).any():
                     wrong.append(row)
 
-    threads = [threading.Thread(target=read) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    rows = np.arange(num, dtype=np.int32)
-    for turn in range(60):
-        memory.write(rows, versions[lengths[turn % 3]])
-    stop.set()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        rows = np.arange(num, dtype=np.int32)
+        for turn in range(60):
+            memory.write(rows, versions[lengths[turn % 3]])
+        stop.set()
+        for reader in readers:
+            reader.result()
     assert not wrong
+
+
+def test_reader_of_memory_that_has_grown_meets_no_record_that_only_the_larger_one_has() -> None:
+    layout = RecordLayout(LISTS, Side.ITEM)
+    memory = RecordMemory(layout)
+    columns = columns_for_items(["i"], [{"tags": [f"t{number}" for number in range(40)]}], ["item.id", "item.tags"])
+    packed = layout.pack(FeatureEncoder(LISTS).encode(columns, 1, Side.ITEM))
+    rows = np.zeros(1, np.int32)
+    memory.write(rows, packed)
+    held = memory._memory
+    for _ in range(2 * held.words.size // packed.words.size):
+        memory.write(rows, packed)
+    assert memory._memory.words.size > held.words.size
+    assert (held.starts[rows] + packed.words.size <= held.words.size).all()
 
 
 def test_askers_are_encoded_as_the_encoder_does() -> None:
