@@ -15,6 +15,9 @@ DEFINITION: dict[str, Any] = {
 }
 RANKING_DEFINITION: dict[str, Any] = {**DEFINITION, "architecture": {"kind": "deepfm", "hidden": [8]}}
 
+PATIENT: dict[str, Any] = {"timeout_ms": 30_000}
+"""A deployment's document for tests that are about something else than time: a busy machine may hold a server up for half a second."""
+
 
 class Api:
     """The REST API as a program with one key sees it."""

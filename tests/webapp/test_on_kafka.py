@@ -18,7 +18,7 @@ from engine.spec.served import SHADOW_TYPE
 from engine.streams import groups, topics
 from engine.streams.kafka import KafkaLog
 from engine.streams.postgres import PostgresLog
-from tests.webapp.client import DEFINITION, Api
+from tests.webapp.client import DEFINITION, PATIENT, Api
 from tests.webapp.replica_server import Answers, served
 from webapp.accounts.models import Account, Membership, Project
 from webapp.accounts.services import account_create
@@ -131,7 +131,7 @@ def test_it_moves_every_topic_to_kafka_and_keeps_the_offsets(
 def test_it_counts_what_became_of_what_an_experiment_showed(over: str, api: Api, project: Project) -> None:
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
     for name in ("main", "next", "quiet"):
-        deployment_put(project=project, name=name, retrieval=version, ranking=None)
+        deployment_put(project=project, name=name, retrieval=version, ranking=None, document=PATIENT)
     arms = [{"deployment": "main", "share": 5000}, {"deployment": "next", "share": 5000}]
     api.post("/experiments", {"name": "first", "arms": arms, "shadows": [{"deployment": "quiet"}]})
     with served(Answers()) as address:

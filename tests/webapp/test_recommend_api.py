@@ -17,7 +17,7 @@ from engine.spec.schema import EventRole
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.streams.postgres import PostgresLog
-from tests.webapp.client import DEFINITION, RANKING_DEFINITION, Api
+from tests.webapp.client import DEFINITION, PATIENT, RANKING_DEFINITION, Api
 from tests.webapp.replica_server import REPLY, Answers, served
 from webapp.accounts.models import Project
 from webapp.core.remembered import forget_everything
@@ -31,7 +31,7 @@ from webapp.serving.services import deployment_put, replica_report
 @pytest.fixture
 def deployment(project: Project) -> Deployment:
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
-    return deployment_put(project=project, name="main", retrieval=version, ranking=None)
+    return deployment_put(project=project, name="main", retrieval=version, ranking=None, document=PATIENT)
 
 
 @pytest.fixture
@@ -205,7 +205,9 @@ def test_it_asks_postgresql_for_nothing_once_it_is_warm(api: Api, answers: Answe
 def test_it_splits_traffic_as_the_experiment_says(api: Api, answers: Answers, project: Project) -> None:
     ranking = model_publish(project=project, name="ranking", document=RANKING_DEFINITION)
     control = Deployment.objects.get(project=project, name="main")
-    candidate = deployment_put(project=project, name="candidate", retrieval=control.retrieval, ranking=ranking)
+    candidate = deployment_put(
+        project=project, name="candidate", retrieval=control.retrieval, ranking=ranking, document=PATIENT
+    )
     experiment = experiment_start(project=project, name="ranked", arms=[(control, 5000), (candidate, 5000)])
     users = [f"user-{number}" for number in range(60)]
     once = [api.post("/recommend", {"user_id": user}).json()["deployment"] for user in users]

@@ -10,7 +10,7 @@ from engine.spec.schema import EventRole
 from engine.spec.served import Served
 from engine.streams import topics
 from engine.streams.log import EventLog, Record
-from tests.webapp.client import DEFINITION
+from tests.webapp.client import DEFINITION, PATIENT
 from webapp.accounts.models import Project
 from webapp.accounts.services import project_create
 from webapp.core.clock import wall_ms
@@ -42,7 +42,8 @@ def click(arm: str, number: int) -> Event:
 def split(project: Project) -> Experiment:
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
     deployments = [
-        deployment_put(project=project, name=name, retrieval=version, ranking=None) for name in ("old", "new")
+        deployment_put(project=project, name=name, retrieval=version, ranking=None, document=PATIENT)
+        for name in ("old", "new")
     ]
     return experiment_start(
         project=project,

@@ -14,7 +14,7 @@ from engine.spec.schema import EventRole
 from engine.spec.served import Served
 from engine.streams import topics
 from engine.streams.log import EventLog, Record
-from tests.webapp.client import DEFINITION
+from tests.webapp.client import DEFINITION, PATIENT
 from tests.webapp.replica_server import REPLY, Answers, served
 from webapp.accounts.models import Project
 from webapp.core.clock import wall_ms
@@ -41,8 +41,8 @@ FEATURES = {
 @pytest.fixture
 def deployment(project: Project) -> Deployment:
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
-    deployment_put(project=project, name="main", retrieval=version, ranking=None)
-    return deployment_put(project=project, name="next", retrieval=version, ranking=None)
+    deployment_put(project=project, name="main", retrieval=version, ranking=None, document=PATIENT)
+    return deployment_put(project=project, name="next", retrieval=version, ranking=None, document=PATIENT)
 
 
 @pytest.fixture

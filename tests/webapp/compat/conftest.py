@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from tests.webapp.client import DEFINITION
+from tests.webapp.client import DEFINITION, PATIENT
 from tests.webapp.replica_server import Answers, served
 from webapp.accounts.models import ApiKey, Project, Scope
 from webapp.accounts.services import api_key_create, project_create
@@ -32,7 +32,7 @@ def shop(transactional_db: None, _database_log: None) -> Project:
     project = project_create(slug="shop", name="Shop")
     schema_publish(project=project, document=SCHEMA)
     version = model_publish(project=project, name="near", document=DEFINITION)
-    deployment_put(project=project, name="main", retrieval=version, ranking=None)
+    deployment_put(project=project, name="main", retrieval=version, ranking=None, document=PATIENT)
     return project
 
 

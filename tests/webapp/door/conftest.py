@@ -13,7 +13,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from tests.webapp.client import DEFINITION
+from tests.webapp.client import DEFINITION, PATIENT
 from tests.webapp.replica_server import Answers, served
 from webapp.accounts.models import Project
 from webapp.accounts.services import api_key_create
@@ -98,7 +98,7 @@ class DoorClient:
 @pytest.fixture
 def deployment(project: Project) -> Deployment:
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
-    return deployment_put(project=project, name="main", retrieval=version, ranking=None)
+    return deployment_put(project=project, name="main", retrieval=version, ranking=None, document=PATIENT)
 
 
 def alive(name: str, address: str) -> None:

@@ -16,7 +16,7 @@ from engine.spec.schema import EventRole
 from engine.spec.served import SHADOW_TYPE
 from engine.streams import topics
 from engine.streams.log import EventLog
-from tests.webapp.client import DEFINITION
+from tests.webapp.client import DEFINITION, PATIENT
 from tests.webapp.door.conftest import DoorClient
 from tests.webapp.replica_server import REPLY, Answers
 from webapp.accounts.models import ApiKey, Project
@@ -143,7 +143,7 @@ def test_it_scrolls_without_repeating(client: DoorClient, answers: Answers) -> N
 
 def test_it_tells_the_experiment_when_asked(client: DoorClient, answers: Answers, project: Project) -> None:
     main = Deployment.objects.get(project=project, name="main")
-    other = deployment_put(project=project, name="other", retrieval=main.retrieval, ranking=None)
+    other = deployment_put(project=project, name="other", retrieval=main.retrieval, ranking=None, document=PATIENT)
     experiment_start(project=project, name="split", arms=[(main, 5000), (other, 5000)])
     told = client.post("/recommend", {"user_id": "u1", "return_experiment": True}).body
     assert told["experiment"]["name"] == "split"
@@ -156,7 +156,7 @@ def test_it_asks_shadows_and_shows_nobody_what_they_say(
     client: DoorClient, answers: Answers, project: Project, log: EventLog
 ) -> None:
     main = Deployment.objects.get(project=project, name="main")
-    other = deployment_put(project=project, name="other", retrieval=main.retrieval, ranking=None)
+    other = deployment_put(project=project, name="other", retrieval=main.retrieval, ranking=None, document=PATIENT)
     experiment_start(project=project, name="dark", arms=[(main, 10_000)], design=Design(shadows=[(other, 10_000)]))
     told = client.post("/recommend", {"user_id": "u1"}).body
     client.shadows_settled()
@@ -252,7 +252,7 @@ def test_it_sees_no_other_project(
     client: DoorClient, answers: Answers, other_project: Project, opened: Callable[..., DoorClient]
 ) -> None:
     version = model_publish(project=other_project, name="theirs", document=DEFINITION)
-    deployment_put(project=other_project, name="secret", retrieval=version, ranking=None)
+    deployment_put(project=other_project, name="secret", retrieval=version, ranking=None, document=PATIENT)
     assert client.post("/recommend", {"user_id": "u1", "deployment": "secret"}).status == 404
     assert client.post("/recommend", {"user_id": "u1"}).body["deployment"] == "main"
     assert {asked.project for asked in answers.requests} == {"shop"}

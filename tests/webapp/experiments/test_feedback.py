@@ -13,7 +13,7 @@ from engine.spec.schema import EventRole
 from engine.spec.served import SHADOW_TYPE, Served
 from engine.streams import topics
 from engine.streams.log import EventLog, Record
-from tests.webapp.client import DEFINITION, Api
+from tests.webapp.client import DEFINITION, PATIENT, Api
 from webapp.accounts.models import Project
 from webapp.core.clock import wall_ms
 from webapp.experiments.feedback_taking import feedback_take, window_s
@@ -28,8 +28,8 @@ SOURCES = ("two_tower", "latest", "latest")
 @pytest.fixture(autouse=True)
 def _deployment(project: Project) -> None:
     version = model_publish(project=project, name="retrieval", document=DEFINITION)
-    deployment_put(project=project, name="main", retrieval=version, ranking=None)
-    deployment_put(project=project, name="next", retrieval=version, ranking=None)
+    deployment_put(project=project, name="main", retrieval=version, ranking=None, document=PATIENT)
+    deployment_put(project=project, name="next", retrieval=version, ranking=None, document=PATIENT)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_it_reads_what_served_an_event_whatever_its_features_hold(
 
 def test_it_keeps_feedback_to_its_project(project: Project, other_project: Project, write: Any, api_of: Any) -> None:
     version = model_publish(project=other_project, name="retrieval", document=DEFINITION)
-    deployment_put(project=other_project, name="main", retrieval=version, ranking=None)
+    deployment_put(project=other_project, name="main", retrieval=version, ranking=None, document=PATIENT)
     write(shown("r1"))
     feedback_take(project=project)
     feedback_take(project=other_project)
