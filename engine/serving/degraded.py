@@ -17,7 +17,6 @@
 | retrieval_failed | the retrieval model failed: the other sources |
 | ranking_failed | the ranking model failed: the order of retrieval |
 | impression_not_logged | the answer is whole, but nothing will be learned from it |
-| replica_unconfirmed | a deleted or hidden item may be answered by a replica for a moment longer |
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ class Degraded(StrEnum):
     RETRIEVAL_FAILED = "retrieval_failed"
     RANKING_FAILED = "ranking_failed"
     IMPRESSION_NOT_LOGGED = "impression_not_logged"
-    REPLICA_UNCONFIRMED = "replica_unconfirmed"
 
 
 class Reasons:

@@ -40,14 +40,14 @@ def key_of(secret: str, address: str) -> ApiKey | None:
     Raises `Throttled` for an address that sent too many wrong ones, unless this one was right lately.
     """
     if (wait_s := unknown_keys().wait_s(address)) and not api_key_was_right(secret=secret):
-        raise _too_many(wait_s)
+        raise too_many(wait_s)
     return api_key_authenticate(secret=secret)
 
 
 def refused_key(address: str) -> AuthenticationFailed | Throttled:
     """What to answer to a wrong key, which is counted in Redis."""
     if wait_s := unknown_keys().count(address):
-        return _too_many(wait_s)
+        return too_many(wait_s)
     return AuthenticationFailed("This API key is unknown or revoked.")
 
 
@@ -62,7 +62,7 @@ def project_of(request: Request) -> Project:
     return cast(ApiKey, request.auth).project
 
 
-def _too_many(wait_s: float) -> Throttled:
+def too_many(wait_s: float) -> Throttled:
     return Throttled(wait_s, "Too many requests with unknown or revoked API keys came from this address.")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat, Now
+from django.db.models import QuerySet
 
 from webapp.accounts.models import Project
 from webapp.batches.models import Batch
 from webapp.core.errors import NotFound
-from webapp.core.models import Lease
+from webapp.core.selectors import is_held
 
 
 def batches_of(*, project: Project) -> QuerySet[Batch]:
@@ -26,7 +25,5 @@ def batch_get(*, project: Project, batch_id: int) -> Batch:
 
 def batches_to_revive() -> list[Batch]:
     """Batches that are wanted and have not ended, and that no worker holds."""
-    name = Concat(Value("batch:"), Cast(OuterRef("id"), TextField()), output_field=TextField())
-    is_held = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
     waiting = Batch.objects.filter(state__in=(Batch.State.QUEUED, Batch.State.RUNNING), wanted=True)
-    return list(waiting.exclude(is_held).defer("user_ids").order_by("id"))
+    return list(waiting.exclude(is_held("batch:")).defer("user_ids").order_by("id"))

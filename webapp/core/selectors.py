@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import redis
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, TextField, Value
+from django.db.models.functions import Cast, Concat, Now
 
 from engine.errors import LogError, UnknownTopic
 from webapp.core.log import event_log
@@ -19,6 +20,12 @@ from webapp.core.redis_connection import redis_connection
 def lease_holder(*, name: str) -> Lease | None:
     """The lease, when somebody holds it now by PostgreSQL's clock."""
     return Lease.objects.filter(name=name, expires_at__gt=Now()).first()
+
+
+def is_held(prefix: str, field: str = "id") -> Exists:
+    """For a query's rows: whether somebody holds the lease `<prefix><field>` now."""
+    name = Concat(Value(prefix), Cast(OuterRef(field), TextField()), output_field=TextField())
+    return Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat, Now
+from django.db.models import QuerySet
 
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.models import Lease
+from webapp.core.selectors import is_held
 from webapp.experiments.models import Replay
 from webapp.serving.models import Deployment
 
@@ -33,6 +32,4 @@ def replays_to_revive() -> list[Replay]:
 
 
 def unheld_replays() -> QuerySet[Replay]:
-    name = Concat(Value("replay:"), Cast(OuterRef("id"), TextField()), output_field=TextField())
-    is_held = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
-    return Replay.objects.filter(state__in=OPEN).exclude(is_held)
+    return Replay.objects.filter(state__in=OPEN).exclude(is_held("replay:"))

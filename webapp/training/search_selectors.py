@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, F, OuterRef, QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat, Now
+from django.db.models import F, QuerySet
 
 from engine.spec.search import SearchSettings
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.models import Lease
+from webapp.core.selectors import is_held
 from webapp.registry.models import Model
 from webapp.training.search_models import Search, Trial
 
@@ -60,6 +59,4 @@ def searches_to_revive() -> list[Search]:
 
 
 def unheld_searches() -> QuerySet[Search]:
-    name = Concat(Value("search:"), Cast(OuterRef("id"), TextField()), output_field=TextField())
-    is_held = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
-    return Search.objects.filter(state__in=(Search.State.QUEUED, Search.State.RUNNING)).exclude(is_held)
+    return Search.objects.filter(state__in=(Search.State.QUEUED, Search.State.RUNNING)).exclude(is_held("search:"))

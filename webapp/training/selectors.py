@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Exists, F, OuterRef, QuerySet, TextField, Value, Window
-from django.db.models.functions import Cast, Concat, Mod, Now, RowNumber
+from django.db.models import Exists, F, OuterRef, QuerySet, Value, Window
+from django.db.models.functions import Mod, Now, RowNumber
 
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.models import Lease
+from webapp.core.selectors import is_held
 from webapp.registry.models import Model, ModelVersion
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 
@@ -147,14 +147,14 @@ def runs_to_end() -> QuerySet[Run]:
 
 
 def _unheld_runs() -> QuerySet[Run]:
-    name = Concat(Value("trainer:"), Cast(OuterRef("model_version_id"), TextField()), output_field=TextField())
-    return Run.objects.filter(state__in=(Run.State.QUEUED, Run.State.RUNNING)).exclude(_is_held(name))
+    return Run.objects.filter(state__in=(Run.State.QUEUED, Run.State.RUNNING)).exclude(
+        is_held("trainer:", "model_version_id")
+    )
 
 
 def projects_to_join() -> list[Project]:
     """Projects whose joiner nobody runs."""
-    name = Concat(Value("joiner:"), Cast(OuterRef("id"), TextField()), output_field=TextField())
-    return list(Project.objects.exclude(_is_held(name)).order_by("id"))
+    return list(Project.objects.exclude(is_held("joiner:")).order_by("id"))
 
 
 def projects_learning_online() -> list[Project]:
@@ -166,7 +166,3 @@ def projects_learning_online() -> list[Project]:
 def publishes_of(*, model_version: ModelVersion, limit: int = 100) -> QuerySet[Publish]:
     """The newest published deltas and snapshots, newest first."""
     return Publish.objects.filter(model_version=model_version).order_by("-id")[:limit]
-
-
-def _is_held(name: Concat) -> Exists:
-    return Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))

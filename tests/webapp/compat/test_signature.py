@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
@@ -10,11 +11,18 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from webapp.accounts.models import Project
+from webapp.accounts.throttling import UnknownKeys
+from webapp.compat.personalize import authentication
 from webapp.compat.personalize.errors import BadSignature
 from webapp.compat.personalize.signature import Received, Signed, check, read_header
 
 SECRET = "a-secret-of-ours"
+WRONG = "AWS4-HMAC-SHA256 Credential=FRESHET0123456789/20260101/r/s/aws4_request, SignedHeaders=host;x-amz-date, Signature=00"
 
 
 def signed_by_botocore(url: str, body: bytes, headers: dict[str, str]) -> tuple[Received, Signed, datetime]:
@@ -90,3 +98,22 @@ def test_it_refuses_a_signature_over_too_little() -> None:
 def test_it_refuses_a_header_of_another_kind(header: str) -> None:
     with pytest.raises(BadSignature):
         read_header(header)
+
+
+def test_it_asks_the_database_nothing_for_an_address_with_too_many_wrong_keys(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = UnknownKeys("3/minute", lambda: 1_000.25)
+    monkeypatch.setattr(authentication, "unknown_keys", lambda: keys)
+    client = Client(
+        headers={"authorization": WRONG}, REMOTE_ADDR=f"fd00:{uuid.uuid4().hex[:4]}:{uuid.uuid4().hex[:4]}:1::7"
+    )
+
+    def ask() -> tuple[int, str]:
+        answer = client.post("/personalize/recommendations", {}, content_type="application/json")
+        return answer.status_code, answer.headers["x-amzn-ErrorType"]
+
+    assert [ask() for _ in range(4)] == [*[(403, "UnrecognizedClientException")] * 3, (429, "ThrottlingException")]
+    with CaptureQueriesContext(connection) as asked:
+        assert ask() == (429, "ThrottlingException")
+    assert asked.captured_queries == []

@@ -70,13 +70,13 @@ class NeighborsView(GorseView):
 
 
 class LatestView(GorseView):
-    """The newest items by when they were first written."""
+    """The newest items by when they were first written, which is the order of their keys."""
 
     scopes = {"GET": (Scope.RECOMMEND,)}
 
     def get(self, request: Request, category: str = "") -> Response:
         num, offset = _window(request)
-        found = Item.objects.filter(project=project_of(request), hidden=False).order_by("-created_at", "-pk")
+        found = Item.objects.filter(project=project_of(request), hidden=False).order_by("-pk")
         if category := category or request.query_params.get("category", ""):
             found = found.filter(properties__categories__contains=[category])
         newest = found.values_list("external_id", "created_at")[offset : offset + num]

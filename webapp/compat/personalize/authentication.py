@@ -9,12 +9,13 @@ from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from webapp.accounts.authentication import too_many, unknown_keys
 from webapp.accounts.models import ApiKey
 from webapp.accounts.services import api_key_used
-from webapp.compat.personalize.errors import UnknownKey
+from webapp.compat.personalize.errors import BadSignature, UnknownKey
 from webapp.compat.personalize.keys import prefix_of, secret_access_key
 from webapp.compat.personalize.signature import Received, check, read_header
-from webapp.core.remembered import OUTAGE_S, Remembered
+from webapp.core.remembered import OUTAGE_S, NotRemembered, Remembered, only_remembered
 
 KEYS_KEPT_S = 2.0
 
@@ -27,7 +28,8 @@ _keys: Remembered[str, ApiKey] = Remembered(KEYS_KEPT_S, stale_s=OUTAGE_S, max_e
 
 
 class SignatureAuthentication(BaseAuthentication):
-    """Sets `request.auth` to the `ApiKey`, as `accounts.authentication` does. Raises `BadSignature`, `UnknownKey`."""
+    """Sets `request.auth` to the `ApiKey`, as `accounts.authentication` does. Raises `BadSignature`, `UnknownKey`,
+    and `Throttled` for an address that sent too many wrong ones."""
 
     clock: Callable[[], datetime] = staticmethod(lambda: datetime.now(UTC))
 
@@ -35,14 +37,32 @@ class SignatureAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization")
         if header is None:
             return None
-        signed = read_header(header)
-        api_key = _api_key(signed.access_key_id)
-        check(_received(request), signed, secret_access_key(api_key), self.clock())
+        address = str(request.META.get("REMOTE_ADDR") or "")
+        try:
+            signed = read_header(header)
+            api_key = _known(signed.access_key_id, address)
+            check(_received(request), signed, secret_access_key(api_key), self.clock())
+        except (BadSignature, UnknownKey):
+            if wait_s := unknown_keys().count(address):
+                raise too_many(wait_s) from None
+            raise
         api_key_used(api_key=api_key)
         return AnonymousUser(), api_key
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         return "AWS4-HMAC-SHA256"
+
+
+def _known(access_key_id: str, address: str) -> ApiKey:
+    """PostgreSQL is asked nothing for an address that sent too many wrong ones; a key that was right lately goes on."""
+    wait_s = unknown_keys().wait_s(address)
+    if not wait_s:
+        return _api_key(access_key_id)
+    try:
+        with only_remembered():
+            return _api_key(access_key_id)
+    except NotRemembered:
+        raise too_many(wait_s) from None
 
 
 def _api_key(access_key_id: str) -> ApiKey:
