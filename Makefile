@@ -35,7 +35,7 @@ stop: ## stop a running system from another terminal
 	@$(RUN) -m deploy.stop
 
 test: setup-dev ## run every test; those that need Kafka are left out, with the reason, where Java or Maven is missing
-	@$(TEST_ENV) $(RUN) -m pytest $(ARGS)
+	@$(TEST_ENV) $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-cc: setup-dev ## run the C++ tests with the address, undefined-behaviour and thread sanitizers
 	@PATH="$(abspath $(VENV))/bin:$$PATH" engine_cc/test.sh

@@ -16,6 +16,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import django
@@ -25,18 +26,22 @@ import pytest
 from tests.session_servers import SessionServers, why_no_kafka
 
 ROOMS_WITHOUT_SERVERS = {"bench", "engine", "engine_cc", "house"}
+WHOLE_SYSTEMS = ("chaos", "e2e")
 
 SERVERS = SessionServers(Path(tempfile.mkdtemp(prefix="freshet-test-")))
+ADDRESSES = {
+    "DATABASE_URL": SERVERS.database_url,
+    "REDIS_URL": SERVERS.redis_url,
+    "FRESHET_LOG_URL": SERVERS.database_url,
+    "FRESHET_DATA_DIR": str(SERVERS.folder / "data"),
+    "DJANGO_SETTINGS_MODULE": "webapp.settings",
+}
 os.environ.update(
-    DATABASE_URL=SERVERS.database_url,
-    REDIS_URL=SERVERS.redis_url,
-    FRESHET_LOG_URL=SERVERS.database_url,
-    FRESHET_DATA_DIR=str(SERVERS.folder / "data"),
+    ADDRESSES,
     TF_CPP_MIN_LOG_LEVEL="3",
     CUDA_VISIBLE_DEVICES="-1",
     # Playwright keeps an event loop running in the test's thread, where Django's ORM would refuse to work
     DJANGO_ALLOW_ASYNC_UNSAFE="true",
-    DJANGO_SETTINGS_MODULE="webapp.settings",
 )
 django.setup()
 
@@ -52,9 +57,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kafka: needs a Kafka broker, which is started when Java and its jars are there")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Parallel processes have servers of their own each; what they inherit would be read before their own conftest says where those are."""
+    for name in ADDRESSES:
+        os.environ.pop(name, None)
+
+
 # last, when -k and -m have chosen
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # the longest first, so that no process of a parallel run ends with one of them alone
+    items.sort(key=lambda item: _room(item) not in WHOLE_SYSTEMS)
     needing = [item for item in items if item.get_closest_marker("kafka")]
     if not needing or config.option.collectonly or not (reason := why_no_kafka()):
         return
@@ -63,6 +77,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not item.get_closest_marker("kafka")]
     config.hook.pytest_deselected(items=needing)
     config.stash[LEFT_OUT] = f"{len(needing)} tests that need Kafka were left out: {reason}"
+
+
+def _room(item: pytest.Item) -> str:
+    here = Path(__file__).parent
+    return item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    told: dict[str, str] | None = getattr(session.config, "workeroutput", None)
+    if told is not None and LEFT_OUT in session.config.stash:
+        told["left_out"] = session.config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A parallel run's processes tell the one that reports."""
+    if left_out := getattr(node, "workeroutput", {}).get("left_out"):
+        node.config.stash[LEFT_OUT] = left_out
 
 
 @pytest.hookimpl(trylast=True)
@@ -76,8 +108,7 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    here = Path(__file__).parent
-    rooms = {item.path.relative_to(here).parts[0] for item in session.items if item.path.is_relative_to(here)}
+    rooms = {_room(item) for item in session.items} - {""}
     if rooms - ROOMS_WITHOUT_SERVERS and not session.config.option.collectonly:
         SERVERS.start()
 
