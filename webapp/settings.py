@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "webapp.core",
     "webapp.accounts",
+    "webapp.audit",
     "webapp.catalog",
     "webapp.registry",
     "webapp.training",
@@ -92,6 +93,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "webapp.audit.acting.Acting",
     "webapp.core.one_thread.OneThread",
 ]
 

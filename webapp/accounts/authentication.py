@@ -14,6 +14,7 @@ from webapp.accounts.models import ApiKey, Project
 from webapp.accounts.selectors import api_key_authenticate, api_key_was_right
 from webapp.accounts.services import api_key_used
 from webapp.accounts.throttling import UnknownKeys
+from webapp.audit.acting import act_as_key
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -28,6 +29,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if api_key is None:
             raise refused_key(address)
         api_key_used(api_key=api_key)
+        act_as_key(api_key.name, api_key.prefix, address)
         return AnonymousUser(), api_key
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002

@@ -14,6 +14,7 @@ from django.shortcuts import render
 from engine.errors import EngineError, ReplicaUnavailable
 from webapp.accounts import selectors
 from webapp.accounts.models import Account, Project
+from webapp.audit.acting import act_as_account
 from webapp.core.errors import AppError, NotFound
 
 Page = Callable[..., HttpResponseBase]
@@ -31,13 +32,20 @@ def account_of(request: HttpRequest) -> Account:
     return account
 
 
+def address_of(request: HttpRequest) -> str:
+    """Where the request came from; "" when the server does not say."""
+    return str(request.META.get("REMOTE_ADDR") or "")
+
+
 def project_page(view: Page) -> Page:
     """Hands the view the project named by the URL's slug; 404 unless the signed-in account is a member of it."""
 
     @login_required
     @wraps(view)
     def page(request: HttpRequest, slug: str, **parts: Any) -> HttpResponseBase:
-        project = _project(account_of(request), slug)
+        account = account_of(request)
+        project = _project(account, slug)
+        act_as_account(account.get_username(), address_of(request))
         try:
             return view(request, project, **parts)
         except NotFound as error:
@@ -57,6 +65,7 @@ def project_stream(view: Stream) -> Any:
         if not isinstance(account, Account):
             return HttpResponse("sign in first", status=401, content_type="text/plain")
         project = await sync_to_async(_project)(account, slug)
+        act_as_account(account.get_username(), address_of(request))
         try:
             return await view(request, project, **parts)
         except NotFound as error:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from webapp.accounts.models import Account, ApiKey, Membership, Project, Scope
 from webapp.accounts.selectors import KEY_MARK, api_keys_forget, secret_digest
+from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.log import ensure_topics
 from webapp.registry.services import schema_publish
@@ -68,6 +69,7 @@ def project_create(*, slug: str, name: str, account: Account | None = None, is_g
             raise Conflict(f"There is already a project {slug!r}.") from error
         if account is not None:
             Membership.objects.create(account=account, project=project)
+        audit_record(project=project, action="project_create", target=f"project {slug}")
         schema_publish(project=project, document=DEFAULT_SCHEMA, note="what a new project starts with", account=account)
         ensure_topics(slug)
     return project
@@ -83,15 +85,29 @@ def api_key_create(*, project: Project, name: str, scopes: Sequence[str]) -> tup
         raise Invalid.field("name", "must have 1 to 120 characters", repr(name[:80]))
     prefix = secrets.token_hex(5)
     secret = f"{KEY_MARK}_{prefix}_{secrets.token_urlsafe(32)}"
-    key = ApiKey.objects.create(
-        project=project, name=name, prefix=prefix, secret_sha256=secret_digest(secret), scopes=sorted(set(scopes))
-    )
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            project=project, name=name, prefix=prefix, secret_sha256=secret_digest(secret), scopes=sorted(set(scopes))
+        )
+        audit_record(
+            project=project,
+            action="api_key_create",
+            target=f"API key {name}",
+            details={"prefix": prefix, "scopes": key.scopes},
+        )
     return key, secret
 
 
 def api_key_revoke(*, api_key: ApiKey) -> None:
     """The key stops working: here at once, in other processes within `KEYS_KEPT_S`."""
-    ApiKey.objects.filter(pk=api_key.pk, revoked_at__isnull=True).update(revoked_at=Now())
+    with transaction.atomic():
+        if ApiKey.objects.filter(pk=api_key.pk, revoked_at__isnull=True).update(revoked_at=Now()):
+            audit_record(
+                project=api_key.project,
+                action="api_key_revoke",
+                target=f"API key {api_key.name}",
+                details={"prefix": api_key.prefix},
+            )
     api_keys_forget()
 
 

@@ -12,10 +12,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from webapp.accounts import selectors, services
-from webapp.accounts.console import account_of, project_page
+from webapp.accounts.console import account_of, address_of, project_page
 from webapp.accounts.forms import ApiKeyForm, ProjectForm, SignInForm
 from webapp.accounts.models import Project
 from webapp.accounts.overview import overview_of
+from webapp.audit.acting import act_as_account
 from webapp.compat.personalize.keys import access_key_id, secret_access_key
 from webapp.core.errors import AppError
 
@@ -41,6 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
     account = account_of(request)
     form = ProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        act_as_account(account.get_username(), address_of(request))
         try:
             project = services.project_create(**form.cleaned_data, account=account)
         except AppError as error:

@@ -14,6 +14,7 @@ from engine.spec.document import Name
 from engine.spec.schema import Schema
 from engine.streams import topics
 from webapp.accounts.models import Account, Project
+from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.log import event_log
 from webapp.registry.models import Model, ModelVersion, SchemaVersion
@@ -42,6 +43,9 @@ def schema_publish(
             document=written,
             note=note,
             created_by=account,
+        )
+        audit_record(
+            project=project, action="schema_publish", target=f"schema v{published.version}", details={"note": note}
         )
         transaction.on_commit(schema_forget)
     schema_forget()
@@ -85,6 +89,8 @@ def model_publish(
             note=note,
             created_by=account,
         )
+        target = f"model {name} v{published.version}"
+        audit_record(project=project, action="model_publish", target=target, details={"note": note})
         event_log().create_topic(topics.params(project.slug, name, published.version))
     return published
 

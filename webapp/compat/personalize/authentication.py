@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from webapp.accounts.authentication import too_many, unknown_keys
 from webapp.accounts.models import ApiKey
 from webapp.accounts.services import api_key_used
+from webapp.audit.acting import act_as_key
 from webapp.compat.personalize.errors import BadSignature, UnknownKey
 from webapp.compat.personalize.keys import prefix_of, secret_access_key
 from webapp.compat.personalize.signature import Received, check, read_header
@@ -47,6 +48,7 @@ class SignatureAuthentication(BaseAuthentication):
                 raise too_many(wait_s) from None
             raise
         api_key_used(api_key=api_key)
+        act_as_key(api_key.name, api_key.prefix, address)
         return AnonymousUser(), api_key
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002

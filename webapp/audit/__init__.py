@@ -1,0 +1,1 @@
+"""Who did what in a project: entries that are only ever added."""
