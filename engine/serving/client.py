@@ -16,7 +16,16 @@ from engine.serving.codec import (
     request_to_wire,
     status_from_wire,
 )
-from engine.serving.requests import CatchUpReply, RecommendReply, RecommendRequest, StatusReply
+from engine.serving.codec_evaluation import count_to_wire, counted_from_wire, evaluation_to_wire
+from engine.serving.requests import (
+    CatchUpReply,
+    CountReply,
+    CountRequest,
+    EvaluateRequest,
+    RecommendReply,
+    RecommendRequest,
+    StatusReply,
+)
 from engine.serving.wire import replica_pb2 as wire
 from engine.serving.wire import replica_pb2_grpc
 
@@ -55,6 +64,8 @@ class ReplicaClient:
         self._recommend = stub.Recommend
         self._status = stub.Status
         self._catch_up = stub.CatchUp
+        self._evaluate = stub.Evaluate
+        self._count_items = stub.CountItems
 
     def recommend(self, request: RecommendRequest, timeout_s: float | None = None) -> RecommendReply:
         """`timeout_s` overrides the client's own for this call."""
@@ -70,6 +81,15 @@ class ReplicaClient:
         `timeout_s`, and says whether it has. A replica that holds nothing of the project has."""
         message = catch_up_to_wire(project, catalog_offsets, timeout_s)
         return caught_up_from_wire(self._call(lambda: self._catch_up(message, timeout=timeout_s + _GRACE_S)))
+
+    def evaluate(self, asked: EvaluateRequest, timeout_s: float | None = None) -> RecommendReply:
+        """As `recommend`, for nobody's answer."""
+        message = evaluation_to_wire(asked)
+        return reply_from_wire(self._call(lambda: self._evaluate(message, timeout=timeout_s or self._timeout_s)))
+
+    def count_items(self, asked: CountRequest, timeout_s: float | None = None) -> CountReply:
+        message = count_to_wire(asked)
+        return counted_from_wire(self._call(lambda: self._count_items(message, timeout=timeout_s or self._timeout_s)))
 
     def close(self) -> None:
         """Calls still under way end with `ReplicaUnavailable`."""
@@ -102,6 +122,9 @@ def translated(error: grpc.RpcError, address: str) -> EngineError:
         return ReplicaUnavailable(f"replica {address} did not answer in time", address=address, is_late=True)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return ReplicaUnavailable(f"replica {address} cannot be reached: {details}", address=address)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        said = f"replica {address} is of an older release and cannot do this; restart it with this one"
+        return ReplicaUnavailable(said, address=address, is_away=False)
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return InvalidDocument("recommend request", _problems(error))
     return EngineError(f"replica {address} failed: {code.name}: {details}", address=address)

@@ -39,13 +39,13 @@ def request_to_wire(request: requests.RecommendRequest) -> wire.RecommendRequest
         filter=request.filter,
     )
     if request.context:
-        message.context_json = _dump("context", dict(request.context))
+        message.context_json = dumped("context", dict(request.context))
     if request.user_properties is not None:
-        message.user_properties_json = _dump("user_properties", dict(request.user_properties))
+        message.user_properties_json = dumped("user_properties", dict(request.user_properties))
     if request.parameters:
-        message.parameters_json = _dump("parameters", dict(request.parameters))
+        message.parameters_json = dumped("parameters", dict(request.parameters))
     if request.overrides is not None:
-        message.overrides_json = _dump("overrides", _overrides_as_json(request.overrides))
+        message.overrides_json = dumped("overrides", _overrides_as_json(request.overrides))
     if request.session:
         message.session.extend(_session_event_to_wire(event) for event in request.session)
     if request.shown:
@@ -68,10 +68,10 @@ def request_from_wire(message: wire.RecommendRequest) -> requests.RecommendReque
         deployment=message.deployment,
         user_id=message.user_id,
         k=message.k,
-        context=_load("context", message.context_json) if message.context_json else {},
+        context=loaded("context", message.context_json) if message.context_json else {},
         exclude=tuple(message.exclude),
         candidates=tuple(message.candidates),
-        user_properties=_load("user_properties", message.user_properties_json)
+        user_properties=loaded("user_properties", message.user_properties_json)
         if message.HasField("user_properties_json")
         else None,
         ask=_ASK_FROM_WIRE.get(message.ask, requests.Ask.RECOMMEND),
@@ -80,8 +80,8 @@ def request_from_wire(message: wire.RecommendRequest) -> requests.RecommendReque
             requests.SessionEvent(event.type, event.item_id, event.timestamp_ms) for event in message.session
         ),
         filter=message.filter if message.HasField("filter") else None,
-        parameters=_load("parameters", message.parameters_json) if message.parameters_json else {},
-        overrides=_overrides_from_json(_load("overrides", message.overrides_json))
+        parameters=loaded("parameters", message.parameters_json) if message.parameters_json else {},
+        overrides=_overrides_from_json(loaded("overrides", message.overrides_json))
         if message.HasField("overrides_json")
         else None,
         shown=tuple(message.shown),
@@ -284,7 +284,8 @@ def _check_range(field: str, value: int, end: int, rule: str) -> None:
         raise InvalidDocument("recommend request", [Problem(field, rule, shorten(value))])
 
 
-def _dump(field: str, value: dict[str, Any]) -> bytes:
+def dumped(field: str, value: dict[str, Any]) -> bytes:
+    """Raises `InvalidDocument` for what is no JSON."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError as error:
@@ -293,7 +294,8 @@ def _dump(field: str, value: dict[str, Any]) -> bytes:
         ) from error
 
 
-def _load(field: str, data: bytes) -> dict[str, Any]:
+def loaded(field: str, data: bytes) -> dict[str, Any]:
+    """Raises `InvalidDocument` for what is no JSON object."""
     try:
         value = orjson.loads(data or b"{}")
     except orjson.JSONDecodeError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,8 +26,9 @@ from engine.serving.pipeline_reranking import Reranking
 from engine.serving.pipeline_rules import rules_of
 from engine.serving.project_sources import ProjectSources
 from engine.serving.project_state import ProjectState
-from engine.serving.requests import Ask, ModelPosition, RecommendRequest, ScoredItem
+from engine.serving.requests import Ask, AsOf, ModelPosition, RecommendRequest, ScoredItem
 from engine.serving.stages import RankingStage, RetrievalStage
+from engine.spec.deployment import DeploymentDocument
 
 _NO_TIME: Final[AbstractContextManager[None]] = nullcontext()
 
@@ -59,6 +60,9 @@ class Pipeline:
     ) -> None:
         """Raises `InvalidDocument` when the document does not fit the schema or the ranking model."""
         self._state = state
+        self._stages = retrieval, ranking
+        self._spec = spec
+        self._clock, self._stopwatch = clock, stopwatch
         self._catalogue = state.catalogue
         self._revision = spec.revision
         rules = rules_of(spec.document, spec.schema, spec.ranking)
@@ -69,12 +73,27 @@ class Pipeline:
         self._promoting = Promoting(state.catalogue, spec.document)
         self._reranking = Reranking(state, retrieval, ranking, self._promoting)
 
-    def recommend(self, request: RecommendRequest, left_s: float | None = None) -> Recommendation:
+    def under(self, document: DeploymentDocument) -> Pipeline:
+        """The same state and models under another document, of revision 0. Raises `InvalidDocument` as the constructor does."""
+        spec = replace(self._spec, document=document, revision=0)
+        return Pipeline(self._state, *self._stages, spec, clock=self._clock, stopwatch=self._stopwatch)
+
+    def recommend(
+        self,
+        request: RecommendRequest,
+        left_s: float | None = None,
+        *,
+        as_of: AsOf | None = None,
+        about: Sequence[str] = (),
+    ) -> Recommendation:
         """Raises `InvalidDocument` for a request that breaks its rules; everything else is answered, degraded if need be.
 
-        `left_s` is how long the one who asks will wait from now on.
+        `left_s` is how long the one who asks will wait from now on. `as_of` says who asks instead of what is known of the user now. Of
+        what was dropped an explanation names the items of `about` first.
         """
-        question = self._asking.question(request, left_s)
+        question = self._asking.question(request, left_s, as_of)
+        if question.explanation is not None and about:
+            question.explanation.about = self._catalogue.rows_of(about)
         with _timed(question, "retrieval"):
             candidates, unknown = self._candidates(question)
         with _timed(question, "ranking"):

@@ -22,7 +22,7 @@ from engine.serving.pipeline_rules import Rules
 from engine.serving.project_state import ProjectState
 from engine.serving.request_bounds import check
 from engine.serving.request_counters import RequestCounters
-from engine.serving.requests import Ask, RecommendRequest
+from engine.serving.requests import Ask, AsOf, RecommendRequest
 from engine.serving.session import with_session
 from engine.serving.stages import RankingStage, RetrievalStage
 from engine.spec.deployment import SeenPolicy
@@ -54,12 +54,12 @@ class Asking:
         self._clock = clock
         self._stopwatch = stopwatch
 
-    def question(self, request: RecommendRequest, left_s: float | None) -> Question:
-        """Raises `InvalidDocument` for a request that breaks its rules."""
+    def question(self, request: RecommendRequest, left_s: float | None, as_of: AsOf | None = None) -> Question:
+        """`as_of` says who asks, instead of what is known of the user now. Raises `InvalidDocument` for a request that breaks its rules."""
         check(request)
         rules = self._rules.overridden(request.overrides)
         reasons = Reasons()
-        asker, counters = self._asker(request)
+        asker, counters = self._asker(request) if as_of is None else self._asker_of_then(request, as_of)
         values = self._values(asker, request, rules)
         seen = self._seen(asker, rules)
         allowed = RequestAllowed(self._catalogue, self._what_is_allowed(request, rules, seen, values))
@@ -119,6 +119,21 @@ class Asking:
             history.times_ms,
             int(self._clock() * 1000),
         )
+        return self._counted(asker)
+
+    def _asker_of_then(self, request: RecommendRequest, as_of: AsOf) -> tuple[Asker, RequestCounters]:
+        asker = Asker(
+            request.user_id,
+            as_of.user,
+            request.context,
+            tuple(as_of.history),
+            tuple(as_of.history_types),
+            tuple(as_of.history_times_ms),
+            as_of.time_ms,
+        )
+        return self._counted(asker)
+
+    def _counted(self, asker: Asker) -> tuple[Asker, RequestCounters]:
         counters = RequestCounters(self._state.counters, asker)
         return (replace(asker, counters=counters.of_user()) if self._reads_user_counters else asker), counters
 

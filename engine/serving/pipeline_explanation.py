@@ -35,7 +35,7 @@ class SourceFinding:
 
 @dataclass(slots=True)
 class Explanation:
-    """Filled as the pipeline goes on. `stopwatch` in seconds."""
+    """Filled as the pipeline goes on. `stopwatch` in seconds. `about` int32[m]: what is named first of what was dropped."""
 
     stopwatch: Callable[[], float]
     allowed: NotingAllowed | None = None
@@ -50,6 +50,7 @@ class Explanation:
     gone: Rows = field(default_factory=lambda: np.empty(0, np.int32))
     trace: Trace = field(default_factory=Trace)
     contributions: Contributions | None = None
+    about: Rows = field(default_factory=lambda: np.empty(0, np.int32))
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -113,6 +114,9 @@ class Explanation:
                 stage, why = whys.get(place, ("reranking", "others_scored_higher"))
                 dropped.append((int(self.candidates[place]), stage, why))
         counts = Counter((stage, why) for _, stage, why in dropped)
+        if self.about.size:
+            named = set(self.about.tolist())
+            dropped.sort(key=lambda each: each[0] not in named)
         ids = catalogue.ids_of(np.array([row for row, _, _ in dropped[:MAX_DROPPED]], np.int32))
         return {
             "num_dropped": [{"stage": stage, "why": why, "num": num} for (stage, why), num in counts.items()],

@@ -14,9 +14,20 @@ from engine.errors import ReplicaUnavailable
 from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
 from engine.serving.hosted_project import HostedProject, Stage, StageKey, stage_key
-from engine.serving.pipeline import Pipeline
-from engine.serving.requests import CatchUpReply, DeploymentStatus, RecommendReply, RecommendRequest, StatusReply
+from engine.serving.items_counting import items_counted
+from engine.serving.pipeline import Pipeline, Recommendation
+from engine.serving.requests import (
+    CatchUpReply,
+    CountReply,
+    CountRequest,
+    DeploymentStatus,
+    EvaluateRequest,
+    RecommendReply,
+    RecommendRequest,
+    StatusReply,
+)
 from engine.serving.user_state import UserLimits
+from engine.spec.deployment import DeploymentDocument
 from engine.spec.schema import EventRole
 from engine.streams.log import EventLog
 
@@ -103,14 +114,39 @@ class Replica:
         `left_s` is how long the one who asks will wait.
         """
         started_s = self._stopwatch()
-        deployed = self._deployed.get((request.project, request.deployment))
+        deployed = self._serving(request.project, request.deployment)
+        answer = deployed.pipeline.recommend(request, left_s)
+        return self._reply(answer, started_s, deployed.spec.revision)
+
+    def evaluate(self, asked: EvaluateRequest, left_s: float | None = None) -> RecommendReply:
+        """As `recommend`, under another document or for an asker of then; of revision 0 when the document is another.
+
+        Raises besides `InvalidDocument` for a document that does not fit.
+        """
+        started_s = self._stopwatch()
+        deployed = self._serving(asked.request.project, asked.request.deployment)
+        pipeline, revision = deployed.pipeline, deployed.spec.revision
+        if asked.document is not None:
+            pipeline, revision = pipeline.under(DeploymentDocument.parse(asked.document, "the draft")), 0
+        answer = pipeline.recommend(asked.request, left_s, as_of=asked.as_of, about=asked.about)
+        return self._reply(answer, started_s, revision)
+
+    def count_items(self, asked: CountRequest) -> CountReply:
+        """For how many items each expression holds now. Raises `ReplicaUnavailable`."""
+        deployed = self._serving(asked.project, asked.deployment)
+        return items_counted(asked, deployed.project.state, deployed.spec.schema, int(self._clock() * 1000))
+
+    def _serving(self, project: str, deployment: str) -> _Deployed:
+        deployed = self._deployed.get((project, deployment))
         if deployed is None:
             raise ReplicaUnavailable(
-                f"replica {self.name} serves no deployment {request.deployment!r} of project {request.project!r}",
-                project=request.project,
-                deployment=request.deployment,
+                f"replica {self.name} serves no deployment {deployment!r} of project {project!r}",
+                project=project,
+                deployment=deployment,
             )
-        answer = deployed.pipeline.recommend(request, left_s)
+        return deployed
+
+    def _reply(self, answer: Recommendation, started_s: float, revision: int) -> RecommendReply:
         return RecommendReply(
             items=answer.items,
             models=answer.models,
@@ -120,7 +156,7 @@ class Replica:
             replica=self.name,
             unknown=answer.unknown,
             explanation_json=answer.explanation_json,
-            revision=deployed.spec.revision,
+            revision=revision,
         )
 
     def catch_up(self, project: str, catalog_offsets: Mapping[int, int], timeout_s: float) -> CatchUpReply:

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from engine.errors import Problem
+
 Role = Literal["retrieval", "ranking"]
 
 MAX_K = 500
@@ -76,6 +78,56 @@ class RecommendRequest:
     explain: bool = False
     seed: int | None = None
     num_logged: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """Who asked, as an impression logged it (`Event.features`): the user's properties and history, oldest first, and when that was."""
+
+    user: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+    history_types: tuple[str, ...] = ()
+    history_times_ms: tuple[int, ...] = ()
+    time_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateRequest:
+    """A request answered to nobody: under `document` (as in `engine.spec.deployment`; None: the one that is served), for the asker of
+    `as_of` (None: as the user is known now). Of what was dropped the explanation names `about` first."""
+
+    request: RecommendRequest
+    document: Mapping[str, Any] | None = None
+    as_of: AsOf | None = None
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CountRequest:
+    """Ask for how many items each of `expressions` (field, text) holds, for a user who may be nobody ("")."""
+
+    project: str
+    deployment: str
+    expressions: tuple[tuple[str, str], ...]
+    user_id: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """For how many items an expression holds; None where `problems` say why that cannot be told."""
+
+    num_holding: int | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CountReply:
+    """`num_items` may be answered at all; `counts` are in the order of the expressions."""
+
+    num_items: int
+    counts: tuple[Count, ...]
 
 
 class ScoredItem(NamedTuple):

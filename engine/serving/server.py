@@ -21,6 +21,7 @@ import orjson
 from engine.errors import EngineError, InvalidDocument, ReplicaUnavailable
 from engine.serving.client import PROBLEMS_KEY
 from engine.serving.codec import caught_up_to_wire, reply_to_wire, request_from_wire, status_to_wire
+from engine.serving.codec_evaluation import count_from_wire, counted_to_wire, evaluation_from_wire
 from engine.serving.replica import Replica
 from engine.serving.wire import replica_pb2 as wire
 from engine.serving.wire import replica_pb2_grpc
@@ -73,6 +74,24 @@ class ReplicaServicer(replica_pb2_grpc.ReplicaServicer):
         offsets, timeout_s = dict(request.catalog_offsets), request.timeout_ms / 1000
         return await self._in_thread(
             context, lambda: caught_up_to_wire(self._replica.catch_up(request.project, offsets, timeout_s))
+        )
+
+    async def Evaluate(  # noqa: N802 - the name is the protocol's
+        self, request: wire.EvaluateRequest, context: _Context
+    ) -> wire.RecommendReply:
+        left_s = context.time_remaining()
+
+        def answer() -> wire.RecommendReply:
+            reply = self._replica.evaluate(evaluation_from_wire(request), left_s)
+            return reply_to_wire(reply, in_columns=request.request.in_columns)
+
+        return await self._in_thread(context, answer)
+
+    async def CountItems(  # noqa: N802 - the name is the protocol's
+        self, request: wire.CountRequest, context: _Context
+    ) -> wire.CountReply:
+        return await self._in_thread(
+            context, lambda: counted_to_wire(self._replica.count_items(count_from_wire(request)))
         )
 
     async def _in_thread(self, context: _Context, answer: Callable[[], Answer]) -> Answer:

@@ -423,6 +423,151 @@ class RecommendReply(_message.Message):
 Global___RecommendReply: _TypeAlias = RecommendReply  # noqa: Y015
 
 @_typing.final
+class EvaluateRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    DOCUMENT_JSON_FIELD_NUMBER: _builtins.int
+    AS_OF_JSON_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
+    document_json: _builtins.bytes
+    """a deployment's document, instead of the one that is served"""
+    as_of_json: _builtins.bytes
+    """{"user", "history", "history_types", "history_times_ms", "time_ms"}: who asks, as it was logged"""
+    @_builtins.property
+    def request(self) -> Global___RecommendRequest: ...
+    @_builtins.property
+    def about(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ids of items that the explanation names first among what was dropped"""
+
+    def __init__(
+        self,
+        *,
+        request: Global___RecommendRequest | None = ...,
+        document_json: _builtins.bytes | None = ...,
+        as_of_json: _builtins.bytes | None = ...,
+        about: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_as_of_json", b"_as_of_json", "_document_json", b"_document_json", "as_of_json", b"as_of_json", "document_json", b"document_json", "request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_as_of_json", b"_as_of_json", "_document_json", b"_document_json", "about", b"about", "as_of_json", b"as_of_json", "document_json", b"document_json", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__as_of_json: _TypeAlias = _typing.Literal["as_of_json"]  # noqa: Y015
+    _WhichOneofArgType__as_of_json: _TypeAlias = _typing.Literal["_as_of_json", b"_as_of_json"]  # noqa: Y015
+    _WhichOneofReturnType__document_json: _TypeAlias = _typing.Literal["document_json"]  # noqa: Y015
+    _WhichOneofArgType__document_json: _TypeAlias = _typing.Literal["_document_json", b"_document_json"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__as_of_json) -> _WhichOneofReturnType__as_of_json | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__document_json) -> _WhichOneofReturnType__document_json | None: ...
+
+Global___EvaluateRequest: _TypeAlias = EvaluateRequest  # noqa: Y015
+
+@_typing.final
+class Expression(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Expression: _TypeAlias = Expression  # noqa: Y015
+
+@_typing.final
+class CountRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    EXPRESSIONS_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    CONTEXT_JSON_FIELD_NUMBER: _builtins.int
+    PARAMETERS_JSON_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    deployment: _builtins.str
+    user_id: _builtins.str
+    context_json: _builtins.bytes
+    parameters_json: _builtins.bytes
+    @_builtins.property
+    def expressions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Expression]: ...
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        deployment: _builtins.str = ...,
+        expressions: _abc.Iterable[Global___Expression] | None = ...,
+        user_id: _builtins.str = ...,
+        context_json: _builtins.bytes = ...,
+        parameters_json: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_json", b"context_json", "deployment", b"deployment", "expressions", b"expressions", "parameters_json", b"parameters_json", "project", b"project", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountRequest: _TypeAlias = CountRequest  # noqa: Y015
+
+@_typing.final
+class Count(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUM_HOLDING_FIELD_NUMBER: _builtins.int
+    PROBLEMS_JSON_FIELD_NUMBER: _builtins.int
+    num_holding: _builtins.int
+    problems_json: _builtins.bytes
+    """a list of {"field", "rule", "received"}; empty: none, and it was counted"""
+    def __init__(
+        self,
+        *,
+        num_holding: _builtins.int = ...,
+        problems_json: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["num_holding", b"num_holding", "problems_json", b"problems_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Count: _TypeAlias = Count  # noqa: Y015
+
+@_typing.final
+class CountReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUM_ITEMS_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    num_items: _builtins.int
+    """that may be answered at all"""
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Count]: ...
+    def __init__(
+        self,
+        *,
+        num_items: _builtins.int = ...,
+        counts: _abc.Iterable[Global___Count] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "num_items", b"num_items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountReply: _TypeAlias = CountReply  # noqa: Y015
+
+@_typing.final
 class CatchUpRequest(_message.Message):
     """Answered when the replica has applied the records of `catalog` at these offsets, or `timeout_ms` later. A replica that holds nothing
     of the project has reached them.

@@ -49,6 +49,16 @@ class ReplicaStub:
                 request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpRequest.SerializeToString,
                 response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpReply.FromString,
                 _registered_method=True)
+        self.Evaluate = channel.unary_unary(
+                '/freshet.serving.v1.Replica/Evaluate',
+                request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.RecommendReply.FromString,
+                _registered_method=True)
+        self.CountItems = channel.unary_unary(
+                '/freshet.serving.v1.Replica/CountItems',
+                request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountRequest.SerializeToString,
+                response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountReply.FromString,
+                _registered_method=True)
 
 
 class ReplicaServicer:
@@ -72,6 +82,19 @@ class ReplicaServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Evaluate(self, request, context):
+        """The same path under another document or for an asker of then, answered to nobody: for people who try things out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountItems(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReplicaServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -89,6 +112,16 @@ def add_ReplicaServicer_to_server(servicer, server):
                     servicer.CatchUp,
                     request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpRequest.FromString,
                     response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpReply.SerializeToString,
+            ),
+            'Evaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evaluate,
+                    request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.EvaluateRequest.FromString,
+                    response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.RecommendReply.SerializeToString,
+            ),
+            'CountItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountItems,
+                    request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountRequest.FromString,
+                    response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -172,6 +205,60 @@ class Replica:
             '/freshet.serving.v1.Replica/CatchUp',
             engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpRequest.SerializeToString,
             engine_dot_serving_dot_wire_dot_replica__pb2.CatchUpReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/freshet.serving.v1.Replica/Evaluate',
+            engine_dot_serving_dot_wire_dot_replica__pb2.EvaluateRequest.SerializeToString,
+            engine_dot_serving_dot_wire_dot_replica__pb2.RecommendReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/freshet.serving.v1.Replica/CountItems',
+            engine_dot_serving_dot_wire_dot_replica__pb2.CountRequest.SerializeToString,
+            engine_dot_serving_dot_wire_dot_replica__pb2.CountReply.FromString,
             options,
             channel_credentials,
             insecure,

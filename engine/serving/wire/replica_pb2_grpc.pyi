@@ -38,6 +38,9 @@ class ReplicaStub:
     Recommend: _grpc.UnaryUnaryMultiCallable[_replica_pb2.RecommendRequest, _replica_pb2.RecommendReply]
     Status: _grpc.UnaryUnaryMultiCallable[_replica_pb2.StatusRequest, _replica_pb2.StatusReply]
     CatchUp: _grpc.UnaryUnaryMultiCallable[_replica_pb2.CatchUpRequest, _replica_pb2.CatchUpReply]
+    Evaluate: _grpc.UnaryUnaryMultiCallable[_replica_pb2.EvaluateRequest, _replica_pb2.RecommendReply]
+    """The same path under another document or for an asker of then, answered to nobody: for people who try things out."""
+    CountItems: _grpc.UnaryUnaryMultiCallable[_replica_pb2.CountRequest, _replica_pb2.CountReply]
 
 @_typing.type_check_only
 class ReplicaAsyncStub(ReplicaStub):
@@ -45,6 +48,9 @@ class ReplicaAsyncStub(ReplicaStub):
     Recommend: _aio.UnaryUnaryMultiCallable[_replica_pb2.RecommendRequest, _replica_pb2.RecommendReply]  # type: ignore[assignment]
     Status: _aio.UnaryUnaryMultiCallable[_replica_pb2.StatusRequest, _replica_pb2.StatusReply]  # type: ignore[assignment]
     CatchUp: _aio.UnaryUnaryMultiCallable[_replica_pb2.CatchUpRequest, _replica_pb2.CatchUpReply]  # type: ignore[assignment]
+    Evaluate: _aio.UnaryUnaryMultiCallable[_replica_pb2.EvaluateRequest, _replica_pb2.RecommendReply]  # type: ignore[assignment]
+    """The same path under another document or for an asker of then, answered to nobody: for people who try things out."""
+    CountItems: _aio.UnaryUnaryMultiCallable[_replica_pb2.CountRequest, _replica_pb2.CountReply]  # type: ignore[assignment]
 
 class ReplicaServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -67,5 +73,20 @@ class ReplicaServicer(metaclass=_abc_1.ABCMeta):
         request: _replica_pb2.CatchUpRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_replica_pb2.CatchUpReply, _abc.Awaitable[_replica_pb2.CatchUpReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Evaluate(
+        self,
+        request: _replica_pb2.EvaluateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_replica_pb2.RecommendReply, _abc.Awaitable[_replica_pb2.RecommendReply]]:
+        """The same path under another document or for an asker of then, answered to nobody: for people who try things out."""
+
+    @_abc_1.abstractmethod
+    def CountItems(
+        self,
+        request: _replica_pb2.CountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_replica_pb2.CountReply, _abc.Awaitable[_replica_pb2.CountReply]]: ...
 
 def add_ReplicaServicer_to_server(servicer: ReplicaServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
