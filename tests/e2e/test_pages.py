@@ -61,7 +61,7 @@ def test_it_fits_a_phone(context: BrowserContext, page: Page, running_freshet: W
         page.goto(f"/p/pocket/{address}")
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 390, f"{address} is {width} px wide"
-        expect(page.locator('.side [aria-current="page"]')).to_be_in_viewport()
+        expect(page.locator(".bar .here b")).to_be_in_viewport()
 
 
 def test_it_reaches_the_content_by_keyboard(page: Page, running_freshet: WholeSystem) -> None:

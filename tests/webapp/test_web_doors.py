@@ -23,7 +23,7 @@ def test_it_says_what_a_page_may_load(nobody: Api, path: str) -> None:
 
 
 def test_it_says_so_under_asgi_too(nobody: Api) -> None:
-    answer = asyncio.run(AsyncClient().get("/static/css/freshet.css"))
+    answer = asyncio.run(AsyncClient().get("/static/css/base.css"))
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
 
 

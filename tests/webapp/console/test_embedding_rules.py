@@ -23,7 +23,7 @@ from webapp.registry.definition_page import form_context
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish
 
-STYLES = Path(__file__).parents[3] / "webapp/static/css/freshet.css"
+STYLES = Path(__file__).parents[3] / "webapp/static/css/forms.css"
 
 
 @pytest.mark.parametrize(
