@@ -76,8 +76,11 @@ INSTALLED_APPS = [
     "webapp.registry",
     "webapp.training",
     "webapp.serving",
+    "webapp.tracing",
     "webapp.experiments",
     "webapp.batches",
+    "webapp.insights",
+    "webapp.exports",
     "workers",
 ]
 

@@ -15,6 +15,7 @@ from engine.errors import EngineError
 from engine.serving.deployment import DeploymentSpec, ModelRef
 from engine.serving.freshness_meter import Freshness
 from engine.serving.requests import StatusReply
+from engine.serving.travel_log import Travel
 from engine.spec.definition import ModelDefinition
 from engine.spec.deployment import DeploymentDocument
 from webapp.registry.models import ModelVersion
@@ -25,6 +26,7 @@ from webapp.serving.models import Deployment, Replica
 from webapp.serving.selectors import deployments_active
 from webapp.serving.services import PositionReport
 from workers.sync_orders import ResyncOrders
+from workers.travel_notes import ReplicaNotes
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class Servant(Protocol):
 
     def take_freshness(self) -> dict[tuple[str, str, int], Freshness]: ...
 
+    def take_travel(self) -> dict[tuple[str, str, int], Travel]: ...
+
     def resync(self, project: str, model: str, version: int) -> None: ...
 
 
@@ -66,6 +70,7 @@ class ServingTurn:
         self._errors: dict[Key, str] = {}
         self._fresh_turns = 0
         self._orders = ResyncOrders(name, replica)
+        self._notes = ReplicaNotes(name)
 
     def turn(self) -> None:
         """One look and one report, on whatever connection there is. While the database is away the replica goes on with what it has."""
@@ -73,6 +78,7 @@ class ServingTurn:
             self._follow()
             self._report()
             self._note_freshness()
+            self._note_travel()
             self._orders.turn()
         except (DatabaseError, EngineError) as error:
             logger.warning("replica %s: its turn failed and will be tried again: %s", self._name, error)
@@ -118,15 +124,24 @@ class ServingTurn:
         if self._fresh_turns < FRESHNESS_TURNS:
             return
         self._fresh_turns = 0
-        versions = {
+        versions = self._versions()
+        for key, found in self._replica.take_freshness().items():
+            if key in versions and found:
+                freshness_note(model_version=versions[key], replica=self._name, measured=found)
+
+    def _note_travel(self) -> None:
+        versions = self._versions()
+        travels = self._replica.take_travel()
+        self._notes.turn({versions[key].pk: travel for key, travel in travels.items() if key in versions})
+
+    def _versions(self) -> dict[tuple[str, str, int], ModelVersion]:
+        """What is served, by project, model and version."""
+        return {
             (project, version.model.name, version.version): version
             for (project, _), deployment in self._deployments.items()
             for version in (deployment.retrieval, deployment.ranking)
             if version is not None
         }
-        for key, found in self._replica.take_freshness().items():
-            if key in versions and found:
-                freshness_note(model_version=versions[key], replica=self._name, measured=found)
 
 
 def spec_of(deployment: Deployment) -> DeploymentSpec:

@@ -9,6 +9,7 @@ from engine.serving.requests import ModelStatus, StatusReply
 from webapp.registry.models import ModelVersion
 from webapp.serving.models import SyncOrder
 from webapp.serving.sync_orders import order_done, order_taken, orders_open
+from webapp.tracing.selectors import pace_of
 from workers.pacing import Pace
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,31 @@ class SnapshotOrders:
             if self._publication.num_snapshots_written >= number:
                 order_done(order_id=order_id, sequence=self._publication.snapshot_sequence)
                 del self._begun[order_id]
+
+
+class Paced(Protocol):
+    """What is needed of `engine.training.publication.Publication`."""
+
+    def publish_every(self, interval_s: float | None) -> None: ...
+
+
+class PaceOrders:
+    """A trainer's: how often people want it to publish, which outlives it. Raises what the database does."""
+
+    def __init__(self, model_version: ModelVersion, publication: Paced) -> None:
+        self._version, self._publication = model_version, publication
+        self._look = Pace(LOOK_EVERY_S)
+        self._declared_s: float | None = None
+
+    def turn(self) -> None:
+        """Once between two polls."""
+        if not self._look.is_due():
+            return
+        wanted_s = pace_of(model_version=self._version)
+        if wanted_s != self._declared_s:
+            logger.info("%s is published every %s from now on", self._version, wanted_s or "as often as it says")
+            self._publication.publish_every(wanted_s)
+            self._declared_s = wanted_s
 
 
 class ResyncOrders:

@@ -15,6 +15,7 @@ from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
 from engine.serving.hosted_project import HostedProject, Stage, StageKey, stage_key
 from engine.serving.items_counting import items_counted
+from engine.serving.known import Kind, Known
 from engine.serving.pipeline import Pipeline, Recommendation
 from engine.serving.requests import (
     CatchUpReply,
@@ -26,6 +27,7 @@ from engine.serving.requests import (
     RecommendRequest,
     StatusReply,
 )
+from engine.serving.travel_log import Travel
 from engine.serving.user_state import UserLimits
 from engine.spec.deployment import DeploymentDocument
 from engine.spec.schema import EventRole
@@ -176,6 +178,14 @@ class Replica:
         reached = hosted.catch_up_to(catalog_offsets, wait)
         return CatchUpReply(reached, hosted.state.catalogue_offsets(), self.name)
 
+    def known(self, project: str, kind: Kind, entity_id: str) -> Known:
+        """What is held of one user or item. Raises `ReplicaUnavailable` for a project of which nothing is served here."""
+        hosted = self._projects.get(project)
+        if hosted is None:
+            said = f"replica {self.name} serves nothing of project {project!r}"
+            raise ReplicaUnavailable(said, project=project)
+        return hosted.known(kind, entity_id)
+
     def status(self) -> StatusReply:
         """Where every model of every deployment stands."""
         deployed = self._deployed
@@ -199,6 +209,15 @@ class Replica:
             if key not in taken or max(found.wall_s, default=0.0) > max(taken[key].wall_s, default=0.0):
                 taken[key] = found
         return taken
+
+    def take_travel(self) -> dict[tuple[str, str, int], Travel]:
+        """What each served model applied since the last call, by project, model and version; of a model that is in two stages one."""
+        models = {
+            (key[0], stage.model.ref.name, stage.model.ref.version): stage.model
+            for key, each in self._deployed.items()
+            for stage in each.stages
+        }
+        return {key: model.travel.take() for key, model in models.items()}
 
     def _prepare(self, spec: DeploymentSpec) -> _Deployed:
         project = self._projects.get(spec.project)

@@ -18,6 +18,7 @@ from engine.models.forward import Predictor
 from engine.serving.deployment import ModelRef
 from engine.serving.freshness_meter import GIVE_UP_S, FreshnessMeter
 from engine.serving.requests import ModelPosition, ModelStatus, Role
+from engine.serving.travel_log import TravelLog
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.sync.applier import Applier
@@ -53,6 +54,7 @@ class ServedModel:
         self.encoder = FeatureEncoder(ref.definition)
         self.failure: str | None = None
         self.freshness = FreshnessMeter(clock, give_up_s=max(GIVE_UP_S, 3 * ref.definition.sync.interval_s))
+        self.travel = TravelLog(clock)
         self._clock = clock
         self._changed_fids: list[FidArray] = []
         self._everything_changed = False
@@ -111,6 +113,7 @@ class ServedModel:
     def mark_served(self) -> None:
         """From now on answers come from what the last `poll` applied: only now may the model claim its sequence."""
         self._served = (self._applier.status(), self._clock())
+        self.travel.note(self._served[0])
         self._is_served = self.has_parameters
         if self._is_served:
             self.freshness.look(self._served[0].trained_through.events)

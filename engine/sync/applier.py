@@ -93,6 +93,7 @@ class Applier:
         self._is_resync_asked = False
         self._totals = ApplyReport()
         self._resyncs: Counter[str] = Counter()
+        self._verified_sequence = 0
         self._last_error: str | None = None
 
     def poll(self, timeout_s: float = 0.0) -> ApplyReport:
@@ -146,6 +147,7 @@ class Applier:
             num_resyncs=self._totals.num_resyncs,
             num_fenced=self._totals.num_fenced,
             resyncs_by_cause=dict(self._resyncs),
+            verified_sequence=self._verified_sequence,
             waiting_for_snapshot=self._blocked.cause.value if self._blocked else None,
             last_error=self._last_error,
         )
@@ -208,6 +210,8 @@ class Applier:
                 raise _Different(
                     f"after delta {header.sequence} the digest of {name} is {own:016x}; the trainer's is {digest:016x}"
                 )
+        if header.digests:
+            self._verified_sequence = header.sequence
 
     def _apply_snapshot(self, header: DeltaHeader, name: str) -> None:
         manifest = open_folder(self._snapshots_directory / name)

@@ -35,15 +35,20 @@ class BackPressure:
 
     def __init__(self, interval_s: float, clock: Callable[[], float]) -> None:
         """Raises ValueError for an interval that is not above 0."""
-        if not interval_s > 0:
-            raise ValueError(f"interval_s must be above 0, received {interval_s}")
-        self._declared_s = interval_s
-        self._longest_s = max(interval_s, min(interval_s * LONGEST_TIMES, LONGEST_S))
         self._clock = clock
         self._moved: dict[str, tuple[int, float]] = {}
         self._grown_s = -float("inf")
-        self.interval_s = interval_s
         self.slowest: Slowest | None = None
+        self._declared_s = self._longest_s = self.interval_s = 0.0
+        self.declare(interval_s)
+
+    def declare(self, interval_s: float) -> None:
+        """From now on this is the wait while every replica follows. Raises ValueError for one that is not above 0."""
+        if not interval_s > 0:
+            raise ValueError(f"interval_s must be above 0, received {interval_s}")
+        if interval_s != self._declared_s:
+            self._declared_s = self.interval_s = interval_s
+            self._longest_s = max(interval_s, min(interval_s * LONGEST_TIMES, LONGEST_S))
 
     @property
     def is_slowed(self) -> bool:

@@ -10,11 +10,15 @@ who read: replicas, and publishers looking for the last number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from engine.embedding.rows import TableDelta
 from engine.embedding.store import EmbeddingStore
 from engine.embedding.table import EmbeddingTable
 from engine.errors import CorruptRecord, LogError
@@ -40,12 +44,16 @@ _NUM_LOOKED_AT: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What one call published: rows, deletes, bytes in the log, and the sequences it took (none when there was nothing to say)."""
+    """What one call published: rows, deletes, bytes in the log, and the sequences it took (none when there was nothing to say).
+
+    `rows_by_slot`: of the rows, how many are of each slot number.
+    """
 
     num_rows: int = 0
     num_deletes: int = 0
     num_bytes: int = 0
     sequences: list[int] = field(default_factory=list)
+    rows_by_slot: Counter[int] = field(default_factory=Counter)
 
     def __add__(self, other: PublishReport) -> PublishReport:
         return PublishReport(
@@ -53,6 +61,7 @@ class PublishReport:
             self.num_deletes + other.num_deletes,
             self.num_bytes + other.num_bytes,
             self.sequences + other.sequences,
+            self.rows_by_slot + other.rows_by_slot,
         )
 
 
@@ -68,6 +77,7 @@ class _Draft:
     num_deletes: int = 0
     snapshot: str | None = None
     digests: dict[str, int] = field(default_factory=dict)
+    rows_by_slot: Counter[int] = field(default_factory=Counter)
 
 
 class Publisher:
@@ -188,7 +198,8 @@ class Publisher:
                     body = encode_rows(delta)
                     num_bytes += len(body)
                     counts = len(delta.fids), len(delta.deleted)
-                    drafts.append(_Draft(DeltaKind.ROWS, trained_through, body, name, *counts))
+                    by_slot = _rows_by_slot(delta)
+                    drafts.append(_Draft(DeltaKind.ROWS, trained_through, body, name, *counts, rows_by_slot=by_slot))
         return drafts
 
     def _append(self, drafts: list[_Draft]) -> PublishReport:
@@ -212,6 +223,7 @@ class Publisher:
                 sum(draft.num_deletes for draft in drafts),
                 sum(len(record.value) for record in records),
                 [header.sequence for header in headers],
+                sum((draft.rows_by_slot for draft in drafts), Counter()),
             )
         raise LogError(f"another trainer keeps publishing to {self._topic!r}", topic=self._topic)
 
@@ -292,6 +304,12 @@ class Publisher:
     def _num_looked_at(self) -> int:
         """As many as one append of a trainer that lost its lease may have put behind the last delta that counts."""
         return _NUM_LOOKED_AT + MAX_APPEND_BYTES // self._max_delta_bytes if self.epoch else _NUM_LOOKED_AT
+
+
+def _rows_by_slot(delta: TableDelta) -> Counter[int]:
+    counts = np.bincount(delta.slots)
+    slots = np.flatnonzero(counts)
+    return Counter(dict(zip(slots.tolist(), counts[slots].tolist(), strict=True)))
 
 
 def _max_rows(table: EmbeddingTable, max_delta_bytes: int) -> int:

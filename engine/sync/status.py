@@ -26,7 +26,8 @@ class ReplicaStatus:
     `age_s` is the time since the trainer made the newest delta or snapshot applied. `trainer_sequence` is the newest
     number known to be in the topic. `waiting_for_snapshot` is why nothing can be applied until a newer snapshot is there.
     Counts are since the replica started; `num_bytes_applied` counts records of the log, `num_fenced` deltas that were passed over
-    because their trainer had lost its lease.
+    because their trainer had lost its lease. `verified_sequence` is the newest delta after which every table was found equal to the
+    trainer's by its digest; 0 before there was one.
     """
 
     is_ready: bool
@@ -42,6 +43,7 @@ class ReplicaStatus:
     num_resyncs: int
     num_fenced: int = 0
     resyncs_by_cause: dict[str, int] = field(default_factory=dict)
+    verified_sequence: int = 0
     waiting_for_snapshot: str | None = None
     last_error: str | None = None
 

@@ -70,6 +70,7 @@ class Publication:
         self._snapshot_sequence = -1
         self._has_news = True
         self._is_snapshot_asked = False
+        self._checkpoint_asked = 0
         self.num_snapshots_begun = self.num_snapshots_written = 0
         """Since this was made; those written are known to be whole."""
 
@@ -127,10 +128,30 @@ class Publication:
         self._has_news = self._has_news or report.num_rows + report.num_deletes > 0
         return report
 
+    def publish_every(self, interval_s: float | None) -> None:
+        """Publish so often from now on, whatever the definition says; None: as it says. Raises ValueError for 0 and less."""
+        self.back_pressure.declare(interval_s if interval_s is not None else self._state.definition.sync.interval_s)
+        self._rows_due_s = min(self._rows_due_s, self._published_s + self.back_pressure.interval_s)
+
     def ask_snapshot(self) -> int:
         """Have a snapshot written as soon as may be, even if nothing has changed; `num_snapshots_written` will come to the answer."""
         self._is_snapshot_asked = True
         return self.num_snapshots_begun + 1
+
+    def ask_checkpoint(self) -> int:
+        """Have a checkpoint written as soon as may be, even if nothing was learned; `num_checkpoints_written` will come to the answer."""
+        self._checkpoint_asked = self._writer.num_begun + 1
+        return self._checkpoint_asked
+
+    @property
+    def num_checkpoints_written(self) -> int:
+        """Since this was made, as of the last look."""
+        return self._writer.num_written
+
+    @property
+    def examples_saved(self) -> int:
+        """How many examples the newest checkpoint has learned, of those that are known to be whole."""
+        return self._writer.examples_saved
 
     def snapshot(self, *, always: bool = False) -> PublishReport:
         """Publish what is pending and have a snapshot of just that written; none when nothing was published since the last, or little
@@ -172,16 +193,17 @@ class Publication:
         self._checkpoint_due_s = self._clock() + self._state.definition.training.checkpoint_every_s
 
     def checkpoint_if_due(self) -> None:
-        """Begin to save the state when `checkpoint_every_s` has passed since it was last due, and no checkpoint is being written.
+        """Begin to save the state when `checkpoint_every_s` has passed since it was last due or it was asked for, and none is being written.
 
         It is the state as it is now, whatever training does while it is written. Raises what an earlier one failed with.
         """
         self._collect()
         now_s = self._clock()
-        if now_s < self._checkpoint_due_s or self._writer.is_writing:
+        is_asked = self._writer.num_begun < self._checkpoint_asked
+        if (now_s < self._checkpoint_due_s and not is_asked) or self._writer.is_writing:
             return
         self._checkpoint_due_s = now_s + self._state.definition.training.checkpoint_every_s
-        if self._has_learned or self._num_canaries >= NUM_IDLE:
+        if is_asked or self._has_learned or self._num_canaries >= NUM_IDLE:
             self._writer.begin()
 
     @property

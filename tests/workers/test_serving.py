@@ -10,6 +10,7 @@ from django.utils import timezone
 from engine.errors import EngineError
 from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
+from engine.serving.travel_log import Travel
 from engine.serving.requests import DeploymentStatus, ModelStatus, StatusReply
 from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
 from engine.spec.deployment import DeploymentDocument
@@ -38,6 +39,7 @@ class Recorder:
         self.num_deploys = 0
         self.refuses = False
         self.measured: dict[tuple[str, str, int], Freshness] = {}
+        self.travelled: dict[tuple[str, str, int], Travel] = {}
 
     def deployments(self) -> list[DeploymentSpec]:
         return list(self.served.values())
@@ -53,6 +55,9 @@ class Recorder:
 
     def take_freshness(self) -> dict[tuple[str, str, int], Freshness]:
         return self.measured
+
+    def take_travel(self) -> dict[tuple[str, str, int], Travel]:
+        return self.travelled
 
     def resync(self, project: str, model: str, version: int) -> None:
         raise AssertionError(f"nobody asked for a resync of {project}/{model} v{version}")

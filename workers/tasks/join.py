@@ -33,6 +33,7 @@ from workers.leases import HeldLease, held
 from workers.pacing import Pace
 from workers.runs import MAX_ERROR_LENGTH, OUTAGES
 from workers.stopping import STOP
+from workers.travel_notes import JoinerNotes
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProces
 
 def _join_until(process: JoinerProcess, project: Project, schema_version: int, ends: Callable[[], bool]) -> bool:
     """Until told to end or there is another schema version; False when there is no such project any more."""
-    report, garbage = Pace(REPORT_EVERY_S), SettingAside()
+    report, garbage, notes = Pace(REPORT_EVERY_S), SettingAside(), JoinerNotes(event_log(), project)
     while not ends():
         started_s = time.monotonic()
         num_read = process.poll(POLL_TIMEOUT_S)
@@ -137,6 +138,7 @@ def _join_until(process: JoinerProcess, project: Project, schema_version: int, e
         if not Project.objects.filter(pk=project.pk).exists():
             return False
         _report(process, project)
+        notes.turn()
         if schema_current(project=project).version != schema_version:
             break
     return True

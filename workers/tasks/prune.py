@@ -8,6 +8,7 @@ from webapp.accounts.models import Project
 from webapp.core.jobs import Job
 from webapp.experiments.feedback_services import feedback_prune
 from webapp.serving.freshness_series import freshness_prune
+from webapp.tracing.services import history_prune
 from webapp.training import services
 from workers import retention
 from workers.celery_app import app
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 def prune() -> None:
     services.training_prune()
     freshness_prune()
+    history_prune()
     feedback_prune()
     num_ids = retention.forget_event_ids()
     for project in Project.objects.all():

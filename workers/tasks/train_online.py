@@ -17,7 +17,8 @@ from workers.celery_app import app
 from workers.folders import model_folder
 from workers.runs import RunSession, event_time, work_on
 from workers.starting import begin_anew
-from workers.sync_orders import SnapshotOrders
+from workers.sync_orders import PaceOrders, SnapshotOrders
+from workers.travel_notes import publish_noted
 
 POLL_TIMEOUT_S = 0.5
 
@@ -48,13 +49,14 @@ def _train(session: RunSession) -> None:
         fence=session.fence,
         followers=lambda: positions_alive(model_version=version),
     )
-    orders = SnapshotOrders(version, trainer.publication)
+    orders, pace = SnapshotOrders(version, trainer.publication), PaceOrders(version, trainer.publication)
     examples = topics.examples(session.run.project.slug)
     session.note_start({**log.earliest_offsets(examples), **trainer.state.progress.examples})
     try:
         while not session.should_stop():
             _record(version, trainer.publication.publisher, trainer.poll(POLL_TIMEOUT_S).published)
             orders.turn()
+            pace.turn()
         session.report_each()
         trainer.close()
     finally:
@@ -74,3 +76,4 @@ def _record(version: ModelVersion, publisher: Publisher, published: PublishRepor
             num_bytes=published.num_bytes,
             event_time=event_time(last.trained_through.event_time_ms),
         )
+        publish_noted(version, publisher, published)

@@ -86,3 +86,15 @@ def test_a_replica_that_has_nothing_yet_slows_nobody(clock: Clock) -> None:
 def test_an_interval_must_be_above_0(clock: Clock) -> None:
     with pytest.raises(ValueError, match="received 0"):
         BackPressure(0, clock)
+
+
+def test_another_interval_holds_from_its_declaration_on(clock: Clock) -> None:
+    pressure = BackPressure(1.0, clock)
+    pressure.look(1000, {"a": 500})
+    pressure.declare(5.0)
+    assert (pressure.interval_s, pressure.is_slowed) == (5.0, False)
+    pressure.declare(5.0)
+    clock.now_s += 5.0
+    pressure.look(1001, {"a": 501})
+    pressure.declare(5.0)
+    assert pressure.interval_s == 10.0, "the same said again takes nothing back"

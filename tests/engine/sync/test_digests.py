@@ -53,6 +53,7 @@ def test_replica_that_differs_says_so_and_loads_a_snapshot(trainer: Trainer, mak
     replica = make_replica()
     publish(trainer, 1)
     replica.follow()
+    assert replica.applier.status().verified_sequence == 2, "the last delta of a publish is the one that is compared"
     replica.applier.store.tables["dim8"].upsert(np.array([1], np.uint64), np.full((1, 8), 9.0, np.float32))
     publish(trainer, 2)
     # row 1 was in that delta too, so nothing differs any more

@@ -186,3 +186,13 @@ def test_trimming_keeps_the_record_that_tells_the_sequence(log: MemoryLog, train
     trainer.publisher.trim_before(99)
     assert log.earliest_offsets(TOPIC) == {0: 4}
     assert Trainer(log, tmp_path).publisher.sequence == 5
+
+
+def test_rows_are_counted_by_the_slot_they_are_of(trainer: Trainer) -> None:
+    train(trainer.store, [1, 2, 3])
+    report = trainer.publisher.publish_rows(through(5))
+    assert sum(report.rows_by_slot.values()) == report.num_rows == 6
+    slots = [table.export_delta(10).slots.tolist() for table in trainer.store.tables.values()]
+    assert slots == [[], []], "what was published is not touched any more"
+    train(trainer.store, [2])
+    assert sum(trainer.publisher.publish_rows(through(6)).rows_by_slot.values()) == 2

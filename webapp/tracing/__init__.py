@@ -1,0 +1,1 @@
+"""How far each stage came and when: what the event debugger and the parameter-sync page look back on."""
