@@ -1,0 +1,36 @@
+"""A signed-in session without the form, for tests that are about other pages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+
+from tests.e2e.whole_system import WholeSystem
+
+
+def session_cookies(system: WholeSystem) -> list[dict[str, Any]]:
+    """The cookies that the sign-in form gives the system's account, as Playwright takes them."""
+    with httpx.Client(base_url=system.base_url) as client:
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/sign-in").text)
+        assert token is not None
+        form = {"csrfmiddlewaretoken": token[1], "username": system.username, "password": system.password}
+        answer = client.post("/sign-in", data=form, headers={"Referer": f"{system.base_url}/sign-in"})
+        assert answer.status_code == 302, answer.text
+        return [{"name": one.name, "value": one.value, "url": system.base_url} for one in client.cookies.jar]
+
+
+def create_project(system: WholeSystem, slug: str, *, cookies: list[dict[str, Any]]) -> str:
+    """Makes the project `slug` through the console's form; its address (`/p/<slug>/`). One that is there already stays."""
+    with httpx.Client(base_url=system.base_url) as client:
+        for cookie in cookies:
+            client.cookies.set(cookie["name"], cookie["value"])
+        if client.get(f"/p/{slug}/").status_code == 200:
+            return f"/p/{slug}/"
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/").text)
+        assert token is not None
+        form = {"csrfmiddlewaretoken": token[1], "name": slug.replace("-", " ").capitalize(), "slug": slug}
+        answer = client.post("/", data=form, headers={"Referer": system.base_url})
+        assert answer.status_code == 302, answer.text
+        return answer.headers["Location"]
