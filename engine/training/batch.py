@@ -16,6 +16,7 @@ from engine.training.batch_job import BatchJob, BatchListeners, BatchProgress
 from engine.training.epoch_plan import PLAN_FILE, EpochPlan, EpochResult, Offsets
 from engine.training.epochs import BEST, EpochTraining
 from engine.training.online import FROZEN
+from engine.training.publication import Publication
 from engine.training.report import Report
 from engine.training.state import CHECKPOINTS, TrainingState
 
@@ -62,6 +63,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
     on_progress: Callable[[BatchProgress], None] = lambda _: None,
     on_report: Callable[[Report], None] = lambda _: None,
     on_epoch: Callable[[EpochPlan], None] = lambda _: None,
+    on_publication: Callable[[Publication], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     fence: Callable[[], None] = _no_fence,
 ) -> BatchResult:
@@ -90,7 +92,7 @@ def train_batch(  # noqa: PLR0917 - what is trained, from where, into where
         directory=directory,
         clock=clock,
         fence=fence,
-        listeners=BatchListeners(on_progress, on_report, on_epoch, should_stop),
+        listeners=BatchListeners(on_progress, on_report, on_epoch, on_publication, should_stop),
     )
     ends = _end_offsets(job.examples, job.topic, until_offsets, until_time_ms)
     if definition.training.early_stopping is None:

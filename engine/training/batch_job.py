@@ -37,15 +37,22 @@ class BatchProgress:
     def tables(self) -> dict[str, int]:
         return self.state.table_metrics()
 
+    def pace(self) -> dict[str, float]:
+        """Learning rates, and what the steps since this was asked last took (`StepTimes.metrics`)."""
+        found = {**self.state.rate_metrics(), **self.state.times.metrics()}
+        self.state.times.begin()
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class BatchListeners:
     """`on_progress` is called after each batch, `on_report` every `REPORT_EVERY_S` and at the end, `on_epoch` after each epoch with what
-    the plan has come to; `should_stop` is asked before each batch."""
+    the plan has come to, `on_publication` with each that saves the run's state from then on; `should_stop` is asked before each batch."""
 
     on_progress: Callable[[BatchProgress], None] = lambda _: None
     on_report: Callable[[Report], None] = lambda _: None
     on_epoch: Callable[[EpochPlan], None] = lambda _: None
+    on_publication: Callable[[Publication], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
 
 
@@ -71,7 +78,7 @@ class BatchJob:
         return self.examples is not self.log
 
     def publication(self, state: TrainingState) -> Publication:
-        return Publication(
+        made = Publication(
             state,
             self.log,
             project=self.project,
@@ -82,6 +89,8 @@ class BatchJob:
             clock_ms=lambda: int(self.clock() * 1000),
             fence=self.fence,
         )
+        self.listeners.on_publication(made)
+        return made
 
     def reader(self, state: TrainingState) -> ExampleReader:
         """From where the state is."""
@@ -111,20 +120,25 @@ class BatchJob:
         reader, reporter = self.reader(state), Reporter(state)
         evaluator = self._evaluator(state) if is_new else None
         report_due_s = self.clock() + REPORT_EVERY_S
+        state.times.begin()
         with ReadAhead(reader, state, self.definition.training.batch_size, self.clock, ends) as ahead:
             while not self.listeners.should_stop():
                 found = ahead.next()
+                state.times.lap("read")
                 if found is None:
                     self.listeners.on_report(reporter.report())
                     return True
                 if evaluator is not None and state.progress.num_batches % RANKED_EVERY == 0:
                     evaluator.evaluate(found.logged)
+                    state.times.lap("evaluate")
                 state.learn(found.logged, is_new=is_new, prepared=found.prepared)
                 state.event_clock.report_caught_up(found.at_end)
                 if publication is not None:
                     publication.checkpoint_if_due()
+                    state.times.lap("publish")
                 if self.clock() >= report_due_s:
                     self.listeners.on_report(reporter.report())
                     report_due_s = self.clock() + REPORT_EVERY_S
                 self.listeners.on_progress(BatchProgress(state.progress.num_examples, num_total, state))
+                state.times.lap("report")
         return False

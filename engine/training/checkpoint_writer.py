@@ -38,6 +38,8 @@ class CheckpointWriter:
         self._num_since_full = 0
         self._examples_cut = -1
         self._offsets_cut: dict[int, int] = {}
+        self.num_begun = self.num_written = 0
+        """Checkpoints since this was made; those written are known to be whole."""
         self.examples_saved = state.progress.num_examples
         """How many examples the newest checkpoint has learned, of those that are known to be whole."""
         self.offsets_saved = dict(state.progress.examples)
@@ -60,6 +62,7 @@ class CheckpointWriter:
         self._num_since_full = 0 if cut.is_full else self._num_since_full + 1
         self._examples_cut, self._written = self._state.progress.num_examples, None
         self._offsets_cut = dict(self._state.progress.examples)
+        self.num_begun += 1
         self._save = BackgroundSave(cut.tables, lambda _: cut.write(self._directory, self._fence))
 
     def collect(self) -> None:
@@ -72,6 +75,7 @@ class CheckpointWriter:
         if self._save is not None:
             save, self._save = self._save, None
             self._written = save.result()
+            self.num_written = self.num_begun
             self.examples_saved, self.offsets_saved = self._examples_cut, self._offsets_cut
         return self._written
 

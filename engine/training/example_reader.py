@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 
 from engine.errors import OffsetOutOfRange
@@ -39,6 +40,8 @@ class ExampleReader:
                 )
         self._turn = 0
         self._at_end: set[int] = set()
+        self.waited_s = 0.0
+        """How long calls took that were ready to wait for a record to come."""
 
     @property
     def num_partitions(self) -> int:
@@ -141,8 +144,10 @@ class ExampleReader:
         self._turn += 1
         records: list[StoredRecord] = []
         for wait_s in (0.0, timeout_s / len(order)):
+            since_s = time.perf_counter()
             for partition in order:
                 records += self._read_one(partition, max_records - len(records), until, 0.0 if records else wait_s)
+            self.waited_s += time.perf_counter() - since_s if wait_s else 0.0
             if records or wait_s == timeout_s == 0.0:
                 break
         return records

@@ -129,10 +129,15 @@ class OnlineTrainer:
         (what comes next was trimmed: begin again with a batch run), `LogError` and OSError (poll again, or start anew).
         """
         wait_s = max(0.0, min(timeout_s, self.publication.next_due_s() - self._clock()))
+        times = self.state.times
+        waited_s = self._reader.waited_s
         batch = self._stepping.next(wait_s)
+        times.lap("read")
+        times.waited("read", self._reader.waited_s - waited_s)
         num_examples, num_evaluated = self._learn(batch) if batch else (0, 0)
         report = self.publication.run_due()
         self._forget_steps()
+        times.lap("publish")
         self._report_metrics()
         return PollResult(num_examples, num_evaluated, report)
 
@@ -141,7 +146,9 @@ class OnlineTrainer:
         self._step_clock.set(batch.step.now_ms)
         self.state.event_clock.report_caught_up(batch.step.caught_up)
         logged = parse_records(batch.records, self.state.progress.joiner_epochs)
+        self.state.times.lap("read")
         num_evaluated = self._evaluator.evaluate(logged)
+        self.state.times.lap("evaluate")
         self.state.learn(logged)
         return len(logged), num_evaluated
 
@@ -176,6 +183,8 @@ class OnlineTrainer:
             "num_corrupt": progress.num_corrupt,
             "num_fenced": progress.num_fenced,
             **self.state.table_metrics(),
+            **self.state.rate_metrics(),
+            **self.state.times.metrics(),
             "event_time_ms": progress.event_time_ms,
             "lag_records": self._reader.num_behind() + self._stepping.num_ahead,
             "publish_interval_s": pressure.interval_s,
@@ -188,8 +197,12 @@ class OnlineTrainer:
             self._on_report(self._reporter.report())
             self._report_due_s = now_s + REPORT_EVERY_S
         if at_once or now_s - self._reported_s >= METRICS_EVERY_S:
-            self._on_metrics(self.metrics())
+            metrics = self.metrics()
+            # what telling them takes is part of the next
+            self.state.times.begin()
+            self._on_metrics(metrics)
             self._reported_s, self._reported_examples = now_s, self.state.progress.num_examples
+        self.state.times.lap("report")
 
     def _frozen(self, directory: Path) -> Predictor:
         folder = newest_folder(directory / FROZEN)

@@ -193,7 +193,7 @@ class Publication:
         self._checkpoint_due_s = self._clock() + self._state.definition.training.checkpoint_every_s
 
     def checkpoint_if_due(self) -> None:
-        """Begin to save the state when `checkpoint_every_s` has passed since it was last due or it was asked for, and none is being written.
+        """Begin to save the state when it was asked for, or `checkpoint_every_s` after it was last due; not while one is written.
 
         It is the state as it is now, whatever training does while it is written. Raises what an earlier one failed with.
         """

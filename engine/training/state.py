@@ -48,6 +48,7 @@ from engine.training.state_cut import (
     SmallState,
     StateCut,
 )
+from engine.training.step_times import StepTimes
 from engine.training.train_step import PlannedBatch, StepResult, TrainStep
 from engine.training.training_batch import BatchBuilder, RankingBatch, RetrievalBatch, note_dense
 
@@ -105,7 +106,8 @@ class TrainingState:
         )
         self.hot_ids = HotIds(definition)
         self.progress = Progress()
-        self.step = TrainStep(definition, self.store, self.architecture, self.dense_optimizer)
+        self.times = StepTimes()
+        self.step = TrainStep(definition, self.store, self.architecture, self.dense_optimizer, times=self.times)
         self._last_cut: str | None = None
         self._make_builder()
 
@@ -138,7 +140,9 @@ class TrainingState:
             self.progress.num_refused_batches += 1
         num_before = self.progress.num_examples
         self.progress.note(logged)
+        self.times.lap("observe")
         expire_due(self.store, self.event_clock.now_s, num_before, self.progress.num_examples)
+        self.times.lap("expire")
         return result
 
     def _learn(self, logged: Logged, is_new: bool, prepared: Prepared | None) -> StepResult | None:
@@ -153,6 +157,7 @@ class TrainingState:
             # Before the batch is scored: even the first is then scaled. Labels have no part in it.
             note_dense(self.statistics, batch)
             self.architecture.load_statistics(self.statistics.weights())
+        self.times.lap("encode")
         result = self.step.learn(batch, None if prepared is None else prepared.planned)
         sampled = batch.kept[:SAMPLED_EXAMPLES]
         own = logged.table.take(sampled) if isinstance(logged, LoggedColumns) else logged.at(sampled)
@@ -189,6 +194,14 @@ class TrainingState:
             "table_rows": self.store.num_rows,
             "table_bytes": self.store.memory_bytes,
             **{name: sum(getattr(each, name) for each in counters) for name in _COUNTED},
+        }
+
+    def rate_metrics(self) -> dict[str, float]:
+        """The learning rates of the next step, by `learning_rate.<part>`; a slot's scale comes on top of the sparse one."""
+        num_steps = self.dense_optimizer.num_steps
+        return {
+            "learning_rate.sparse": self.definition.sparse_optimizer.learning_rate.at(num_steps),
+            "learning_rate.dense": self.definition.dense_optimizer.learning_rate.at(num_steps),
         }
 
     def cut(self, created_ms: int, *, after: Path | None = None, snapshot: SnapshotMeta | None = None) -> StateCut:

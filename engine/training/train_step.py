@@ -26,6 +26,7 @@ from engine.training.dense_optimizer import DenseOptimizer
 from engine.training.retrieval_losses import retrieval_loss
 from engine.training.sparse_update import SparseUpdate
 from engine.training.step_inputs import InputsBySide, InputsOfPairs, rows_of_pairs
+from engine.training.step_times import StepTimes
 from engine.training.task_losses import StepLoss, task_columns, task_losses, task_signature, task_tensors
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
@@ -78,9 +79,12 @@ class TrainStep:
         architecture: RankingArchitecture | RetrievalArchitecture,
         dense_optimizer: DenseOptimizer,
         clock: Callable[[], float] = time.perf_counter,
+        *,
+        times: StepTimes | None = None,
     ) -> None:
-        """`clock` in seconds."""
+        """`clock` in seconds; `times` is told what each part of a step took."""
         self._clock = clock
+        self._times = times or StepTimes(clock)
         self.compiled_s = 0.0
         self._definition = definition
         self._store = store
@@ -120,11 +124,13 @@ class TrainStep:
             sparse, plans = self._layout.stamped(planned.sparse, batch.seen_at_s), planned.plans
         else:
             sparse = self._layout.sparse_batch(sides, batch.seen_at_s)
+        self._times.lap("encode")
         sighted = {
             table: self._store.tables[table].sight(each.fids, each.slots, each.seen_at_s, plans.get(table))
             for table, each in sparse.values.items()
         }
         rows = {table: self._gather(table, each) for table, each in sighted.items()}
+        self._times.lap("lookup")
         of = _rows_of(batch)
         tensors = self._inputs.tensors(sparse, rows, sighted, of)
         step = self._step(are_pairs=of[Side.USER] is None)
@@ -134,9 +140,12 @@ class TrainStep:
         mean_loss = float(loss.numpy())
         finite = math.isfinite(mean_loss)
         self.compiled_s += self._clock() - started_s
+        self._times.lap("dense")
         if finite:
             gradients = self._inputs.row_gradients(sparse, sighted, of, input_gradients)
             self._update_rows.apply(sighted, sparse.values, gradients, int(num_steps.numpy()))
+        self._times.lap("apply")
+        self._times.count_step()
         by_row = scores.numpy()
         if not isinstance(batch, RankingBatch):
             return StepResult(mean_loss, by_row, labels.numpy(), finite)

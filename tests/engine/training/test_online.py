@@ -16,6 +16,7 @@ from engine.streams.log import Position, Record, StoredRecord
 from engine.streams.memory import MemoryLog
 from engine.training.online import OnlineTrainer
 from engine.training.state import CHECKPOINTS, SNAPSHOTS
+from engine.training.step_times import PHASES
 from tests.engine.training.followed import Follower
 from tests.engine.training.made import FakeClock, append_examples, make_definition, make_examples
 
@@ -24,7 +25,9 @@ METRICS = {
     "event_time_ms", "lag_records", "num_created", "num_expired", "num_over_budget", "num_turned_away", "num_candidates", "candidate_bytes",
     "publish_interval_s", "slowest_replica_behind", "num_fenced",
     "num_candidates_dropped", "grouped_auc", "normalised_entropy", "calibration", "ndcg_at_10", "coverage_at_10",
+    "learning_rate.sparse", "learning_rate.dense", "busy_share",
 }  # fmt: skip
+STEP_MS = {f"step_ms.{phase}" for phase in PHASES}
 
 
 class Killed(BaseException):
@@ -128,11 +131,27 @@ def test_metrics_have_every_key_and_count(tmp_path: Path) -> None:
     append_examples(stage.log, "p", make_examples(100))
     trainer = stage.trainer()
     stage.run(trainer, 4)
-    assert set(stage.metrics[-1]) == METRICS
+    assert set(stage.metrics[-1]) - STEP_MS == METRICS
+    assert set(stage.metrics[0]) >= STEP_MS and 0.0 < stage.metrics[0]["busy_share"] <= 1.0
     assert stage.metrics[-1]["num_examples"] == 100
     assert stage.metrics[-1]["lag_records"] == 0
     assert stage.metrics[0]["examples_per_s"] == 100.0
     assert 0.0 <= stage.metrics[-1]["hr_at_10"] <= 1.0
+
+
+def test_checkpoint_that_is_asked_for_is_written_at_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    append_examples(stage.log, "p", make_examples(100))
+    trainer = stage.trainer()
+    stage.run(trainer, 2)
+    number, before = trainer.publication.ask_checkpoint(), trainer.publication.num_checkpoints_written
+    assert before < number
+    trainer.poll(0.0)
+    trainer.publication.await_checkpoint()
+    trainer.poll(0.0)
+    assert trainer.publication.num_checkpoints_written == number
+    assert trainer.publication.examples_saved == 100
+    trainer.abandon()
 
 
 def test_lost_lease_stops_before_anything_leaves(tmp_path: Path) -> None:
