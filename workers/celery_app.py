@@ -23,6 +23,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 REVIVE_EVERY_S = 2.0
 PRUNE_EVERY_S = 300.0
 FEEDBACK_EVERY_S = 10.0
+COUNT_EVENTS_EVERY_S = 10.0
 
 app = Celery("freshet")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -61,6 +62,11 @@ app.conf.update(
             "task": Job.FEEDBACK.value,
             "schedule": FEEDBACK_EVERY_S,
             "options": {"expires": FEEDBACK_EVERY_S},
+        },
+        "count_events": {
+            "task": Job.COUNT_EVENTS.value,
+            "schedule": COUNT_EVENTS_EVERY_S,
+            "options": {"expires": COUNT_EVENTS_EVERY_S},
         },
     },
 )

@@ -15,6 +15,7 @@ from django.db import transaction
 from engine.errors import InvalidDocument, Problem
 from engine.spec.document import shorten
 from engine.spec.event import CatalogChange
+from engine.spec.schema import Schema
 from engine.spec.validation import PropertyValidator
 from engine.spec.values import BrokenRule, check_boolean, check_id
 from engine.streams import topics
@@ -183,6 +184,15 @@ def _judged(project: Project, kind: Kind, rows: Sequence[object]) -> _Batch:
     return batch
 
 
+def problems_of_rows(kind: Kind, rows: Sequence[object], schema: Schema) -> list[list[Problem]]:
+    """What is wrong with each of the rows of `items_put` or `users_put` by this schema; nothing is written."""
+    validator = _validator_of(schema, kind)
+    found: list[list[Problem]] = [[] for _ in rows]
+    for row, problems in zip(rows, found, strict=True):
+        _read_row(kind, row, validator, problems)
+    return found
+
+
 def _read_row(
     kind: Kind, row: object, validator: PropertyValidator, problems: list[Problem]
 ) -> tuple[str | None, dict[str, Any], bool | None]:
@@ -257,7 +267,10 @@ def _find(project: Project, kind: Kind, entity_id: str, *, lock: bool = False) -
 
 
 def _validator(project: Project, kind: Kind) -> PropertyValidator:
-    schema = schema_document(project=project)
+    return _validator_of(schema_document(project=project), kind)
+
+
+def _validator_of(schema: Schema, kind: Kind) -> PropertyValidator:
     return PropertyValidator(schema.users if kind == "user" else schema.items, f"{kind} properties")
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
-from webapp.accounts.models import Project
+from webapp.accounts.models import Account, Project
 from webapp.catalog.inbox_models import DeadEvent, DeadEventCount, Inbox
+
+_ENDING = re.compile(r"\.(csv|jsonl|ndjson|parquet)(\.gz|\.zst)?$")
 
 __all__ = ["AcceptedEvent", "DeadEvent", "DeadEventCount", "Import", "Inbox", "Item", "RejectedRow", "User"]
 
@@ -36,6 +42,9 @@ class Item(Entity):
     """A hidden one is kept and learned from, and never recommended."""
 
     hidden = models.BooleanField(default=False, db_default=False)
+    seen_at = models.DateTimeField(
+        null=True, help_text="when the first event about it was counted; null: there is none yet"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "external_id"], name="item_once")]
@@ -72,18 +81,42 @@ class RejectedRow(models.Model):
         indexes = [models.Index(fields=["project", "-received_at"])]
 
 
+def file_ending(file_name: str) -> str:
+    """By which a file is read: `.csv`, `.jsonl` or `.parquet`, packed or not; empty for another."""
+    found = _ENDING.search(file_name.lower())
+    return found[0].replace(".ndjson", ".jsonl") if found else ""
+
+
 class Import(models.Model):
-    """One file being loaded: how far it got (so that it resumes) and what was refused."""
+    """One file being taken in: what its columns mean, how far it got (so that it resumes) and what was refused.
+
+    An upload begins as a draft; a worker goes on with one that is `wanted`. What `manage.py load_events` loads is noted here too, and has
+    neither a file of ours nor choices.
+    """
 
     class State(models.TextChoices):
+        DRAFT = "draft"
+        QUEUED = "queued"
         RUNNING = "running"
+        STOPPED = "stopped"
         FINISHED = "finished"
         FAILED = "failed"
 
+    class Kind(models.TextChoices):
+        EVENTS = "events", "Events"
+        ITEMS = "items", "Items"
+        USERS = "users", "Users"
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="imports")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.EVENTS, db_default=Kind.EVENTS)
     file_name = models.CharField(max_length=400)
     fingerprint = models.CharField(max_length=64, help_text="of the file's content and the mapping")
     state = models.CharField(max_length=16, choices=State, default=State.RUNNING)
+    wanted = models.BooleanField(default=False, db_default=False, help_text="a worker is to go on with it")
+    has_file = models.BooleanField(default=False, db_default=False, help_text="uploaded, and kept in the data folder")
+    choices = models.JSONField(null=True, help_text="what the columns mean: webapp.catalog.imports.choices")
+    num_bytes = models.BigIntegerField(default=0, db_default=0)
+    num_rows = models.BigIntegerField(null=True, help_text="of the whole file, once they were counted")
     num_rows_done = models.BigIntegerField(default=0)
     num_accepted = models.BigIntegerField(default=0)
     num_repeated = models.BigIntegerField(default=0)
@@ -91,6 +124,35 @@ class Import(models.Model):
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(Account, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "fingerprint"], name="import_once")]
+
+    @property
+    def lease_name(self) -> str:
+        return f"import:{self.pk}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its file and its refused rows are."""
+        data: Path = settings.DATA_DIR
+        return data / "imports" / self.project.slug / str(self.pk)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"file{file_ending(self.file_name)}"
+
+    @property
+    def rejected_file(self) -> Path:
+        """Refused rows as JSON lines: `row`, `problems`, `received`."""
+        return self.folder / "rejected.jsonl"
+
+    @property
+    def share_done(self) -> float:
+        """0 to 1."""
+        if self.state == self.State.FINISHED:
+            return 1.0
+        return min(1.0, self.num_rows_done / self.num_rows) if self.num_rows else 0.0

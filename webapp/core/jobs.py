@@ -22,6 +22,9 @@ class Job(StrEnum):
     CANARY = "freshet.canary"
     FEEDBACK = "freshet.feedback"
     REPLAY = "freshet.replay"
+    COUNT_EVENTS = "freshet.count_events"
+    IMPORT_FILE = "freshet.import_file"
+    EXPORT_DATA = "freshet.export_data"
 
 
 QUEUES: dict[Job, str] = {
@@ -35,6 +38,9 @@ QUEUES: dict[Job, str] = {
     Job.CANARY: "periodic",
     Job.FEEDBACK: "periodic",
     Job.REPLAY: "jobs",
+    Job.COUNT_EVENTS: "periodic",
+    Job.IMPORT_FILE: "jobs",
+    Job.EXPORT_DATA: "jobs",
 }
 
 

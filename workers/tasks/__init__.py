@@ -2,7 +2,10 @@
 
 from workers.tasks import (
     canary,
+    count_events,
+    export_data,
     feedback,
+    import_file,
     join,
     prune,
     recommend_batch,
@@ -15,7 +18,10 @@ from workers.tasks import (
 
 __all__ = [
     "canary",
+    "count_events",
+    "export_data",
     "feedback",
+    "import_file",
     "join",
     "prune",
     "recommend_batch",

@@ -7,10 +7,11 @@ import logging
 from webapp.accounts.models import Project
 from webapp.core.jobs import Job
 from webapp.experiments.feedback_services import feedback_prune
+from webapp.insights.counting import counts_prune
 from webapp.serving.freshness_series import freshness_prune
 from webapp.tracing.services import history_prune
 from webapp.training import services
-from workers import retention
+from workers import retention, run_metrics
 from workers.celery_app import app
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ def prune() -> None:
     freshness_prune()
     history_prune()
     feedback_prune()
+    counts_prune()
+    run_metrics.forget_old()
     num_ids = retention.forget_event_ids()
     for project in Project.objects.all():
         try:

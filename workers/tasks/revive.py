@@ -8,10 +8,14 @@ from django.db.models.functions import Now
 
 from webapp.batches.selectors import batches_to_revive
 from webapp.batches.services import batches_end_unwanted
+from webapp.catalog.imports.selectors import imports_to_revive
+from webapp.catalog.imports.services import imports_end_unwanted
 from webapp.core.jobs import QUEUES, Job
 from webapp.core.models import Lease
 from webapp.experiments.replay_selectors import replays_to_revive
 from webapp.experiments.replay_services import replays_end_unwanted
+from webapp.exports.selectors import exports_to_revive
+from webapp.exports.services import exports_end_unwanted
 from webapp.training.models import JoinerProgress, Run
 from webapp.training.retries import runs_note_lost
 from webapp.training.search_selectors import searches_to_revive
@@ -36,6 +40,8 @@ def revive() -> None:
     searches_end_unwanted()
     batches_end_unwanted()
     replays_end_unwanted()
+    imports_end_unwanted()
+    exports_end_unwanted()
     runs_note_lost()
     for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
@@ -47,6 +53,10 @@ def revive() -> None:
         wake(Job.RECOMMEND_BATCH, batch.pk, batch_id=batch.pk)
     for replay in replays_to_revive():
         wake(Job.REPLAY, replay.pk, replay_id=replay.pk)
+    for loading in imports_to_revive():
+        wake(Job.IMPORT_FILE, loading.pk, import_id=loading.pk)
+    for export in exports_to_revive():
+        wake(Job.EXPORT_DATA, export.pk, export_id=export.pk)
     for project in projects_to_join():
         wake(Job.JOIN, project.pk, project_id=project.pk)
         if sent.num_waiting(Job.JOIN):

@@ -22,6 +22,7 @@ from workers.celery_app import app
 from workers.event_files import JOINED, examples_of_events
 from workers.folders import model_folder
 from workers.joined import await_joiner
+from workers.run_orders import CheckpointOrders
 from workers.runs import RunSession, event_time, work_on
 from workers.starting import begin_anew
 
@@ -48,18 +49,20 @@ def _train(session: RunSession) -> Run.State | None:
         if not await_joiner(session, log):
             return None
         session.note_start(log.earliest_offsets(topics.examples(run.project.slug)))
-    rate = _Rate()
+    rate, checkpoints = _Rate(), CheckpointOrders(run)
 
     def on_progress(progress: BatchProgress) -> None:
         def metrics() -> dict[str, float | int | None]:
             return {
                 **progress.metrics,
                 **progress.tables,
+                **progress.pace(),
                 "num_examples": progress.num_examples,
                 "examples_per_s": rate.of(progress.num_examples),
             }
 
         session.report(metrics, progress=progress.num_examples / max(1, progress.num_total))
+        checkpoints.turn()
 
     result = run_batch(
         ModelDefinition.parse(version.document),
@@ -76,9 +79,11 @@ def _train(session: RunSession) -> Run.State | None:
         on_progress=on_progress,
         on_report=session.note_report,
         on_epoch=lambda plan: session.note_epochs([asdict(result) for result in plan.results]),
+        on_publication=checkpoints.follow,
         should_stop=session.should_stop,
         fence=session.fence,
     )
+    checkpoints.settle()
     session.report_each()
     session.report(
         {

@@ -15,6 +15,7 @@ from webapp.training.models import Run
 from webapp.training.services import publish_record
 from workers.celery_app import app
 from workers.folders import model_folder
+from workers.run_orders import CheckpointOrders
 from workers.runs import RunSession, event_time, work_on
 from workers.starting import begin_anew
 from workers.sync_orders import PaceOrders, SnapshotOrders
@@ -50,6 +51,8 @@ def _train(session: RunSession) -> None:
         followers=lambda: positions_alive(model_version=version),
     )
     orders, pace = SnapshotOrders(version, trainer.publication), PaceOrders(version, trainer.publication)
+    checkpoints = CheckpointOrders(session.run)
+    checkpoints.follow(trainer.publication)
     examples = topics.examples(session.run.project.slug)
     session.note_start({**log.earliest_offsets(examples), **trainer.state.progress.examples})
     try:
@@ -57,8 +60,10 @@ def _train(session: RunSession) -> None:
             _record(version, trainer.publication.publisher, trainer.poll(POLL_TIMEOUT_S).published)
             orders.turn()
             pace.turn()
+            checkpoints.turn()
         session.report_each()
         trainer.close()
+        checkpoints.settle()
     finally:
         trainer.abandon()
 

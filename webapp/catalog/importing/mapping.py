@@ -31,11 +31,14 @@ class FileFormat(StrEnum):
 
 
 class TimeUnit(StrEnum):
-    """`ms` and `s` count from the epoch, UTC; `iso` is RFC 3339 text, or a Parquet timestamp."""
+    """`ms`, `s` and `us` count from the epoch, UTC; `iso` is RFC 3339 text, or a Parquet timestamp; `text_utc` is such text without
+    an offset, or a date, taken as UTC."""
 
     MS = "ms"
     S = "s"
+    US = "us"
     ISO = "iso"
+    TEXT_UTC = "text_utc"
 
 
 class TypeRule(Document):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import repeat
 from typing import Any
 
@@ -120,6 +121,8 @@ def _vector(value: Any) -> Any:
 
 
 def _timestamp(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return to_ms(value, TimeUnit.ISO)
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 

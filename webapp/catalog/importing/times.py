@@ -20,10 +20,19 @@ def to_ms(value: Any, unit: TimeUnit) -> int | None:
             moment = datetime.fromisoformat(str(value))
             # RFC 3339 asks for an offset; without one the moment is unknown
             return round(moment.timestamp() * 1000) if moment.tzinfo else None
-        number = int(value) if unit is TimeUnit.MS else round(float(value) * 1000)
+        if unit is TimeUnit.TEXT_UTC:
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        number = _counted(value, unit)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= _LARGEST_MS else None
+
+
+def _counted(value: Any, unit: TimeUnit) -> int:
+    if unit is TimeUnit.MS:
+        return int(value)
+    return int(value) // 1000 if unit is TimeUnit.US else round(float(value) * 1000)
 
 
 def parse_moment(text: str) -> int:
