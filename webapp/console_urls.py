@@ -8,6 +8,8 @@ import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.accounts import views as accounts
 from webapp.audit import views as audit
 from webapp.batches import views as batches
+from webapp.catalog import entity_page_views as entity_pages
+from webapp.catalog import entity_views as entities
 from webapp.catalog import inbox_views as inbox
 from webapp.catalog import views as catalog
 from webapp.experiments import replay_views as replays
@@ -39,9 +41,13 @@ project_pages = [
     path("data/inbox/events", inbox.dead_events, name="dead_events"),
     path("data/inbox/events/<int:dead_event_id>", inbox.dead_event, name="dead_event"),
     path("data/inbox/act", inbox.inbox_act, name="inbox_act"),
-    path("data/items", catalog.items, name="items"),
-    path("data/items/hide", catalog.item_hide, name="item_hide"),
-    path("data/users", catalog.users, name="users"),
+    path("data/items", entities.items, name="items"),
+    path("data/users", entities.users, name="users"),
+    path("data/hide-item", entities.item_hide, name="item_hide"),
+    path("data/new/<slug:many>", entities.entity_new, name="entity_new"),
+    path("data/edit/<slug:many>/<path:entity_id>", entities.entity_edit, name="entity_edit"),
+    path("data/items/<path:item_id>", entity_pages.item, name="item"),
+    path("data/users/<path:user_id>", entity_pages.user, name="user"),
     path("models/", models.models, name="models"),
     path("models/new", models.model_new, name="model_new"),
     path("models/preview", models.model_preview, name="model_preview"),

@@ -182,6 +182,10 @@ class Catalogue:
         """{} for an unknown user."""
         return self._users.get(user_id, _NO_PROPERTIES)
 
+    def has_user(self, user_id: str) -> bool:
+        """Its properties are held, though there may be none."""
+        return user_id in self._users
+
     def all_ids(self) -> list[str]:
         """Every item id, hidden ones too, in a stable order; a copy."""
         with self._lock:

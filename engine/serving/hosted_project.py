@@ -11,6 +11,8 @@ from pathlib import Path
 from engine.errors import InvalidDocument, Problem
 from engine.retrieval.catalogue import ItemChanges
 from engine.serving.deployment import ModelRef
+from engine.serving.knowing import known_of
+from engine.serving.known import Kind, Known
 from engine.serving.project_state import ProjectState
 from engine.serving.requests import Role
 from engine.serving.served_model import ServedModel
@@ -105,6 +107,10 @@ class HostedProject:
         with self._lock:
             self._retrieval = {key: stage for key, stage in self._retrieval.items() if key in keys}
             self._ranking = {key: stage for key, stage in self._ranking.items() if key in keys}
+
+    def known(self, kind: Kind, entity_id: str) -> Known:
+        """What is held of one user or item."""
+        return known_of(self.state, [*self._retrieval.values(), *self._ranking.values()], kind, entity_id)
 
     def judge_by(self, schema: Schema) -> None:
         """Judge events that others write to the topic by this schema."""

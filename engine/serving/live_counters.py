@@ -63,6 +63,11 @@ class LiveCounters:
         """For each partition of `events` the next offset to count."""
         return dict(self._next)
 
+    def is_of_items(self, name: str) -> bool:
+        """Whether the value `<counter>_<window>` counts by nothing but the item."""
+        counters = {value.name: self.counters[value.counter] for value in values_of(self.counters)}
+        return all(key.startswith("item.") for key in counters[name].keys)
+
     def note(self, events: Iterable[tuple[int, int, Event]], catalogue: Catalogue) -> None:
         """Count the events, each after its partition and offset, as far as they have not been yet."""
         if not self.counters:
