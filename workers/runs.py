@@ -22,6 +22,8 @@ from workers import sent
 from workers.fresh_connection import drop_broken_connection
 from workers.leases import HeldLease, held
 from workers.pacing import Pace
+from workers.run_log import RunLog, kept_log
+from workers.run_metrics import RunEvents
 from workers.stopping import STOP
 
 logger = logging.getLogger(__name__)
@@ -50,8 +52,10 @@ class RunSession:
         lease: HeldLease,
         should_end: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        log: RunLog | None = None,
     ) -> None:
         self.run = run
+        self._log, self._events = log, RunEvents(run)
         self._lease, self._should_end = lease, should_end
         self._look, self._report = Pace(REPORT_EVERY_S, clock), Pace(REPORT_EVERY_S, clock)
         self._is_wanted = True
@@ -65,9 +69,15 @@ class RunSession:
     def should_stop(self) -> bool:
         """The worker is ending, the lease is lost, or nobody wants the run any more (looked up once a second)."""
         if self._look.is_due():
+            if self._log is not None:
+                self._log.save()
             drop_broken_connection()
             self._is_wanted = Run.objects.filter(pk=self.run.pk, wanted=True).exists()
         return not self._is_wanted or self._should_end() or self._lease.is_lost
+
+    def close(self) -> None:
+        """Nothing more is reported."""
+        self._events.close()
 
     @property
     def is_wanted(self) -> bool:
@@ -117,10 +127,12 @@ class RunSession:
         values = dict(metrics)
         if self._slices is not None:
             values["slices"], self._slices = self._slices, None
+        num_examples = int(metrics.get("num_examples", 0))
+        self._events.add(metrics, num_examples)
         services.run_report(
             run=self.run,
             values=values,
-            num_examples=int(metrics.get("num_examples", 0)),
+            num_examples=num_examples,
             event_time=event_time(metrics.get("event_time_ms")),
             progress=progress,
             end_offsets=dict(end_offsets) if end_offsets is not None else None,
@@ -152,8 +164,12 @@ def work_on(run_id: int, mode: Run.Mode, job: Job, train: Callable[[RunSession],
         if lease is None or not _is_open(run):
             return
         sent.forget_sent(job, run.pk)
-        with STOP.watching() as should_end:
-            _attempt(RunSession(run, lease, should_end), train)
+        with STOP.watching() as should_end, kept_log(run.pk) as log:
+            session = RunSession(run, lease, should_end, log=log)
+            try:
+                _attempt(session, train)
+            finally:
+                session.close()
 
 
 def _is_open(run: Run) -> bool:

@@ -19,7 +19,7 @@ from webapp.core.redis_connection import redis_connection
 from webapp.core.services import lease_acquire, lease_release
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish, schema_publish
-from webapp.training import selectors, services
+from webapp.training import metric_thinning, selectors, services
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 
 SCHEMA: dict[str, Any] = {"items": {"price": {"type": "float"}}, "events": {"click": {"role": "action"}}}
@@ -192,7 +192,9 @@ def test_it_keeps_the_joiners_progress(project: Project) -> None:
 
 def test_it_prunes_all_but_the_newest(version: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "MAX_PUBLISHES_KEPT", 2)
-    monkeypatch.setattr(services, "MAX_METRICS_KEPT", 3)
+    monkeypatch.setattr(metric_thinning, "NEWEST_KEPT", 3)
+    monkeypatch.setattr(metric_thinning, "OLDER_KEPT", 1)
+    monkeypatch.setattr(metric_thinning, "SLACK", 0)
     run = services.run_start(model_version=version, mode="batch")
     for number in range(5):
         services.publish_record(
@@ -201,7 +203,7 @@ def test_it_prunes_all_but_the_newest(version: ModelVersion, monkeypatch: pytest
         services.run_report(run=run, values={}, num_examples=number, event_time=None)
     services.training_prune()
     assert list(Publish.objects.order_by("id").values_list("sequence", flat=True)) == [3, 4]
-    assert list(RunMetric.objects.order_by("id").values_list("num_examples", flat=True)) == [2, 3, 4]
+    assert list(RunMetric.objects.order_by("id").values_list("num_examples", flat=True)) == [0, 2, 3, 4]
 
 
 def test_it_keeps_a_schema_for_running_models_apart_from_the_next(project: Project, version: ModelVersion) -> None:

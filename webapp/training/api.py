@@ -16,6 +16,8 @@ from webapp.core.fields import read
 from webapp.registry.selectors import model_get, model_version
 from webapp.training import selectors, services
 from webapp.training.models import Run
+from webapp.training.resuming import run_resume
+from webapp.training.run_orders import checkpoint_order
 from webapp.training.serializers import (
     MetricsAnswer,
     MetricsQuery,
@@ -79,16 +81,21 @@ class RunView(ApiView):
         return Response({**_run(run), "report": run.report, "reported_at": run.reported_at})
 
     @extend_schema(
-        operation_id="run_stop",
-        summary="Stop a run",
+        operation_id="run_act",
+        summary="Stop a run, resume it, or have it write a checkpoint now",
+        description="`resume` goes on with a stopped or failed run from its newest checkpoint. Answers 409 where that cannot be.",
         tags=["runs"],
         request=RunActionBody,
-        responses={200: RunAnswer, 400: ErrorBody, 404: ErrorBody},
+        responses={200: RunAnswer, 400: ErrorBody, 404: ErrorBody, 409: ErrorBody},
     )
     def post(self, request: Request, run_id: int) -> Response:
-        read(RunActionBody, request.data)
+        action = read(RunActionBody, request.data)["action"]
         run = selectors.run_get(project=project_of(request), run_id=run_id)
-        return Response(_run(services.run_stop(run=run)))
+        if action == "checkpoint":
+            checkpoint_order(run=run, asked_by="API")
+        else:
+            run = services.run_stop(run=run) if action == "stop" else run_resume(run=run)
+        return Response(_run(run))
 
 
 class RunMetricsView(ApiView):

@@ -6,9 +6,10 @@ from django.db import models
 
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
+from webapp.training.run_models import RunLogLine, RunOrder
 from webapp.training.search_models import Search, Trial
 
-__all__ = ["JoinerProgress", "Publish", "Run", "RunMetric", "Search", "Trial"]
+__all__ = ["JoinerProgress", "Publish", "Run", "RunLogLine", "RunMetric", "RunOrder", "Search", "Trial"]
 
 
 class Run(models.Model):

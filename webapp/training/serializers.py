@@ -36,7 +36,7 @@ class RunBody(RequestBody):
 
 
 class RunActionBody(RequestBody):
-    action = serializers.ChoiceField(choices=["stop"])
+    action = serializers.ChoiceField(choices=["stop", "resume", "checkpoint"])
 
 
 class MetricsQuery(RequestBody):

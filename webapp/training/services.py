@@ -21,13 +21,13 @@ from webapp.core.selectors import lease_holder
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import source_types_of
 from webapp.training.example_files import run_file
+from webapp.training.metric_thinning import metrics_thin
 from webapp.training.models import JoinerProgress, Publish, Run, RunMetric
 from webapp.training.selectors import runs_to_end
 
 JOB_OF_MODE = {Run.Mode.BATCH.value: jobs.Job.TRAIN_BATCH, Run.Mode.ONLINE.value: jobs.Job.TRAIN_ONLINE}
 ENDED = (Run.State.STOPPED, Run.State.SUCCEEDED, Run.State.FAILED)
 MAX_PUBLISHES_KEPT = 2_000
-MAX_METRICS_KEPT = 50_000
 
 _JOINER_FIELDS = {field.name for field in JoinerProgress._meta.fields} - {"id", "project", "updated_at"}
 
@@ -217,10 +217,10 @@ def joiner_report(*, project: Project, **counters: Any) -> None:
 
 
 def training_prune() -> None:
-    """Forget all but each model version's newest publishes and each run's newest metrics."""
+    """Forget all but each model version's newest publishes, and thin the curves of long runs."""
     with connection.cursor() as cursor:
         cursor.execute(_PRUNE.format(table="training_publish", owner="model_version_id"), [MAX_PUBLISHES_KEPT])
-        cursor.execute(_PRUNE.format(table="training_runmetric", owner="run_id"), [MAX_METRICS_KEPT])
+    metrics_thin()
 
 
 def finite_document(value: Any) -> Any:

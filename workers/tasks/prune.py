@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from django.utils import timezone
+
 from webapp.accounts.models import Project
+from webapp.alerts.services import alerts_prune
 from webapp.core.jobs import Job
 from webapp.experiments.feedback_services import feedback_prune
 from webapp.insights.counting import counts_prune
@@ -23,6 +26,7 @@ def prune() -> None:
     freshness_prune()
     history_prune()
     feedback_prune()
+    alerts_prune(now=timezone.now())
     counts_prune()
     run_metrics.forget_old()
     num_ids = retention.forget_event_ids()
