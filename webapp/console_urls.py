@@ -19,6 +19,7 @@ from webapp.registry import views as registry
 from webapp.serving import deployment_views as deployments
 from webapp.serving import document_views as documents
 from webapp.serving import live as serving_live
+from webapp.serving import preview_views as previews
 from webapp.serving import sync_views, try_views
 from webapp.serving import views as serving
 from webapp.training import live as training_live
@@ -74,6 +75,7 @@ project_pages = [
     path("deployments/", deployments.deployments, name="deployments"),
     path("deployments/<name:name>/", deployments.deployment, name="deployment"),
     path("deployments/<name:name>/document", documents.deployment_document, name="deployment_document"),
+    path("deployments/<name:name>/document/preview", previews.deployment_preview, name="deployment_preview"),
     path("deployments/<name:name>/replays", replays.deployment_replays, name="deployment_replays"),
     path("deployments/<name:name>/replay", replays.deployment_replay, name="deployment_replay"),
     path("replays/<int:replay_id>/stop", replays.replay_stop_page, name="replay_stop"),

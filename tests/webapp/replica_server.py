@@ -11,7 +11,16 @@ import grpc
 import orjson
 
 from engine.serving.codec import reply_to_wire, request_from_wire, status_to_wire
-from engine.serving.requests import ModelPosition, RecommendReply, RecommendRequest, ScoredItem, StatusReply
+from engine.serving.codec_evaluation import counted_to_wire, evaluation_from_wire
+from engine.serving.requests import (
+    CountReply,
+    EvaluateRequest,
+    ModelPosition,
+    RecommendReply,
+    RecommendRequest,
+    ScoredItem,
+    StatusReply,
+)
 from engine.serving.wire import replica_pb2 as wire
 from engine.serving.wire import replica_pb2_grpc
 
@@ -27,17 +36,32 @@ REPLY = RecommendReply(
 
 @dataclass
 class Answers(replica_pb2_grpc.ReplicaServicer):
-    """What to answer, and the requests that came."""
+    """What to answer, and the requests that came. `drafted` is answered to an `Evaluate` of another document; None: as `reply`."""
 
     reply: RecommendReply | None = REPLY
     status: StatusReply | None = None
     requests: list[RecommendRequest] = field(default_factory=list)
+    drafted: RecommendReply | None = None
+    evaluations: list[EvaluateRequest] = field(default_factory=list)
+    counts: CountReply = field(default_factory=lambda: CountReply(0, ()))
 
     def Recommend(self, request: wire.RecommendRequest, context: grpc.ServicerContext) -> wire.RecommendReply:
         self.requests.append(request_from_wire(request))
         if self.reply is None:
             context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
         return reply_to_wire(self.reply)
+
+    def Evaluate(self, request: wire.EvaluateRequest, context: grpc.ServicerContext) -> wire.RecommendReply:
+        asked = evaluation_from_wire(request)
+        self.evaluations.append(asked)
+        reply = self.drafted if self.drafted is not None and asked.document is not None else self.reply
+        if reply is None:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+        return reply_to_wire(reply)
+
+    def CountItems(self, request: wire.CountRequest, context: grpc.ServicerContext) -> wire.CountReply:
+        num = len(request.expressions)
+        return counted_to_wire(CountReply(self.counts.num_items, self.counts.counts[:num]))
 
     def CatchUp(self, request: wire.CatchUpRequest, context: grpc.ServicerContext) -> wire.CatchUpReply:
         return wire.CatchUpReply(reached=True, replica="replica-1")

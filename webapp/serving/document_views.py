@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -17,7 +17,9 @@ from webapp.accounts.models import Project
 from webapp.registry.selectors import schema_document
 from webapp.serving import selectors, services
 from webapp.serving.document_form import change_rows, document_from_form, form_context, indented, is_editable
+from webapp.serving.expression_reports import readable_names
 from webapp.serving.models import Deployment
+from webapp.serving.preview_views import preview_context, whom_context
 
 Problems = Sequence[dict[str, str]]
 
@@ -30,10 +32,17 @@ def deployment_document(request: HttpRequest, project: Project, name: str) -> Ht
         return _form_page(request, shown, shown.document or DeploymentDocument().as_json())
     if "document" in request.POST:
         return _from_text(request, shown, request.POST["document"])
+    return _from_form(request, shown)
+
+
+def _from_form(request: HttpRequest, shown: Deployment) -> HttpResponse:
+    """Saved; or shown again with a row more or less, as JSON, or with its preview."""
     document, problems = document_from_form(request.POST)
+    action, _, argument = request.POST.get("action", "save").partition(":")
+    if action == "preview":
+        return _form_page(request, shown, document, preview=preview_context(shown, request.POST))
     if problems:
         return _form_page(request, shown, document, problems)
-    action, _, argument = request.POST.get("action", "save").partition(":")
     if action == "save":
         return _save(request, shown, document, as_text=False)
     if action == "as_text":
@@ -52,6 +61,8 @@ def _from_text(request: HttpRequest, shown: Deployment, text: str) -> HttpRespon
         )
     if request.POST.get("action") == "as_form" and is_editable(document):
         return _form_page(request, shown, DeploymentDocument.parse(document).as_json())
+    if request.POST.get("action") == "preview":
+        return _text_page(request, shown, text, preview=preview_context(shown, request.POST))
     return _save(request, shown, document, as_text=True)
 
 
@@ -77,22 +88,38 @@ def _save(request: HttpRequest, shown: Deployment, document: Any, *, as_text: bo
 
 
 def _form_page(
-    request: HttpRequest, shown: Deployment, document: dict[str, Any], problems: Problems = ()
+    request: HttpRequest,
+    shown: Deployment,
+    document: dict[str, Any],
+    problems: Problems = (),
+    preview: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
-    properties = sorted(schema_document(project=shown.project).items)
-    context = _frame(request, shown, problems) | form_context(
-        document, problems, properties=properties, data=request.POST
-    )
+    schema = schema_document(project=shown.project)
+    context = {
+        **_frame(request, shown, problems, preview),
+        **form_context(document, problems, properties=sorted(schema.items), data=request.POST),
+        "readable": readable_names(schema),
+    }
     return render(request, "serving/document_form.html", context, status=400 if problems else 200)
 
 
-def _text_page(request: HttpRequest, shown: Deployment, text: str, problems: Problems = ()) -> HttpResponse:
-    context = _frame(request, shown, problems) | {"text": text}
+def _text_page(
+    request: HttpRequest,
+    shown: Deployment,
+    text: str,
+    problems: Problems = (),
+    preview: Mapping[str, Any] | None = None,
+) -> HttpResponse:
+    context = _frame(request, shown, problems, preview) | {"text": text}
     return render(request, "serving/document_text.html", context, status=400 if problems else 200)
 
 
-def _frame(request: HttpRequest, shown: Deployment, problems: Problems) -> dict[str, Any]:
+def _frame(
+    request: HttpRequest, shown: Deployment, problems: Problems, preview: Mapping[str, Any] | None
+) -> dict[str, Any]:
     return {
+        **whom_context(shown.project, request.POST),
+        **(preview or {}),
         "project": shown.project,
         "page": "deployments",
         "deployment": shown,
