@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar, cast
 
 import grpc
-import orjson
 
-from engine.errors import EngineError, InvalidDocument, Problem, ReplicaUnavailable
+from engine.errors import EngineError, ReplicaUnavailable
 from engine.serving.codec import (
     catch_up_to_wire,
     caught_up_from_wire,
@@ -17,6 +16,9 @@ from engine.serving.codec import (
     status_from_wire,
 )
 from engine.serving.codec_evaluation import count_to_wire, counted_from_wire, evaluation_to_wire
+from engine.serving.failures import Failure, error_of
+from engine.serving.known import Kind, Known
+from engine.serving.known import from_json as known_from_json
 from engine.serving.requests import (
     CatchUpReply,
     CountReply,
@@ -66,6 +68,7 @@ class ReplicaClient:
         self._catch_up = stub.CatchUp
         self._evaluate = stub.Evaluate
         self._count_items = stub.CountItems
+        self._known = stub.Known
 
     def recommend(self, request: RecommendRequest, timeout_s: float | None = None) -> RecommendReply:
         """`timeout_s` overrides the client's own for this call."""
@@ -91,6 +94,12 @@ class ReplicaClient:
         message = count_to_wire(asked)
         return counted_from_wire(self._call(lambda: self._count_items(message, timeout=timeout_s or self._timeout_s)))
 
+    def known(self, project: str, kind: Kind, entity_id: str, timeout_s: float | None = None) -> Known:
+        """What the replica holds of one user or item."""
+        message = wire.KnownRequest(project=project, kind=kind, id=entity_id)
+        reply = self._call(lambda: self._known(message, timeout=timeout_s or self._timeout_s))
+        return known_from_json(kind, reply.known_json)
+
     def close(self) -> None:
         """Calls still under way end with `ReplicaUnavailable`."""
         self._channel.close()
@@ -111,29 +120,7 @@ class ReplicaClient:
 
 
 def translated(error: grpc.RpcError, address: str) -> EngineError:
-    """What a failed call to a replica means: `ReplicaUnavailable`, `InvalidDocument`, or `EngineError` when it failed.
-
-    `extra` of the first has `is_late` when time ran out, and `is_away` False when the replica is there and does not serve the deployment.
-    """
-    code, details = error.code(), error.details() or ""
-    if code is grpc.StatusCode.NOT_FOUND:
-        return ReplicaUnavailable(details, address=address, is_away=False)
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return ReplicaUnavailable(f"replica {address} did not answer in time", address=address, is_late=True)
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return ReplicaUnavailable(f"replica {address} cannot be reached: {details}", address=address)
-    if code is grpc.StatusCode.UNIMPLEMENTED:
-        said = f"replica {address} is of an older release and cannot do this; restart it with this one"
-        return ReplicaUnavailable(said, address=address, is_away=False)
-    if code is grpc.StatusCode.INVALID_ARGUMENT:
-        return InvalidDocument("recommend request", _problems(error))
-    return EngineError(f"replica {address} failed: {code.name}: {details}", address=address)
-
-
-def _problems(error: grpc.RpcError) -> list[Problem]:
+    """What a failed call to a replica means, as `error_of` says."""
     # pairs whether the call was awaited or not; only the latter's have names for their parts
-    metadata = cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ())
-    for key, value in metadata:
-        if key == PROBLEMS_KEY:
-            return [Problem(**problem) for problem in orjson.loads(value)]
-    return [Problem("(request)", error.details() or "was refused", "")]
+    metadata = dict(cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ()))
+    return error_of(Failure(error.code(), error.details() or "", metadata.get(PROBLEMS_KEY, b"")), address)

@@ -1,4 +1,4 @@
-"""The gRPC door of a replica.
+"""The doors of a replica: gRPC, and for `Recommend` a stream beside it.
 
 Requests are answered one after the other on one event loop, without a thread of their own: they are bound by the interpreter. Beside pools
 of 2 and of 8 threads it answered as many a second (400 to 440 of four callers) in the same processor time, and a lone caller's slowest
@@ -12,17 +12,21 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
-import orjson
 
-from engine.errors import EngineError, InvalidDocument, ReplicaUnavailable
+from engine.errors import EngineError
 from engine.serving.client import PROBLEMS_KEY
 from engine.serving.codec import caught_up_to_wire, reply_to_wire, request_from_wire, status_to_wire
 from engine.serving.codec_evaluation import count_from_wire, counted_to_wire, evaluation_from_wire
+from engine.serving.failures import failure_of
+from engine.serving.known import Kind
+from engine.serving.known import to_json as known_to_json
 from engine.serving.replica import Replica
+from engine.serving.stream.server import StreamServer
 from engine.serving.wire import replica_pb2 as wire
 from engine.serving.wire import replica_pb2_grpc
 
@@ -45,9 +49,10 @@ _Context = Any  # grpc.aio.ServicerContext is generic in a way that its own stub
 class ReplicaServicer(replica_pb2_grpc.ReplicaServicer):
     """Translates messages and, in one place, errors."""
 
-    def __init__(self, replica: Replica, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, replica: Replica, threads: ThreadPoolExecutor, stream: StreamServer) -> None:
         self._replica = replica
         self._threads = threads
+        self._stream = stream
 
     async def Recommend(  # noqa: N802 - the name is the protocol's
         self, request: wire.RecommendRequest, context: _Context
@@ -56,11 +61,14 @@ class ReplicaServicer(replica_pb2_grpc.ReplicaServicer):
         if left_s is not None and left_s <= 0:
             await _abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the request waited for its whole time")
 
-        def answer() -> wire.RecommendReply:
-            reply = self._replica.recommend(request_from_wire(request), left_s)
-            return reply_to_wire(reply, in_columns=request.in_columns)
-
+        answer = partial(recommended, self._replica, request, left_s)
         return await (self._in_thread(context, answer) if request.explain else _answered(context, answer))
+
+    async def Doors(  # noqa: N802 - the name is the protocol's
+        self, request: wire.DoorsRequest, context: _Context
+    ) -> wire.DoorsReply:
+        del request, context  # empty; nothing can go wrong
+        return wire.DoorsReply(stream_port=self._stream.port)
 
     async def Status(  # noqa: N802 - the name is the protocol's
         self, request: wire.StatusRequest, context: _Context
@@ -94,10 +102,25 @@ class ReplicaServicer(replica_pb2_grpc.ReplicaServicer):
             context, lambda: counted_to_wire(self._replica.count_items(count_from_wire(request)))
         )
 
+    async def Known(  # noqa: N802 - the name is the protocol's
+        self, request: wire.KnownRequest, context: _Context
+    ) -> wire.KnownReply:
+        return await self._in_thread(context, lambda: self._known(request))
+
+    def _known(self, request: wire.KnownRequest) -> wire.KnownReply:
+        kind: Kind = "user" if request.kind == "user" else "item"
+        known = self._replica.known(request.project, kind, request.id)
+        return wire.KnownReply(known_json=known_to_json(known), replica=self._replica.name)
+
     async def _in_thread(self, context: _Context, answer: Callable[[], Answer]) -> Answer:
         under_way = asyncio.get_running_loop().run_in_executor(self._threads, answer)
         await asyncio.wait([under_way])
         return await _answered(context, under_way.result)
+
+
+def recommended(replica: Replica, request: wire.RecommendRequest, left_s: float | None) -> wire.RecommendReply:
+    """Raises `EngineError`."""
+    return reply_to_wire(replica.recommend(request_from_wire(request), left_s), in_columns=request.in_columns)
 
 
 class ReplicaServer:
@@ -118,12 +141,12 @@ class ReplicaServer:
             raise EngineError(f"a replica cannot listen on {address}: {error}", address=address) from error
 
     def start(self) -> None:
-        self._on_loop(self._server.start())
+        self._on_loop(self._start())
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Take no new calls, let those under way end within `grace_s`, and return. Stopping twice is harmless."""
         if not self._stopped.is_set():
-            self._on_loop(self._server.stop(grace_s))
+            self._on_loop(self._stop(grace_s))
             self._end()
 
     def wait(self) -> None:
@@ -131,9 +154,19 @@ class ReplicaServer:
         self._stopped.wait()
 
     async def _bind(self, replica: Replica, address: str) -> int:
+        self._host = address.rpartition(":")[0].strip("[]")
+        self._stream = StreamServer(partial(recommended, replica), self._threads, max_request_bytes=MAX_REQUEST_BYTES)
         self._server = grpc.aio.server(options=_OPTIONS)
-        replica_pb2_grpc.add_ReplicaServicer_to_server(ReplicaServicer(replica, self._threads), self._server)
+        servicer = ReplicaServicer(replica, self._threads, self._stream)
+        replica_pb2_grpc.add_ReplicaServicer_to_server(servicer, self._server)
         return self._server.add_insecure_port(address)
+
+    async def _start(self) -> None:
+        await self._stream.start(self._host)
+        await self._server.start()
+
+    async def _stop(self, grace_s: float) -> None:
+        await asyncio.gather(self._stream.stop(grace_s), self._server.stop(grace_s))
 
     def _on_loop(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -157,13 +190,10 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 async def _answered(context: _Context, answer: Callable[[], Answer]) -> Answer:
     try:
         return answer()
-    except ReplicaUnavailable as error:
-        await _abort(context, grpc.StatusCode.NOT_FOUND, error.message)
-    except InvalidDocument as error:
-        problems = orjson.dumps([problem.as_dict() for problem in error.problems])
-        await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, error.message, ((PROBLEMS_KEY, problems),))
     except EngineError as error:
-        await _abort(context, grpc.StatusCode.INTERNAL, error.message)
+        failure = failure_of(error)
+        metadata = ((PROBLEMS_KEY, failure.problems_json),) if failure.problems_json else ()
+        await _abort(context, failure.code, failure.message, metadata)
     except Exception as error:
         logger.exception("a request failed")
         await _abort(context, grpc.StatusCode.INTERNAL, type(error).__name__)

@@ -71,7 +71,9 @@ class Frames:
             while len(held) - start >= _HEAD.size:
                 length, call, kind, word = _HEAD.unpack_from(held, start)
                 if length > self._max_body_bytes:
-                    raise BrokenFrame(f"a message of {length} bytes is longer than the {self._max_body_bytes} that are taken")
+                    raise BrokenFrame(
+                        f"a message of {length} bytes is longer than the {self._max_body_bytes} that are taken"
+                    )
                 end = start + _HEAD.size + length
                 if len(held) < end:
                     break

@@ -423,6 +423,41 @@ class RecommendReply(_message.Message):
 Global___RecommendReply: _TypeAlias = RecommendReply  # noqa: Y015
 
 @_typing.final
+class DoorsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoorsRequest: _TypeAlias = DoorsRequest  # noqa: Y015
+
+@_typing.final
+class DoorsReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_PORT_FIELD_NUMBER: _builtins.int
+    stream_port: _builtins.int
+    """at the host of this call; 0: there is none"""
+    def __init__(
+        self,
+        *,
+        stream_port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stream_port", b"stream_port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoorsReply: _TypeAlias = DoorsReply  # noqa: Y015
+
+@_typing.final
 class EvaluateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -566,6 +601,55 @@ class CountReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountReply: _TypeAlias = CountReply  # noqa: Y015
+
+@_typing.final
+class KnownRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    kind: _builtins.str
+    """user or item"""
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KnownRequest: _TypeAlias = KnownRequest  # noqa: Y015
+
+@_typing.final
+class KnownReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWN_JSON_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    known_json: _builtins.bytes
+    """as `engine.serving.known` says"""
+    replica: _builtins.str
+    def __init__(
+        self,
+        *,
+        known_json: _builtins.bytes = ...,
+        replica: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_json", b"known_json", "replica", b"replica"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KnownReply: _TypeAlias = KnownReply  # noqa: Y015
 
 @_typing.final
 class CatchUpRequest(_message.Message):

@@ -39,6 +39,11 @@ class ReplicaStub:
                 request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.RecommendReply.FromString,
                 _registered_method=True)
+        self.Doors = channel.unary_unary(
+                '/freshet.serving.v1.Replica/Doors',
+                request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.DoorsRequest.SerializeToString,
+                response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.DoorsReply.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/freshet.serving.v1.Replica/Status',
                 request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.StatusRequest.SerializeToString,
@@ -59,6 +64,11 @@ class ReplicaStub:
                 request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountRequest.SerializeToString,
                 response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountReply.FromString,
                 _registered_method=True)
+        self.Known = channel.unary_unary(
+                '/freshet.serving.v1.Replica/Known',
+                request_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.KnownRequest.SerializeToString,
+                response_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.KnownReply.FromString,
+                _registered_method=True)
 
 
 class ReplicaServicer:
@@ -66,6 +76,13 @@ class ReplicaServicer:
 
     def Recommend(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Doors(self, request, context):
+        """Where `Recommend` can be asked for less: engine/serving/stream.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -95,6 +112,13 @@ class ReplicaServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Known(self, request, context):
+        """What is held of one user or item: for people who look.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReplicaServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -102,6 +126,11 @@ def add_ReplicaServicer_to_server(servicer, server):
                     servicer.Recommend,
                     request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.RecommendRequest.FromString,
                     response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.RecommendReply.SerializeToString,
+            ),
+            'Doors': grpc.unary_unary_rpc_method_handler(
+                    servicer.Doors,
+                    request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.DoorsRequest.FromString,
+                    response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.DoorsReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -122,6 +151,11 @@ def add_ReplicaServicer_to_server(servicer, server):
                     servicer.CountItems,
                     request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountRequest.FromString,
                     response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.CountReply.SerializeToString,
+            ),
+            'Known': grpc.unary_unary_rpc_method_handler(
+                    servicer.Known,
+                    request_deserializer=engine_dot_serving_dot_wire_dot_replica__pb2.KnownRequest.FromString,
+                    response_serializer=engine_dot_serving_dot_wire_dot_replica__pb2.KnownReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -151,6 +185,33 @@ class Replica:
             '/freshet.serving.v1.Replica/Recommend',
             engine_dot_serving_dot_wire_dot_replica__pb2.RecommendRequest.SerializeToString,
             engine_dot_serving_dot_wire_dot_replica__pb2.RecommendReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Doors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/freshet.serving.v1.Replica/Doors',
+            engine_dot_serving_dot_wire_dot_replica__pb2.DoorsRequest.SerializeToString,
+            engine_dot_serving_dot_wire_dot_replica__pb2.DoorsReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -259,6 +320,33 @@ class Replica:
             '/freshet.serving.v1.Replica/CountItems',
             engine_dot_serving_dot_wire_dot_replica__pb2.CountRequest.SerializeToString,
             engine_dot_serving_dot_wire_dot_replica__pb2.CountReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Known(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/freshet.serving.v1.Replica/Known',
+            engine_dot_serving_dot_wire_dot_replica__pb2.KnownRequest.SerializeToString,
+            engine_dot_serving_dot_wire_dot_replica__pb2.KnownReply.FromString,
             options,
             channel_credentials,
             insecure,

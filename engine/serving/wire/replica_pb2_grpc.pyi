@@ -36,21 +36,29 @@ class ReplicaStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ReplicaAsyncStub: ...
     Recommend: _grpc.UnaryUnaryMultiCallable[_replica_pb2.RecommendRequest, _replica_pb2.RecommendReply]
+    Doors: _grpc.UnaryUnaryMultiCallable[_replica_pb2.DoorsRequest, _replica_pb2.DoorsReply]
+    """Where `Recommend` can be asked for less: engine/serving/stream."""
     Status: _grpc.UnaryUnaryMultiCallable[_replica_pb2.StatusRequest, _replica_pb2.StatusReply]
     CatchUp: _grpc.UnaryUnaryMultiCallable[_replica_pb2.CatchUpRequest, _replica_pb2.CatchUpReply]
     Evaluate: _grpc.UnaryUnaryMultiCallable[_replica_pb2.EvaluateRequest, _replica_pb2.RecommendReply]
     """The same path under another document or for an asker of then, answered to nobody: for people who try things out."""
     CountItems: _grpc.UnaryUnaryMultiCallable[_replica_pb2.CountRequest, _replica_pb2.CountReply]
+    Known: _grpc.UnaryUnaryMultiCallable[_replica_pb2.KnownRequest, _replica_pb2.KnownReply]
+    """What is held of one user or item: for people who look."""
 
 @_typing.type_check_only
 class ReplicaAsyncStub(ReplicaStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_replica_pb2.RecommendRequest, _replica_pb2.RecommendReply]  # type: ignore[assignment]
+    Doors: _aio.UnaryUnaryMultiCallable[_replica_pb2.DoorsRequest, _replica_pb2.DoorsReply]  # type: ignore[assignment]
+    """Where `Recommend` can be asked for less: engine/serving/stream."""
     Status: _aio.UnaryUnaryMultiCallable[_replica_pb2.StatusRequest, _replica_pb2.StatusReply]  # type: ignore[assignment]
     CatchUp: _aio.UnaryUnaryMultiCallable[_replica_pb2.CatchUpRequest, _replica_pb2.CatchUpReply]  # type: ignore[assignment]
     Evaluate: _aio.UnaryUnaryMultiCallable[_replica_pb2.EvaluateRequest, _replica_pb2.RecommendReply]  # type: ignore[assignment]
     """The same path under another document or for an asker of then, answered to nobody: for people who try things out."""
     CountItems: _aio.UnaryUnaryMultiCallable[_replica_pb2.CountRequest, _replica_pb2.CountReply]  # type: ignore[assignment]
+    Known: _aio.UnaryUnaryMultiCallable[_replica_pb2.KnownRequest, _replica_pb2.KnownReply]  # type: ignore[assignment]
+    """What is held of one user or item: for people who look."""
 
 class ReplicaServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -59,6 +67,14 @@ class ReplicaServicer(metaclass=_abc_1.ABCMeta):
         request: _replica_pb2.RecommendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_replica_pb2.RecommendReply, _abc.Awaitable[_replica_pb2.RecommendReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Doors(
+        self,
+        request: _replica_pb2.DoorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_replica_pb2.DoorsReply, _abc.Awaitable[_replica_pb2.DoorsReply]]:
+        """Where `Recommend` can be asked for less: engine/serving/stream."""
 
     @_abc_1.abstractmethod
     def Status(
@@ -88,5 +104,13 @@ class ReplicaServicer(metaclass=_abc_1.ABCMeta):
         request: _replica_pb2.CountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_replica_pb2.CountReply, _abc.Awaitable[_replica_pb2.CountReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Known(
+        self,
+        request: _replica_pb2.KnownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_replica_pb2.KnownReply, _abc.Awaitable[_replica_pb2.KnownReply]]:
+        """What is held of one user or item: for people who look."""
 
 def add_ReplicaServicer_to_server(servicer: ReplicaServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
