@@ -22,7 +22,6 @@ from engine.serving.server import ReplicaServer, recommended
 from engine.serving.stream.client import SILENCE_S, ReplicaStream
 from engine.serving.stream.frames import PREFACE, BrokenFrame, Frame, Frames, Kind, framed
 from engine.serving.wire import replica_pb2 as wire
-from engine.serving.wire import replica_pb2_grpc
 
 TIMEOUT_S = 30.0
 ASKED = RecommendRequest("shop", "main", "u", k=3)
@@ -189,19 +188,16 @@ def test_a_replica_that_comes_back_at_its_address_is_asked_again(
     assert asked(server, work) == (3, 3)
 
 
-class OlderServicer(replica_pb2_grpc.ReplicaServicer):
-    """Of a release without streams."""
-
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
-
-    def Recommend(self, request: wire.RecommendRequest, context: Any) -> wire.RecommendReply:
-        return recommended(self._replica, request, None)
-
-
 def test_a_replica_of_an_older_release_is_asked_by_grpc(shop: Any, retrieving: Any) -> None:
+    answering = grpc.unary_unary_rpc_method_handler(
+        lambda request, _: recommended(shop.replica, request, None),
+        request_deserializer=wire.RecommendRequest.FromString,
+        response_serializer=wire.RecommendReply.SerializeToString,
+    )
     older = grpc.server(ThreadPoolExecutor(1))
-    replica_pb2_grpc.add_ReplicaServicer_to_server(OlderServicer(shop.replica), older)
+    older.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("freshet.serving.v1.Replica", {"Recommend": answering}),)
+    )
     port = older.add_insecure_port("127.0.0.1:0")
     older.start()
 
