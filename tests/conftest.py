@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import django
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.session_servers import SessionServers, why_no_kafka
 
@@ -45,6 +46,10 @@ os.environ.update(
 )
 django.setup()
 
+
+# How long a machine takes says nothing about what is tested: beside other work an example may be drawn for seconds.
+settings.register_profile("freshet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("freshet")
 
 # also when pytest gives up before it is configured
 atexit.register(SERVERS.stop)
