@@ -14,12 +14,24 @@ It cannot be declared in a schema, nor sent to the API."""
 
 
 @dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that took part, and the parameters it answered with: their number, and their age in seconds then."""
+
+    role: str
+    name: str
+    version: int
+    sequence: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """`sources` and `propensities` are by place in the answer, as `engine.serving.requests.ScoredItem` says them.
 
     `revision` numbers the deployment's document. `experiment` and `arm` are those that chose the deployment, None where nothing was
     split, `arm` alone None for a user whose arm was stopped. `shadow_of` is the recommendation beside which this one was made for
-    nobody to see.
+    nobody to see. `models` are those that took part, `degraded` why the answer was less than it should be, `replica` who gave it, and
+    `asked` what of the request is not said elsewhere ("ask", "k", and what else it had); events of before have none of these.
     """
 
     deployment: str
@@ -29,6 +41,10 @@ class Served:
     experiment: str | None = None
     arm: str | None = None
     shadow_of: str | None = None
+    models: tuple[ServedModel, ...] = ()
+    degraded: str | None = None
+    replica: str | None = None
+    asked: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Served:
@@ -49,7 +65,23 @@ class Served:
             experiment=_id(raw.get("experiment")),
             arm=_id(raw.get("arm")),
             shadow_of=_id(raw.get("shadow_of")),
+            models=tuple([_model(one) for one in raw.get("models") or ()]),
+            degraded=_text(raw.get("degraded")),
+            replica=_text(raw.get("replica")),
+            asked=None if raw.get("asked") is None else check_object(raw["asked"]),
         )
+
+
+def _model(raw: Any) -> ServedModel:
+    one = check_object(raw)
+    version, sequence = one["version"], one["sequence"]
+    if type(version) is not int or type(sequence) is not int:
+        raise BrokenRule("served.models must have integer versions and sequences")
+    return ServedModel(check_text(one["role"]), check_id(one["name"]), version, sequence, check_float(one["age_s"]))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else check_text(value)
 
 
 def _id(value: Any) -> str | None:

@@ -92,11 +92,13 @@ class ExperimentView(ApiView):
         experiment = selectors.experiment_get(project=project, name=name)
         match body["action"]:
             case "stop":
-                services.experiment_stop(experiment=experiment)
+                services.experiment_stop(experiment=experiment, by=key_name(request))
             case "stop_arm":
                 services.arm_stop(arm=_arm(experiment, body["arm"]), why={"by": key_name(request)})
             case "promote":
-                services.experiment_promote(experiment=experiment, arm=_arm(experiment, body["arm"]))
+                services.experiment_promote(
+                    experiment=experiment, arm=_arm(experiment, body["arm"]), by=key_name(request)
+                )
             case "roll_back":
                 services.experiment_roll_back(experiment=experiment)
         return Response(_with_shadows(selectors.experiment_get(project=project, name=name)))

@@ -10,15 +10,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.spec.event import Event
 from engine.spec.schema import EventRole
 from engine.spec.served import SHADOW_TYPE
+from engine.streams.log import Position
 
 HOUR_MS: Final = 3_600_000
 LAST_POSITION: Final = 99
 MAX_SOURCE: Final = 63
+MAX_FOLLOWED: Final = 200
+"""The newest actions on one recommendation that are kept with their times."""
+
 SHOWN: Final = ""
 """In place of an event type: items shown."""
 
@@ -49,7 +53,8 @@ class ShadowKey(NamedTuple):
 
 @dataclass(slots=True)
 class Shown:
-    """One recommendation that actions may follow. `acted` is event type -> places, `shadows` deployment -> what it would have shown."""
+    """One recommendation that actions may follow. `acted` is event type -> places, `shadows` deployment -> what it would have shown,
+    `followed` the actions counted: [event type, place, time in ms, event id]. `partition` and `offset` are its impression's."""
 
     key: int
     shown_ms: int
@@ -62,6 +67,9 @@ class Shown:
     sources: list[str]
     acted: dict[str, list[int]] = field(default_factory=dict)
     shadows: dict[str, list[str]] = field(default_factory=dict)
+    followed: list[list[Any]] | None = None
+    partition: int | None = None
+    offset: int | None = None
 
     @property
     def hour_ms(self) -> int:
@@ -98,8 +106,9 @@ def hash_of(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def shown_in(events: Iterable[Event]) -> dict[int, Shown]:
-    """The recommendations among the events that say what served them; of one that comes twice the first."""
+def shown_in(events: Iterable[Event], places: Mapping[str, Position] | None = None) -> dict[int, Shown]:
+    """The recommendations among the events that say what served them; of one that comes twice the first. `places` are those of the
+    events in the log, by id."""
     found: dict[int, Shown] = {}
     for event in events:
         served = event.served
@@ -110,6 +119,7 @@ def shown_in(events: Iterable[Event]) -> dict[int, Shown]:
             continue
         items = list(event.item_ids)
         sources = [source[:MAX_SOURCE] for source in served.sources[: len(items)]]
+        place = (places or {}).get(event.event_id)
         found[key] = Shown(
             key=key,
             shown_ms=event.received_ms,
@@ -120,6 +130,8 @@ def shown_in(events: Iterable[Event]) -> dict[int, Shown]:
             arm=served.arm or "",
             items=items,
             sources=sources + [""] * (len(items) - len(sources)),
+            partition=None if place is None else place.partition,
+            offset=None if place is None else place.offset,
         )
     return found
 
@@ -153,15 +165,18 @@ def count_following(events: Iterable[Event], known: Mapping[int, Shown], oldest_
         elif shown is None or shown.shown_ms < oldest_ms or event.item_id not in shown.items:
             sums.num_unattributed += 1
         else:
-            _count_action(event.type, event.item_id, shown, sums)
+            _count_action(event, event.item_id, shown, sums)
 
 
-def _count_action(event_type: str, item_id: str, shown: Shown, sums: Sums) -> None:
-    position = shown.items.index(item_id)
+def _count_action(event: Event, item_id: str, shown: Shown, sums: Sums) -> None:
+    event_type, position = event.type, shown.items.index(item_id)
     places = shown.acted.setdefault(event_type, [])
     if position in places:
         return
     places.append(position)
+    shown.followed = [*(shown.followed or ()), [event_type, position, event.timestamp_ms, event.event_id]][
+        -MAX_FOLLOWED:
+    ]
     sums.changed.add(shown.key)
     sums.counts[_count_key(shown, position, event_type)] += 1
     if shown.experiment and shown.arm:

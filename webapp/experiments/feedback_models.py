@@ -36,6 +36,13 @@ class ShownLately(models.Model):
     sources = models.JSONField(help_text="by place")
     acted = models.JSONField(default=dict, help_text="event type -> places already acted on")
     shadows = models.JSONField(default=dict, help_text="deployment -> the ids that it would have shown")
+    partition = models.IntegerField(
+        null=True, help_text="where the impression is in `events`; null: counted before that was kept"
+    )
+    offset = models.BigIntegerField(null=True)
+    followed = models.JSONField(
+        null=True, help_text="[event type, place, time in ms, event id] of each item and type once"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "key"], name="shown_lately_once")]

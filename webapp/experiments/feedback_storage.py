@@ -12,23 +12,26 @@ from webapp.experiments.feedback_counting import CountKey, ShadowKey, ShadowSums
 
 _REMEMBER = """
 INSERT INTO experiments_shownlately
-    (project_id, key, shown_ms, "user", deployment, revision, experiment, arm, items, sources, acted, shadows)
-SELECT %s, key, shown_ms, "user", deployment, revision, experiment, arm, items::jsonb, sources::jsonb, '{}', '{}'
+    (project_id, key, shown_ms, "user", deployment, revision, experiment, arm, items, sources, acted, shadows, partition, "offset")
+SELECT %s, key, shown_ms, "user", deployment, revision, experiment, arm, items::jsonb, sources::jsonb, '{}', '{}', partition, "offset"
 FROM unnest(
-    %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[]
-) AS new (key, shown_ms, "user", deployment, revision, experiment, arm, items, sources)
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::integer[], %s::bigint[]
+) AS new (key, shown_ms, "user", deployment, revision, experiment, arm, items, sources, partition, "offset")
 ON CONFLICT (project_id, key) DO NOTHING
 RETURNING key
 """
 
 _RECALL = """
-SELECT key, shown_ms, "user", deployment, revision, experiment, arm, items::text, sources::text, acted::text, shadows::text
+SELECT key, shown_ms, "user", deployment, revision, experiment, arm, items::text, sources::text, acted::text, shadows::text,
+    followed::text, partition, "offset"
 FROM experiments_shownlately WHERE project_id = %s AND key = ANY(%s)
 """
 
 _NOTE = """
-UPDATE experiments_shownlately AS old SET acted = new.acted::jsonb, shadows = new.shadows::jsonb
-FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new (key, acted, shadows)
+UPDATE experiments_shownlately AS old
+SET acted = new.acted::jsonb, shadows = new.shadows::jsonb, followed = new.followed::jsonb
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS new (key, acted, shadows, followed)
 WHERE old.project_id = %s AND old.key = new.key
 """
 
@@ -83,6 +86,8 @@ def remember(project_id: int, found: Collection[Shown]) -> set[int]:
         [one.arm for one in found],
         [orjson.dumps(one.items).decode() for one in found],
         [orjson.dumps(one.sources).decode() for one in found],
+        [one.partition for one in found],
+        [one.offset for one in found],
     )
     with connection.cursor() as cursor:
         cursor.execute(_REMEMBER, [project_id, *columns])
@@ -95,7 +100,10 @@ def recall(project_id: int, keys: Collection[int]) -> dict[int, Shown]:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_RECALL, [project_id, list(keys)])
-        return {row[0]: Shown(*row[:7], *(orjson.loads(text) for text in row[7:])) for row in cursor.fetchall()}
+        return {
+            row[0]: Shown(*row[:7], *(orjson.loads(text or "null") for text in row[7:12]), *row[12:])
+            for row in cursor.fetchall()
+        }
 
 
 def note(project_id: int, changed: Collection[Shown]) -> None:
@@ -104,8 +112,9 @@ def note(project_id: int, changed: Collection[Shown]) -> None:
         return
     acted = [orjson.dumps(one.acted).decode() for one in changed]
     shadows = [orjson.dumps(one.shadows).decode() for one in changed]
+    followed = [orjson.dumps(one.followed).decode() for one in changed]
     with connection.cursor() as cursor:
-        cursor.execute(_NOTE, [[one.key for one in changed], acted, shadows, project_id])
+        cursor.execute(_NOTE, [[one.key for one in changed], acted, shadows, followed, project_id])
 
 
 def add_counts(project_id: int, counts: Mapping[CountKey, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.db import transaction
 
@@ -11,7 +11,7 @@ from engine.errors import CorruptRecord, OffsetOutOfRange, UnknownTopic
 from engine.spec.event import Event
 from engine.spec.intake import Intake, RefusedEvent
 from engine.streams import topics
-from engine.streams.log import EventLog, StoredRecord
+from engine.streams.log import EventLog, Position, StoredRecord
 from webapp import environment
 from webapp.accounts.models import Project
 from webapp.core.clock import wall_ms
@@ -70,8 +70,9 @@ def _take_some(project: Project, log: EventLog, topic: str, intake: Intake, now_
         after, records = _read(log, topic, before, now_ms() - 1000 * window_s())
         if after == before:
             return 0
-        events = [event for record in records if (event := _event(intake, record)) is not None]
-        _count(project, feedback, events)
+        read = [(event, record) for record in records if (event := _event(intake, record)) is not None]
+        places = {event.event_id: Position(record.partition, record.offset) for event, record in reversed(read)}
+        _count(project, feedback, [event for event, _ in read], places)
         feedback.next_offsets = {str(partition): offset for partition, offset in after.items()}
         feedback.save()
     return len(records)
@@ -123,8 +124,8 @@ def without_features(value: bytes) -> bytes | None:
     return value[:start] + value[end:] if 0 <= start < end else None
 
 
-def _count(project: Project, feedback: Feedback, events: list[Event]) -> None:
-    found, sums = shown_in(events), Sums()
+def _count(project: Project, feedback: Feedback, events: list[Event], places: Mapping[str, Position]) -> None:
+    found, sums = shown_in(events, places), Sums()
     fresh = storage.remember(project.pk, list(found.values()))
     count_shown((found[key] for key in fresh), sums)
     known = {key: found[key] for key in fresh}

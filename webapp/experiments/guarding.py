@@ -6,10 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from webapp.experiments.guardrail_states import Estimates, comparing_of, found_of, is_broken
 from webapp.experiments.models import Arm, Experiment, Guardrail
-from webapp.experiments.results import Estimates
 from webapp.experiments.services import arm_stop
-from webapp.experiments.statistics import contrast
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +23,10 @@ def guard(*, experiment: Experiment, found: Mapping[str, Estimates]) -> list[Arm
     """
     if not experiment.is_running:
         return []
-    control = next((arm for arm in experiment.arms.all() if arm.is_control), None)
-    watched = [arm for arm in experiment.arms.all() if arm.kind == Arm.Kind.TRAFFIC and not arm.is_control]
-    rails = list(experiment.guardrails.all())
-    if control is None or not watched or not rails:
+    comparing = comparing_of(experiment)
+    if comparing is None:
         return []
-    alpha = experiment.alpha / (len(watched) * len(rails))
+    control, watched, rails, alpha = comparing
     stopped = []
     for arm in watched:
         if arm.is_stopped:
@@ -50,10 +47,8 @@ def _broken(rail: Guardrail, arm: Estimates, control: Estimates, alpha: float) -
     ours, theirs = arm[rail.metric], control[rail.metric]
     if min(ours.num, theirs.num) < rail.min_users:
         return None
-    is_decrease = rail.harm == Guardrail.Harm.DECREASE
-    factor = 1 - rail.tolerance if is_decrease else 1 + rail.tolerance
-    found = contrast(ours, theirs, alpha, factor=factor)
-    if found is None or (found.high >= 0 if is_decrease else found.low <= 0):
+    found = found_of(rail, ours, theirs, alpha)
+    if found is None or not is_broken(rail, found):
         return None
     return {
         "by": "guardrail",

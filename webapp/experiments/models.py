@@ -17,6 +17,7 @@ __all__ = [
     "Feedback",
     "FeedbackCount",
     "Guardrail",
+    "IntervalPoint",
     "Replay",
     "ShadowCount",
     "ShownLately",
@@ -55,6 +56,9 @@ class Experiment(models.Model):
     rolled_back_at = models.DateTimeField(null=True, blank=True)
     results = models.JSONField(default=dict, blank=True, help_text="metrics by arm: see webapp.experiments.results")
     results_at = models.DateTimeField(null=True, blank=True)
+    stopped_why = models.JSONField(
+        null=True, blank=True, help_text="how it ended and by whom; null: not ended, or before that was kept"
+    )
 
     class Meta:
         constraints = [
@@ -71,6 +75,18 @@ class Experiment(models.Model):
     def can_roll_back(self) -> bool:
         """Whether an arm was promoted and what it replaced can answer again."""
         return self.promoted_at is not None and self.rolled_back_at is None and self.default_before_id is not None
+
+
+class IntervalPoint(models.Model):
+    """What an experiment's results were at one time: see `webapp.experiments.interval_history`, which keeps them few."""
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="interval_points")
+    at = models.DateTimeField()
+    results = models.JSONField(help_text="as Experiment.results")
+
+    class Meta:
+        indexes = [models.Index(fields=["experiment", "at"])]
+        ordering = ["at", "id"]
 
 
 class Arm(models.Model):

@@ -2,7 +2,8 @@
 
 Kept on the experiment (`Experiment.results`) by the job that counts, so that no page or call adds up users:
 {"control": arm, "arms": [{"name", "num_users", "num_shown", "metrics": {metric: {"value", "low", "high", "difference": {"value", "low",
-"high", "relative", "relative_low", "relative_high"} or null}}}]}. `low` and `high` are null while there are too few users.
+"high", "relative", "relative_low", "relative_high"} or null}}}], "guardrails": see `guardrail_states`}. `low` and `high` are null while
+there are too few users. What they were before is kept too, thinly: `interval_history`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from engine.spec.schema import Schema
 from webapp.experiments.feedback_counting import SHOWN
 from webapp.experiments.feedback_taking import window_s
+from webapp.experiments.guardrail_states import rail_states
+from webapp.experiments.interval_history import interval_note
 from webapp.experiments.metrics import Metric, metrics_of
 from webapp.experiments.models import Experiment
 from webapp.experiments.statistics import Estimate, Interval, Moments, contrast, estimate, interval
@@ -50,7 +54,7 @@ def results_update(*, experiment: Experiment) -> dict[str, Estimates]:
     schema = schema_document(project=experiment.project)
     shown, found = estimates_of(experiment, schema)
     control = next((arm.name for arm in experiment.arms.all() if arm.is_control), None)
-    results = {
+    results: dict[str, Any] = {
         "control": control,
         "arms": [
             {
@@ -65,7 +69,9 @@ def results_update(*, experiment: Experiment) -> dict[str, Estimates]:
             if arm.kind != arm.Kind.SHADOW
         ],
     }
+    results["guardrails"] = rail_states(experiment=experiment, found=found)
     Experiment.objects.filter(pk=experiment.pk).update(results=results, results_at=Now())
+    interval_note(experiment=experiment, results=results, now=timezone.now())
     return found
 
 

@@ -101,10 +101,10 @@ def experiment_start(
     return experiment_get(project=project, name=name)
 
 
-def experiment_stop(*, experiment: Experiment) -> None:
+def experiment_stop(*, experiment: Experiment, by: str = "") -> None:
     """Traffic goes to the default deployment again. Stopping twice is harmless."""
     running = Experiment.objects.filter(pk=experiment.pk, is_running=True)
-    running.update(is_running=False, stopped_at=Now())
+    running.update(is_running=False, stopped_at=Now(), stopped_why={"how": "stopped", "by": by})
     plans_forget()
 
 
@@ -118,7 +118,7 @@ def arm_stop(*, arm: Arm, why: Mapping[str, Any]) -> bool:
     return was_going
 
 
-def experiment_promote(*, experiment: Experiment, arm: Arm) -> Experiment:
+def experiment_promote(*, experiment: Experiment, arm: Arm, by: str = "") -> Experiment:
     """In one step: the arm's deployment becomes the default, and the experiment ends. Raises `Conflict`."""
     if arm.deployment is None:
         raise Conflict(f"The deployment of the arm {arm.name!r} is gone.")
@@ -127,7 +127,9 @@ def experiment_promote(*, experiment: Experiment, arm: Arm) -> Experiment:
         known = Deployment.objects.filter(project=experiment.project_id)
         default = known.filter(is_default=True).first()
         _make_default(experiment.project_id, arm.deployment)
-        Experiment.objects.filter(pk=experiment.pk, is_running=True).update(is_running=False, stopped_at=Now())
+        Experiment.objects.filter(pk=experiment.pk, is_running=True).update(
+            is_running=False, stopped_at=Now(), stopped_why={"how": "promoted", "by": by, "arm": arm.name}
+        )
         Experiment.objects.filter(pk=experiment.pk).update(
             promoted_arm=arm, promoted_at=Now(), default_before=default, rolled_back_at=None
         )

@@ -10,11 +10,12 @@ import orjson
 
 from engine.serving.requests import RecommendReply, RecommendRequest
 from engine.spec.schema import EventRole, Schema
-from engine.spec.served import SHADOW_TYPE, Served
+from engine.spec.served import SHADOW_TYPE, Served, ServedModel
 from engine.streams.log import Record
 from webapp.catalog.confirming import KEPT_TYPE
 from webapp.experiments.choosing import Chosen
 
+MAX_LOGGED_FILTER = 500
 _NO_FEATURES = (b"", b"{}")
 
 
@@ -35,9 +36,13 @@ def impression_type(schema: Schema) -> ImpressionType | None:
 
 
 def served_by(
-    chosen: Chosen, reply: RecommendReply, shadow_of: str | None = None, num_logged: int | None = None
+    chosen: Chosen,
+    reply: RecommendReply,
+    shadow_of: str | None = None,
+    num_logged: int | None = None,
+    request: RecommendRequest | None = None,
 ) -> Served:
-    """Of the first `num_logged` items; None: of all."""
+    """Of the first `num_logged` items; None: of all. What of `request` the event does not say otherwise is said."""
     shown = reply.items[:num_logged]
     return Served(
         deployment=chosen.deployment.name,
@@ -47,7 +52,35 @@ def served_by(
         experiment=chosen.experiment,
         arm=chosen.arm,
         shadow_of=shadow_of,
+        models=tuple([ServedModel(one.role, one.name, one.version, one.sequence, one.age_s) for one in reply.models]),
+        degraded=reply.degraded,
+        replica=reply.replica,
+        asked=None if request is None else _asked(request),
     )
+
+
+def _asked(request: RecommendRequest) -> dict[str, Any]:
+    """Bounded: of long lists only how long they were, of an expression its beginning."""
+    asked: dict[str, Any] = {"ask": request.ask.value, "k": request.k}
+    if request.filter is not None:
+        asked["filter"] = request.filter[:MAX_LOGGED_FILTER]
+    if request.parameters:
+        asked["parameters"] = sorted(request.parameters)
+    if request.item_id:
+        asked["item_id"] = request.item_id
+    for name, num in (
+        ("num_excluded", len(request.exclude)),
+        ("num_candidates", len(request.candidates)),
+        ("num_session", len(request.session)),
+        ("num_shown_before", len(request.shown)),
+    ):
+        if num:
+            asked[name] = num
+    if request.overrides is not None:
+        asked["has_overrides"] = True
+    if request.user_properties is not None:
+        asked["has_user_properties"] = True
+    return asked
 
 
 def impression_record(

@@ -48,7 +48,7 @@ class Answering:
         num_logged = prepared.request.num_logged
         if prepared.impression is None or not reply.items or num_logged == 0:
             return None
-        served = served_by(prepared.chosen, reply, num_logged=num_logged)
+        served = served_by(prepared.chosen, reply, num_logged=num_logged, request=prepared.request)
         if self._mode is ImpressionLogging.CONFIRMED:
             return kept_record(
                 prepared.request,
