@@ -1,10 +1,12 @@
-"""What is counted of events that came in through the API, for `/metrics`."""
+"""What is counted of events that came in through the API, for `/metrics` and the console."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 from prometheus_client import Counter
+
+from webapp.core.rates import rates
 
 _events = Counter("freshet_events", "Events that came in, by what became of them", ["project", "result"])
 
@@ -13,6 +15,7 @@ def note_events(project: str, *, num_accepted: int, num_repeated: int, num_rejec
     for result, num in (("accepted", num_accepted), ("repeated", num_repeated), ("rejected", num_rejected)):
         if num:
             _counter(project, result).inc(num)
+    rates().add(project, {"events": num_accepted, "repeated": num_repeated, "rejected": num_rejected})
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,7 @@ from engine.spec.training_settings import OnChangedSlot
 from webapp.accounts.models import Project
 from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
+from webapp.core.rates import rates
 from webapp.core.selectors import lease_holder
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import source_types_of
@@ -153,6 +154,8 @@ def run_report(
     with transaction.atomic():
         RunMetric.objects.create(run=run, num_examples=num_examples, event_time=event_time, values=kept)
         Run.objects.filter(pk=run.pk).update(**changes)
+    if (lag := latest.get("lag_records")) is not None:
+        rates().level(run.project.slug, f"lag.run.{run.pk}", lag)
     return Run.objects.filter(pk=run.pk, wanted=True).exists()
 
 
@@ -214,6 +217,8 @@ def joiner_report(*, project: Project, **counters: Any) -> None:
     if "events_offsets" in counters:
         counters["events_offsets"] = _offsets(counters["events_offsets"])
     JoinerProgress.objects.update_or_create(project=project, defaults=counters)
+    if "lag_records" in counters:
+        rates().level(project.slug, "lag.joiner", counters["lag_records"])
 
 
 def training_prune() -> None:

@@ -1,4 +1,4 @@
-"""What is counted of calls for items, for `/metrics`."""
+"""What is counted of calls for items, for `/metrics` and the console."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from engine.serving.requests import Ask
 from webapp.catalog.impressions import impression_appender
 from webapp.core.metrics import PROJECT
+from webapp.core.rates import rates
 from webapp.serving.door.breaker import BreakerState
 from webapp.serving.door.serving_loop import loop_states
 
@@ -53,6 +54,8 @@ def note_call(ask: Ask, status: int, answer: Mapping[str, Any], took_s: float, p
     global _num_until_looked
     _request_counter(project, ask, answer.get("deployment", ""), status, answer.get("degraded") or "").inc()
     _latency_histogram(project, ask).observe(took_s)
+    if project:
+        rates().add_call(project, status=status, took_s=took_s, is_degraded=bool(answer.get("degraded")))
     _num_until_looked -= 1
     if _num_until_looked <= 0 or status != 200:
         _num_until_looked = NOTED_EVERY
