@@ -10,10 +10,13 @@ from webapp.audit import views as audit
 from webapp.batches import views as batches
 from webapp.catalog import entity_page_views as entity_pages
 from webapp.catalog import entity_views as entities
+from webapp.catalog import import_views as imports
 from webapp.catalog import inbox_views as inbox
 from webapp.catalog import views as catalog
 from webapp.experiments import replay_views as replays
 from webapp.experiments import views as experiments
+from webapp.exports import views as exports
+from webapp.insights import views as insights
 from webapp.registry import model_views as models
 from webapp.registry import views as registry
 from webapp.serving import deployment_views as deployments
@@ -35,7 +38,18 @@ project_pages = [
     path("schema/", registry.schema, name="schema"),
     path("schema/edit", registry.schema_edit, name="schema_edit"),
     path("schema/versions/<int:version>", registry.schema_version, name="schema_version"),
-    path("data/", catalog.events, name="events"),
+    path("data/", insights.events, name="events"),
+    path("data/imports/", imports.imports, name="imports"),
+    path("data/imports/begin", imports.import_begin, name="import_begin"),
+    path("data/imports/<int:import_id>/", imports.import_page, name="import"),
+    path("data/imports/<int:import_id>/piece", imports.import_piece, name="import_piece"),
+    path("data/imports/<int:import_id>/choose", imports.import_choose, name="import_choose"),
+    path("data/imports/<int:import_id>/act", imports.import_act, name="import_act"),
+    path("data/imports/<int:import_id>/rejected", imports.import_rejected, name="import_rejected"),
+    path("data/exports/", exports.exports, name="exports"),
+    path("data/exports/<int:export_id>/", exports.export, name="export"),
+    path("data/exports/<int:export_id>/result", exports.export_result, name="export_result"),
+    path("data/exports/<int:export_id>/act", exports.export_act, name="export_act"),
     path("data/upload", catalog.upload, name="events_upload"),
     path("data/rejected", catalog.rejected, name="rejected_rows"),
     path("data/inbox", inbox.inbox, name="inbox"),

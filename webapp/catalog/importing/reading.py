@@ -123,8 +123,10 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
 
 def csv_header(path: Path) -> list[str]:
     """The names of its columns. Raises OSError, `pa.ArrowInvalid`."""
+    # Rows that do not fit the header are for whoever reads on to report.
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
     with open_binary(path) as file:
-        return list(pyarrow.csv.open_csv(file).schema.names)
+        return list(pyarrow.csv.open_csv(file, parse_options=parse).schema.names)
 
 
 def _numbers_around(last: int, num_rows: int, broken: set[int]) -> list[int]:

@@ -40,7 +40,7 @@ _HASHED_END_BYTES: Final = 16 << 20
 
 def max_file_bytes() -> int:
     """The largest file that the console takes: FRESHET_IMPORT_MAX_BYTES."""
-    return environment.integer("FRESHET_IMPORT_MAX_BYTES", 4 * 2**30)
+    return environment.integer("FRESHET_IMPORT_MAX_BYTES", 4_000_000_000)
 
 
 def import_upload(

@@ -1,0 +1,86 @@
+"""Pages of exports: the list with a form, one with its progress, and its file."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from webapp.accounts.console import REFUSALS, account_of, project_page
+from webapp.accounts.models import Project
+from webapp.core.errors import Conflict, NotFound
+from webapp.exports import selectors, services
+from webapp.exports.forms import ExportForm
+from webapp.exports.models import Export
+from webapp.registry.selectors import schema_document
+
+CONTENT_TYPES = {
+    Export.Format.JSONL.value: "application/x-ndjson",
+    Export.Format.CSV.value: "text/csv",
+    Export.Format.PARQUET.value: "application/vnd.apache.parquet",
+}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@project_page
+def exports(request: HttpRequest, project: Project) -> HttpResponse:
+    initial = {"what": request.GET.get("what", "")}
+    form = ExportForm(
+        request.POST or None, initial=initial, event_types=sorted(schema_document(project=project).events)
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            started = services.export_start(project=project, account=account_of(request), **form.arguments())
+        except REFUSALS as error:
+            form.add_error(None, error.message)
+        else:
+            return redirect("export", project.slug, started.pk)
+    context = {
+        "project": project,
+        "page": "exports",
+        "form": form,
+        "exports": selectors.exports_of(project=project),
+    }
+    return render(request, "exports/exports.html", context, status=400 if form.errors else 200)
+
+
+@require_GET
+@project_page
+def export(request: HttpRequest, project: Project, export_id: int) -> HttpResponse:
+    """With `part=1` the progress alone, which the page asks for each second while there is any."""
+    found = selectors.export_get(project=project, export_id=export_id)
+    context = {"project": project, "page": "exports", "export": found, "is_ended": found.state in services.ENDED}
+    template = "exports/progress.html" if request.GET.get("part") else "exports/export.html"
+    return render(request, template, context)
+
+
+@require_GET
+@project_page
+def export_result(_: HttpRequest, project: Project, export_id: int) -> FileResponse:
+    found = selectors.export_get(project=project, export_id=export_id)
+    if found.state != Export.State.SUCCEEDED:
+        raise Conflict(f"Export {found.pk} is {found.state}; its file is there when it has succeeded.")
+    try:
+        file = found.result.open("rb")
+    except FileNotFoundError:
+        raise NotFound(f"The file of export {found.pk} is no longer on the disk.") from None
+    name = f"{project.slug}-{found.what}-{found.pk}.{found.format}"
+    return FileResponse(file, as_attachment=True, filename=name, content_type=CONTENT_TYPES[found.format])
+
+
+@require_POST
+@project_page
+def export_act(request: HttpRequest, project: Project, export_id: int) -> HttpResponse:
+    """Stop it, or delete it with its file."""
+    found = selectors.export_get(project=project, export_id=export_id)
+    try:
+        if request.POST.get("act") == "stop":
+            services.export_stop(export=found)
+        elif request.POST.get("act") == "delete":
+            services.export_delete(export=found)
+            messages.success(request, f"Export {export_id} and its file are deleted.")
+            return redirect("exports", project.slug)
+    except REFUSALS as error:
+        messages.error(request, error.message)
+    return redirect("export", project.slug, export_id)
