@@ -28,6 +28,7 @@ from webapp.registry.first_definition import (
     label_events,
     slot_sources,
 )
+from webapp.registry.outlook import outlook_of
 from webapp.registry.reading_order import in_reading_order
 from webapp.training import selectors as training
 from webapp.training.example_files import run_files
@@ -66,6 +67,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "before": before,
         "differences": differences(in_reading_order(ModelDefinition, before.document), document) if before else [],
         "earlier": [version for version in versions if version.version < shown.version],
+        "outlook": outlook_of(project=project, document=document),
         "files": run_files(),
         "runs": training.runs_of(project=project, model=shown_model)[:RUNS_SHOWN],
     }

@@ -98,7 +98,7 @@ def test_it_groups_what_does_not_fit() -> None:
 def test_it_says_the_picture_in_words() -> None:
     """The reference of `Parts`: five slots of dim 8 beside two numbers are 42 columns."""
     words = picture_of(definition_of("deepfm")).words
-    assert words[0] == "User slots: user_id 8; history mean of ≤ 4 · 8; device 8."
+    assert words[0] == "User slots: user_id 8; history mean of 4 · 8; device 8."
     assert "Deep network takes Side by side: 42 → 8 ReLU; weights 344." in words
     assert (
         "Logit takes First order, Factorization machine and Deep network: 8 → 1 linear, 9 weights; sum of the three."

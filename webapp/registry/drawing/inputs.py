@@ -72,7 +72,7 @@ class Inputs:
         if slot.pooling is Pooling.SEQUENCE:
             return f"{slot.max_values} × {slot.dim}"
         if self._is_list(slot):
-            return f"{slot.pooling.value} of ≤ {slot.max_values} · {slot.dim}"
+            return f"{slot.pooling.value} of {slot.max_values} · {slot.dim}"
         return str(slot.dim)
 
     def _is_list(self, slot: Slot) -> bool:

@@ -16,8 +16,10 @@ CHARACTER: Final = 6.7
 LINE_HEIGHT: Final = 18
 TITLE_HEIGHT: Final = 27
 _PADDING: Final = 11
-_BETWEEN_COLUMNS: Final = 38
+_BETWEEN_COLUMNS: Final = 32
 _BETWEEN_BOXES: Final = 20
+FITS: Final = 900
+SHRINKS: Final = 1150
 _MARGIN: Final = 10
 _LEAST_WIDTH: Final = 112
 _SWEEPS: Final = 4
@@ -70,6 +72,11 @@ class Layout:
     paths: list[str]
     width: float
     height: float
+
+    @property
+    def may_shrink(self) -> bool:
+        """Whether it is a little wider than a page, so that it is still readable when it is made to fit."""
+        return FITS < self.width <= SHRINKS
 
 
 @dataclass(slots=True)

@@ -108,7 +108,7 @@ class Parts:
                 lines = [Line(f"of {task.event_type}", says)]
             lines.append(Line("loss", title_of(task.loss.value)))
             if place == 0 and isinstance(self.definition.score, FirstTask):
-                lines.append(Line("what items are ranked by"))
+                lines.append(Line("the score of an item"))
             made.append(self.diagram.add(f"task_{task.name}", task.name, "output", lines, [source]))
         if not isinstance(self.definition.score, FirstTask):
             self.diagram.add("score", "Score", "score", [Line(score_words(self.definition))], made)

@@ -1,0 +1,1 @@
+"""What a definition will take before it is trained: rows, memory, files, and what travels."""
