@@ -6,6 +6,7 @@ from django.urls import include, path
 
 import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.accounts import views as accounts
+from webapp.alerts.urls import alert_pages
 from webapp.audit import views as audit
 from webapp.batches import views as batches
 from webapp.catalog import entity_page_views as entity_pages
@@ -33,6 +34,7 @@ project_pages = [
     path("", accounts.overview, name="overview"),
     path("keys/", accounts.api_keys, name="api_keys"),
     path("keys/<int:key_id>/revoke", accounts.api_key_revoke, name="api_key_revoke"),
+    *alert_pages,
     path("audit/", audit.audit, name="audit"),
     path("audit/entries.csv", audit.audit_csv, name="audit_csv"),
     path("schema/", registry.schema, name="schema"),

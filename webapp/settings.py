@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "webapp.core",
     "webapp.accounts",
     "webapp.audit",
+    "webapp.alerts",
     "webapp.catalog",
     "webapp.registry",
     "webapp.training",
@@ -192,6 +193,21 @@ SPECTACULAR_SETTINGS = {
         "SearchAction": ["stop", "publish"],
     },
 }
+
+# where people reach the console: links in alerts begin with it
+PUBLIC_URL = environment.text("FRESHET_BASE_URL", "").rstrip("/")
+# a webhook to an address inside could be made to speak to what only this machine may speak to
+WEBHOOKS_TO_PRIVATE = environment.flag("FRESHET_WEBHOOKS_TO_PRIVATE", False)
+EMAIL_HOST = environment.text("FRESHET_SMTP_HOST", "")
+MAIL_IS_CONFIGURED = bool(EMAIL_HOST)
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL_IS_CONFIGURED else 'console'}.EmailBackend"
+EMAIL_PORT = environment.integer("FRESHET_SMTP_PORT", 587)
+EMAIL_HOST_USER = environment.text("FRESHET_SMTP_USER", "")
+EMAIL_HOST_PASSWORD = environment.text("FRESHET_SMTP_PASSWORD", "")
+EMAIL_USE_SSL = EMAIL_PORT == 465
+EMAIL_USE_TLS = environment.flag("FRESHET_SMTP_TLS", not EMAIL_USE_SSL) and not EMAIL_USE_SSL
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.text("FRESHET_MAIL_FROM", "freshet@localhost")
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_SERIALIZER = "json"

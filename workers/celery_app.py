@@ -23,6 +23,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 REVIVE_EVERY_S = 2.0
 PRUNE_EVERY_S = 300.0
 FEEDBACK_EVERY_S = 10.0
+ALERTS_EVERY_S = 15.0
 COUNT_EVENTS_EVERY_S = 10.0
 
 app = Celery("freshet")
@@ -63,6 +64,7 @@ app.conf.update(
             "schedule": FEEDBACK_EVERY_S,
             "options": {"expires": FEEDBACK_EVERY_S},
         },
+        "alerts": {"task": Job.ALERTS.value, "schedule": ALERTS_EVERY_S, "options": {"expires": ALERTS_EVERY_S}},
         "count_events": {
             "task": Job.COUNT_EVENTS.value,
             "schedule": COUNT_EVENTS_EVERY_S,

@@ -22,6 +22,7 @@ class Job(StrEnum):
     CANARY = "freshet.canary"
     FEEDBACK = "freshet.feedback"
     REPLAY = "freshet.replay"
+    ALERTS = "freshet.alerts"
     COUNT_EVENTS = "freshet.count_events"
     IMPORT_FILE = "freshet.import_file"
     EXPORT_DATA = "freshet.export_data"
@@ -38,6 +39,7 @@ QUEUES: dict[Job, str] = {
     Job.CANARY: "periodic",
     Job.FEEDBACK: "periodic",
     Job.REPLAY: "jobs",
+    Job.ALERTS: "periodic",
     Job.COUNT_EVENTS: "periodic",
     Job.IMPORT_FILE: "jobs",
     Job.EXPORT_DATA: "jobs",

@@ -1,6 +1,7 @@
 """One module for each job of `webapp.core.jobs.Job`; importing this package registers them all."""
 
 from workers.tasks import (
+    alerts,
     canary,
     count_events,
     export_data,
@@ -17,6 +18,7 @@ from workers.tasks import (
 )
 
 __all__ = [
+    "alerts",
     "canary",
     "count_events",
     "export_data",
