@@ -32,7 +32,10 @@ class DenseTransform(StrEnum):
 class DenseInput(Document):
     """One floating-point input, or the numbers of a vector; a missing value is 0.0 after the transform."""
 
-    name: Name
-    source: Source
-    transform: DenseTransform = DenseTransform.IDENTITY
+    name: Name = Field(description="what the definition calls it")
+    source: Source = Field(description="where the number comes from")
+    transform: DenseTransform = Field(
+        default=DenseTransform.IDENTITY,
+        description="log1p for counts and prices; standardise brings numbers of any size to about ±1",
+    )
     dim: int = Field(default=1, ge=1, le=4096, description="columns: 1, or the dim of a vector property")

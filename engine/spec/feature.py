@@ -18,7 +18,7 @@ class Cross(Document):
     """Every combination of one value of each source, as an id of its own. A row in which a source has no value has none."""
 
     kind: Literal["cross"] = "cross"
-    name: Name
+    name: Name = Field(description="slots and dense inputs name it as feature.<name>")
     sources: list[Source] = Field(
         min_length=2, max_length=4, description="the sources whose values are combined, in this order"
     )
@@ -32,8 +32,8 @@ class Bucket(Document):
     """The number of the interval that a number falls into: 0 below the first boundary, i from boundary i on. A missing number has none."""
 
     kind: Literal["bucket"] = "bucket"
-    name: Name
-    source: Source
+    name: Name = Field(description="slots and dense inputs name it as feature.<name>")
+    source: Source = Field(description="the number that falls into an interval")
     boundaries: list[float] = Field(
         min_length=1, max_length=1000, description="ascending; each belongs to the interval above it"
     )
@@ -58,9 +58,9 @@ class Text(Document):
     """Each run of n neighbouring words or characters of a lower-cased text, as an id."""
 
     kind: Literal["text"] = "text"
-    name: Name
-    source: Source
-    unit: TextUnit = TextUnit.WORDS
+    name: Name = Field(description="slots and dense inputs name it as feature.<name>")
+    source: Source = Field(description="the text, or list of texts")
+    unit: TextUnit = Field(default=TextUnit.WORDS, description="what neighbours are: words, or characters")
     sizes: list[Annotated[int, Field(ge=1, le=8)]] = Field(
         default_factory=lambda: [1], min_length=1, max_length=4, description="each n of the n-grams, as [1, 2]"
     )
@@ -89,9 +89,9 @@ class Time(Document):
     """A part of a time: an integer to use as an id, or the age at the time of the event as a number."""
 
     kind: Literal["time"] = "time"
-    name: Name
-    source: Source = EVENT_TIME
-    part: TimePart
+    name: Name = Field(description="slots and dense inputs name it as feature.<name>")
+    source: Source = Field(default=EVENT_TIME, description="the time that is read")
+    part: TimePart = Field(description="what of the time: an hour or day as an id, or how long ago it was as a number")
     utc_offset_minutes: int = Field(
         default=0, ge=-720, le=840, description="the clock that hours and days are read from"
     )
@@ -111,9 +111,9 @@ class Ratio(Document):
     """(numerator + prior · prior_weight) / (denominator + prior_weight), as a rate of two counters. A missing number counts as 0."""
 
     kind: Literal["ratio"] = "ratio"
-    name: Name
-    numerator: Source
-    denominator: Source
+    name: Name = Field(description="slots and dense inputs name it as feature.<name>")
+    numerator: Source = Field(description="the number above the line, as a count of clicks")
+    denominator: Source = Field(description="the number below it, as a count of impressions")
     prior: float = Field(default=0.0, ge=0, le=1e9, description="the rate of what has no counts yet")
     prior_weight: float = Field(default=1.0, gt=0, le=1e9, description="how many counts the prior is worth")
 

@@ -118,7 +118,9 @@ class DCNv2(GatedRanking):
     """Cross layers of full or low rank, or mixtures of low-rank experts, and a deep network (Wang et al., WWW 2021)."""
 
     kind: Literal["dcn_v2"] = "dcn_v2"
-    num_cross_layers: int = Field(default=2, ge=1, le=8)
+    num_cross_layers: int = Field(
+        default=2, ge=1, le=8, description="each layer adds one to the degree of the interactions"
+    )
     rank: int | None = Field(
         default=None,
         ge=1,
@@ -159,8 +161,8 @@ class AutoInt(GatedRanking):
 
     kind: Literal["autoint"] = "autoint"
     num_layers: int = Field(default=2, ge=1, le=8, description="layers of attention")
-    num_heads: int = Field(default=2, ge=1, le=16)
-    head_dim: int = Field(default=8, ge=1, le=256)
+    num_heads: int = Field(default=2, ge=1, le=16, description="ways of attending, side by side in each layer")
+    head_dim: int = Field(default=8, ge=1, le=256, description="floats of each head")
 
     def check(self, definition: ModelDefinition) -> None:
         super().check(definition)
@@ -229,7 +231,7 @@ class MMoE(GatedRanking):
     hidden: Hidden = Field(
         default_factory=lambda: [64], min_length=1, description="units of each hidden layer of an expert"
     )
-    num_experts: int = Field(default=4, ge=1, le=32)
+    num_experts: int = Field(default=4, ge=1, le=32, description="networks that all tasks share")
     tower_hidden: Hidden = Field(
         default_factory=lambda: [32], description="units of each hidden layer of a task's tower"
     )

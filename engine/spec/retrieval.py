@@ -29,9 +29,16 @@ class Retrieval(Document):
     """What every retrieval architecture has: vectors of users and items whose dot product ranks the catalogue."""
 
     kind: str
-    output_dim: int = Field(default=32, ge=1, le=512)
-    temperature: float = Field(default=0.1, gt=0, le=10)
-    log_q_correction: bool = True
+    output_dim: int = Field(default=32, ge=1, le=512, description="floats of a user's and of an item's vector")
+    temperature: float = Field(
+        default=0.1,
+        gt=0,
+        le=10,
+        description="scores are divided by it in the loss: smaller tells near items apart harder",
+    )
+    log_q_correction: bool = Field(
+        default=True, description="popular items are drawn more often as negatives; this takes that out of their scores"
+    )
     loss: RetrievalLoss = Field(
         default=RetrievalLoss.SOFTMAX,
         description="softmax over the batch's candidates; bce or bpr against a few of them",

@@ -111,15 +111,18 @@ class Slot(Document):
     and is under their admission and expiry.
     """
 
-    name: Name
+    name: Name = Field(description="what the definition calls it; may change from version to version")
     number: int = Field(ge=1, le=4095, description="fixed for ever: it is part of every FID of the slot")
-    source: Source
-    dim: int = Field(default=16, ge=1, le=512)
+    source: Source = Field(description="where its ids come from")
+    dim: int = Field(default=16, ge=1, le=512, description="floats of each id's embedding")
     max_values: int = Field(
         default=20, ge=1, le=1024, description="of a list, the last so many; of a sequence, its length too"
     )
     pooling: Pooling = Field(default=Pooling.MEAN, description="what becomes of the embeddings of a list's values")
-    shares: Name | None = None
+    shares: Name | None = Field(
+        default=None,
+        description="a slot whose rows it uses, as a history those of the items; empty for rows of its own",
+    )
     admission: Admission = Field(default_factory=AdmitAlways, description="what earns an id of this slot a row")
     expiry: Expiry | None = Field(default=None, description="what loses it the row; null keeps it")
     learning_rate_scale: float = Field(

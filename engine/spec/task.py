@@ -36,8 +36,8 @@ class BinaryTask(Document):
     """Did an event of this type follow?"""
 
     kind: Literal["binary"] = "binary"
-    name: Name = "click"
-    event_type: Name = "click"
+    name: Name = Field(default="click", description="what metrics and scores call it")
+    event_type: Name = Field(default="click", description="the type of event that it predicts")
     weight: float = Field(default=1.0, gt=0, le=1000, description="of this task's loss beside the others'")
     loss: BinaryLoss = Field(
         default=BinaryLoss.BCE,
@@ -53,12 +53,14 @@ class RegressionTask(Document):
     """What was this number of the event, where it came?"""
 
     kind: Literal["regression"] = "regression"
-    name: Name = "click"
-    event_type: Name = "click"
+    name: Name = Field(default="click", description="what metrics and scores call it")
+    event_type: Name = Field(default="click", description="the type of event that it predicts")
     weight: float = Field(default=1.0, gt=0, le=1000, description="of this task's loss beside the others'")
     property: Name = Field(description="the number of the event to predict, as seconds watched")
     transform: TargetTransform = Field(default=TargetTransform.LOG1P, description="the scale on which it is learned")
-    loss: RegressionLoss = RegressionLoss.HUBER
+    loss: RegressionLoss = Field(
+        default=RegressionLoss.HUBER, description="huber lets single wild numbers pull less; mse is square"
+    )
 
     def label(self) -> str:
         """The task's key in `Example.labels`; an example without it says nothing to the task."""

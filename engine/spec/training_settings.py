@@ -59,7 +59,12 @@ class Training(Document):
         default=None, description="batch: several epochs, ended by examples held out; without it one pass over all"
     )
     linger_s: float = Field(default=0.2, ge=0, le=60, description="online: the longest a partly filled batch waits")
-    seed: int = Field(default=17, ge=0, lt=2**63)
+    seed: int = Field(
+        default=17,
+        ge=0,
+        lt=2**63,
+        description="first weights and draws follow from it: the same seed gives the same run",
+    )
     on_changed_slot: OnChangedSlot = Field(
         default=OnChangedSlot.REFUSE,
         description="of a run that starts from an earlier version's checkpoint, where a slot's dim or source changed",
@@ -72,7 +77,9 @@ class Training(Document):
         description="a positive that comes after its impression was learned as a negative: plain leaves both, corrected takes the "
         "negative back by the positive's weight; for binary tasks with the loss bce, where the schema has joining.late_s",
     )
-    checkpoint_every_s: float = Field(default=30.0, gt=0)
+    checkpoint_every_s: float = Field(
+        default=30.0, gt=0, description="all training state is saved each so many seconds; what came since is replayed"
+    )
     evaluate_fraction: float = Field(
         default=0.05,
         ge=0,
