@@ -26,7 +26,11 @@ from webapp.serving import live as serving_live
 from webapp.serving import preview_views as previews
 from webapp.serving import sync_views, try_views
 from webapp.serving import views as serving
+from webapp.tracing import live as tracing_live
+from webapp.tracing import views as tracing
+from webapp.training import compare_views as comparisons
 from webapp.training import live as training_live
+from webapp.training import run_views as one_run
 from webapp.training import search_views as searches
 from webapp.training import views as training
 
@@ -65,6 +69,10 @@ project_pages = [
     path("data/edit/<slug:many>/<path:entity_id>", entities.entity_edit, name="entity_edit"),
     path("data/items/<path:item_id>", entity_pages.item, name="item"),
     path("data/users/<path:user_id>", entity_pages.user, name="user"),
+    path("data/debugger/", tracing.event_debugger, name="event_debugger"),
+    path("data/debugger/live", tracing_live.event_debugger, name="event_debugger_live"),
+    path("data/debugger/trace", tracing.event_trace, name="event_trace"),
+    path("data/debugger/trace/live", tracing_live.event_trace, name="event_trace_live"),
     path("models/", models.models, name="models"),
     path("models/new", models.model_new, name="model_new"),
     path("models/preview", models.model_preview, name="model_preview"),
@@ -78,9 +86,21 @@ project_pages = [
     path("searches/<int:search_id>/live", searches.search_live, name="search_live"),
     path("searches/<int:search_id>/trials/<int:number>/publish", searches.trial_publish, name="trial_publish"),
     path("runs/", training.runs, name="runs"),
-    path("runs/<int:run_id>/", training.run, name="run"),
+    path("runs/compare", comparisons.run_compare, name="run_compare"),
+    path("runs/compare/curves", comparisons.run_compare_curves, name="run_compare_curves"),
+    path("runs/<int:run_id>/", one_run.run, name="run"),
+    path("runs/<int:run_id>/quality", one_run.run_quality, name="run_quality"),
+    path("runs/<int:run_id>/quality/curves", one_run.run_slice_curves, name="run_slice_curves"),
+    path("runs/<int:run_id>/tables", one_run.run_tables, name="run_tables"),
+    path("runs/<int:run_id>/log", one_run.run_log_page, name="run_log"),
+    path("runs/<int:run_id>/log/update", one_run.run_log_update, name="run_log_update"),
+    path("runs/<int:run_id>/log/live", training_live.log, name="run_log_live"),
+    path("runs/<int:run_id>/details", one_run.run_details, name="run_details"),
     path("runs/<int:run_id>/stop", training.run_stop, name="run_stop"),
-    path("runs/<int:run_id>/metrics", training.run_metrics, name="run_metrics"),
+    path("runs/<int:run_id>/resume", training.run_go_on, name="run_resume"),
+    path("runs/<int:run_id>/checkpoint", training.run_checkpoint, name="run_checkpoint"),
+    path("runs/<int:run_id>/curves", one_run.run_curves, name="run_curves"),
+    path("runs/<int:run_id>/metrics", one_run.run_metrics, name="run_metrics"),
     path("runs/<int:run_id>/live", training_live.run, name="run_live"),
     path("sync/", serving.sync, name="sync"),
     path("sync/<name:name>/v<int:version>/", serving.sync_model, name="sync_model"),

@@ -20,23 +20,44 @@ PARTITION = 0
 APART_MS = 250
 STEPS_AT_ONCE = 1000
 QUIET_TURNS = 5
+LEARNED_KEPT = 1000
 
 
-def publish_noted(version: ModelVersion, publisher: Publisher, published: PublishReport) -> None:
-    """Note what a poll of a trainer published; most polls publish nothing."""
-    last = publisher.last_published
-    if not published.sequences or last is None:
-        return
-    services.publish_note(
-        model_version=version,
-        at_ms=last.created_ms,
-        sequences=published.sequences,
-        num_rows=published.num_rows,
-        num_deletes=published.num_deletes,
-        num_bytes=published.num_bytes,
-        examples_through=last.trained_through.examples,
-        rows_by_slot=published.rows_by_slot,
-    )
+class TrainerNotes:
+    """One trainer's: what each publish carried and, each `APART_MS`, how far training had come. Raises what the database does."""
+
+    def __init__(self, version: ModelVersion, publisher: Publisher, clock: Callable[[], float] = time.time) -> None:
+        self._version, self._publisher, self._clock = version, publisher, clock
+        self._learned: list[tuple[int, dict[int, int]]] = []
+        self._places: dict[int, int] = {}
+
+    def turn(self, learned: Mapping[int, int], published: PublishReport) -> None:
+        """After each poll: how far training is (partition -> next offset of examples) and what was published, mostly nothing."""
+        self._note_learned(dict(learned))
+        last = self._publisher.last_published
+        if not published.sequences or last is None:
+            return
+        services.publish_note(
+            model_version=self._version,
+            at_ms=last.created_ms,
+            sequences=published.sequences,
+            num_rows=published.num_rows,
+            num_deletes=published.num_deletes,
+            num_bytes=published.num_bytes,
+            examples_through=last.trained_through.examples,
+            rows_by_slot=published.rows_by_slot,
+            learned=self._learned,
+        )
+        self._learned = []
+
+    def _note_learned(self, places: dict[int, int]) -> None:
+        if places == self._places:
+            return
+        at_ms, self._places = int(self._clock() * 1000), places
+        if self._learned and at_ms // APART_MS == self._learned[-1][0] // APART_MS:
+            self._learned[-1] = at_ms, places
+        else:
+            self._learned = [*self._learned[1 - LEARNED_KEPT :], (at_ms, places)]
 
 
 class JoinerNotes:
@@ -108,8 +129,11 @@ class ReplicaNotes:
             model_version=ModelVersion(pk=version_id),
             replica=self._name,
             at_ms=int(self._clock() * 1000),
-            reached=travel.reached,
-            resyncs=travel.resyncs,
+            reached=[(one.at_ms, one.sequence) for one in travel.reached],
+            resyncs=[
+                services.ResyncNote(one.cause, one.at_ms, one.from_sequence, one.to_sequence, one.detail)
+                for one in travel.resyncs
+            ],
             sequence=status.sequence,
             num_behind=max(0, status.trainer_sequence - status.sequence),
             age_s=status.age_s,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import cast
+
 import orjson
 import pytest
 from django.utils import timezone
@@ -10,7 +13,8 @@ from engine.serving.travel_log import Reached, Resynced, Travel
 from engine.spec.demo import demo_retriever, demo_schema
 from engine.streams import topics
 from engine.streams.log import EventLog, Record
-from engine.sync.delta import TrainedThrough
+from engine.sync.delta import DeltaHeader, DeltaKind, TrainedThrough
+from engine.sync.publisher import Publisher, PublishReport
 from engine.sync.status import ReplicaStatus
 from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
@@ -19,7 +23,7 @@ from webapp.tracing import services
 from webapp.tracing.models import JoinerHistory, ReplicaHistory, Resync, SyncPace, TrainerHistory
 from workers import sync_orders
 from workers.sync_orders import PaceOrders
-from workers.travel_notes import JoinerNotes, ReplicaNotes, marks_of
+from workers.travel_notes import JoinerNotes, ReplicaNotes, TrainerNotes, marks_of
 
 NOW_MS = 1_800_000_000_000
 
@@ -96,6 +100,30 @@ def test_it_adds_publishes_of_the_same_ten_seconds_up(version: ModelVersion) -> 
         (1, 2, {"0": 20}),
         (3, 3, {"0": 30}),
     ]
+
+
+def test_it_notes_what_a_trainer_published_and_when_it_had_learned_what(version: ModelVersion) -> None:
+    class Publishing:
+        last_published = DeltaHeader(
+            project="shop",
+            model="retriever",
+            version=1,
+            kind=DeltaKind.ROWS,
+            sequence=4,
+            previous_sequence=3,
+            trained_through=TrainedThrough(examples={0: 12}),
+            created_ms=NOW_MS,
+        )
+
+    times = iter([NOW_MS - 900, NOW_MS - 600, NOW_MS - 590])
+    notes = TrainerNotes(version, cast(Publisher, Publishing()), clock=lambda: next(times) / 1000)
+    for offset in (5, 5, 9):
+        notes.turn({0: offset}, PublishReport())
+    assert not TrainerHistory.objects.exists()
+    notes.turn({0: 12}, PublishReport(3, 1, 90, [3, 4], Counter({2: 3})))
+    [row] = TrainerHistory.objects.all()
+    assert row.steps == [[NOW_MS - 900, {"0": 5}], [NOW_MS - 590, {"0": 12}]]
+    assert (row.sequence, row.rows_by_slot, row.marks[0]["examples"]) == (4, {"2": 3}, {"0": 12})
 
 
 def test_it_says_where_a_replica_stands_and_what_it_applied_since_it_said_so(version: ModelVersion) -> None:

@@ -31,6 +31,7 @@ from webapp.catalog.entities import (
     users_put,
 )
 from webapp.catalog.ingest_report import IngestReport, RowResult
+from webapp.catalog.senders import door_of, note_sent
 from webapp.core.clock import wall_ms
 from webapp.core.log import append
 from webapp.registry.selectors import schema_compiled
@@ -80,7 +81,7 @@ def events_ingest(
             if compiled.schema.create_items_from_events:
                 _create_items(project, encoded, fresh, clock_ms())
             if encoded.rejected:
-                _keep_rejected(project, source, first_row_number, encoded.rejected)
+                _keep_rejected(project, door_of(source), first_row_number, encoded.rejected)
             # Last, so that nothing of ours can fail after the log has the events; a failing append rolls back all above.
             positions = append(project.slug, topics.events(project.slug), _records(encoded, fresh))
         return dict(zip(fresh, positions, strict=True))
@@ -90,12 +91,9 @@ def events_ingest(
     except storage.RepeatedEventIds:
         positions = write(storage.accept_event_ids)
     num_rejected = len(encoded.rejected)
-    note_events(
-        project.slug,
-        num_accepted=len(positions),
-        num_repeated=len(rows) - num_rejected - len(positions),
-        num_rejected=num_rejected,
-    )
+    num_repeated = len(rows) - num_rejected - len(positions)
+    note_events(project.slug, num_accepted=len(positions), num_repeated=num_repeated, num_rejected=num_rejected)
+    note_sent(project.slug, source, positions.values(), num_repeated=num_repeated, num_rejected=num_rejected)
     return IngestReport(len(rows), encoded, positions, compiled.version)
 
 

@@ -38,6 +38,9 @@ class TrainerHistory(models.Model):
     num_deletes = models.BigIntegerField(default=0)
     num_bytes = models.BigIntegerField(default=0)
     rows_by_slot = models.JSONField(default=dict, help_text="slot number -> rows that were touched and published")
+    steps = models.JSONField(
+        default=list, help_text="how far training had come: [at_ms, {partition: next offset of examples}]"
+    )
     marks = models.JSONField(default=list)
 
     class Meta:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from engine.serving.travel_log import Reached, Resynced
 from webapp.accounts.models import Project
 from webapp.audit.services import audit_record
 from webapp.core.errors import Invalid
@@ -22,6 +22,17 @@ RESYNCS_KEPT = timedelta(days=30)
 MAX_DETAIL_CHARACTERS = 1000
 SHORTEST_S, LONGEST_S = 0.2, 300.0
 """A replica gives up waiting for a canary after 900 s, so that longer waits could not be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResyncNote:
+    """A replica loaded a snapshot; see `Resync`."""
+
+    cause: str
+    at_ms: int
+    from_sequence: int
+    to_sequence: int
+    detail: str = ""
 
 
 def joiner_note(*, project: Project, marks: Sequence[tuple[int, Mapping[int, int]]]) -> None:
@@ -43,8 +54,12 @@ def publish_note(
     num_bytes: int,
     examples_through: Mapping[int, int],
     rows_by_slot: Mapping[int, int],
+    learned: Sequence[tuple[int, Mapping[int, int]]] = (),
 ) -> None:
-    """The trainer published these sequences, after learning every example before `examples_through` (partition -> next offset)."""
+    """The trainer published these sequences, after learning every example before `examples_through` (partition -> next offset).
+
+    `learned`: when it had come how far since the last publish, (ms since 1970, partition -> next offset), oldest first.
+    """
     mark = {
         "at_ms": at_ms,
         "first": sequences[0],
@@ -54,7 +69,8 @@ def publish_note(
         "bytes": num_bytes,
         "examples": dict(examples_through),
     }
-    storage.write_publish(model_version.pk, mark, rows_by_slot)
+    steps = [[one_ms, dict(places)] for one_ms, places in learned]
+    storage.write_publish(model_version.pk, mark, rows_by_slot, steps)
 
 
 def replica_note(
@@ -62,8 +78,8 @@ def replica_note(
     model_version: ModelVersion,
     replica: str,
     at_ms: int,
-    reached: Sequence[Reached],
-    resyncs: Sequence[Resynced],
+    reached: Sequence[tuple[int, int]],
+    resyncs: Sequence[ResyncNote],
     sequence: int,
     num_behind: int,
     age_s: float | None,
@@ -71,8 +87,8 @@ def replica_note(
     num_bytes_applied: int,
     verified_sequence: int,
 ) -> None:
-    """Where a replica stands now, and what it reached since the last call; rows and bytes are since then too."""
-    marks = [[one.at_ms, one.sequence] for one in reached]
+    """Where a replica stands now, and what it reached since the last call: (ms since 1970, sequence); rows and bytes are since then too."""
+    marks = [[one_ms, one] for one_ms, one in reached]
     storage.write_replica(
         model_version.pk,
         replica,
@@ -119,7 +135,7 @@ def _recorded(model_version: ModelVersion, action: str, details: Mapping[str, An
     audit_record(project=model_version.model.project, action=action, target=str(model_version), details=details)
 
 
-def _resync(model_version: ModelVersion, replica: str, one: Resynced) -> Resync:
+def _resync(model_version: ModelVersion, replica: str, one: ResyncNote) -> Resync:
     return Resync(
         model_version=model_version,
         replica=replica,

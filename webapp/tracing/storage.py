@@ -21,8 +21,8 @@ ON CONFLICT (project_id, at) DO UPDATE SET marks = kept.marks || EXCLUDED.marks
 
 _TRAINER = """
 INSERT INTO tracing_trainerhistory AS kept
-    (model_version_id, at, sequence, num_rows, num_deletes, num_bytes, rows_by_slot, marks)
-VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb)
+    (model_version_id, at, sequence, num_rows, num_deletes, num_bytes, rows_by_slot, steps, marks)
+VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb)
 ON CONFLICT (model_version_id, at) DO UPDATE SET
     sequence = GREATEST(kept.sequence, EXCLUDED.sequence),
     num_rows = kept.num_rows + EXCLUDED.num_rows,
@@ -35,6 +35,7 @@ ON CONFLICT (model_version_id, at) DO UPDATE SET
                 UNION ALL SELECT * FROM jsonb_each_text(EXCLUDED.rows_by_slot)
             ) AS both_rows (slot, num) GROUP BY slot
         ) AS added), '{}'::jsonb),
+    steps = kept.steps || EXCLUDED.steps,
     marks = kept.marks || EXCLUDED.marks
 """
 
@@ -62,11 +63,14 @@ def write_joiner(project_id: int, row: datetime, marks: Sequence[Any]) -> None:
     _execute(_JOINER, [project_id, row, _json(marks)])
 
 
-def write_publish(model_version_id: int, mark: Mapping[str, Any], rows_by_slot: Mapping[int, int]) -> None:
-    """`mark`: see `TrainerHistory`."""
+def write_publish(
+    model_version_id: int, mark: Mapping[str, Any], rows_by_slot: Mapping[int, int], steps: Sequence[Any]
+) -> None:
+    """`mark` and `steps`: see `TrainerHistory`."""
     slots = {str(slot): num for slot, num in rows_by_slot.items()}
     counts = [mark["last"], mark["rows"], mark["deletes"], mark["bytes"]]
-    _execute(_TRAINER, [model_version_id, row_of(mark["at_ms"]), *counts, _json(slots), _json([mark])])
+    row = row_of(mark["at_ms"])
+    _execute(_TRAINER, [model_version_id, row, *counts, _json(slots), _json(steps), _json([mark])])
 
 
 def write_replica(  # noqa: PLR0917 - the columns

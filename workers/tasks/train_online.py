@@ -19,7 +19,7 @@ from workers.run_orders import CheckpointOrders
 from workers.runs import RunSession, event_time, work_on
 from workers.starting import begin_anew
 from workers.sync_orders import PaceOrders, SnapshotOrders
-from workers.travel_notes import publish_noted
+from workers.travel_notes import TrainerNotes
 
 POLL_TIMEOUT_S = 0.5
 
@@ -51,13 +51,16 @@ def _train(session: RunSession) -> None:
         followers=lambda: positions_alive(model_version=version),
     )
     orders, pace = SnapshotOrders(version, trainer.publication), PaceOrders(version, trainer.publication)
+    notes = TrainerNotes(version, trainer.publication.publisher)
     checkpoints = CheckpointOrders(session.run)
     checkpoints.follow(trainer.publication)
     examples = topics.examples(session.run.project.slug)
     session.note_start({**log.earliest_offsets(examples), **trainer.state.progress.examples})
     try:
         while not session.should_stop():
-            _record(version, trainer.publication.publisher, trainer.poll(POLL_TIMEOUT_S).published)
+            published = trainer.poll(POLL_TIMEOUT_S).published
+            _record(version, trainer.publication.publisher, published)
+            notes.turn(trainer.state.progress.examples, published)
             orders.turn()
             pace.turn()
             checkpoints.turn()
@@ -81,4 +84,3 @@ def _record(version: ModelVersion, publisher: Publisher, published: PublishRepor
             num_bytes=published.num_bytes,
             event_time=event_time(last.trained_through.event_time_ms),
         )
-        publish_noted(version, publisher, published)
