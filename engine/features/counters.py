@@ -6,7 +6,7 @@ clock and not on how events were batched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -115,6 +115,26 @@ class CounterState:
             last = len(questions) if is_last else int(np.searchsorted(questions.after, end, side="right"))
             parts.append(self._replay_block(_part(occurrences, start, end), _asked(questions, first, last, start)))
         return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
+
+    def forget(self, source: str, value: str, others: Callable[[str], Sequence[Any]]) -> int:
+        """Forget what was counted by this value of a source, such as of `user.id`; answers how many keys went.
+
+        Of counters by a pair of keys those go whose other value is among `others` of its source: a key does not tell what it is made of.
+        """
+        num_gone = 0
+        for keys, table in self._tables.items():
+            if source not in keys:
+                continue
+            columns = [hashed([value] if key == source else list(others(key))) for key in keys]
+            if not all(len(found) for found, _ in columns):
+                continue
+            found, is_known = combined(columns)
+            rows = np.unique(table.index.find(np.unique(found[np.broadcast_to(is_known, found.shape)])))
+            rows = rows[rows >= 0]
+            if rows.size:
+                table.index.remove(rows)
+            num_gone += int(rows.size)
+        return num_gone
 
     def to_arrow(self) -> dict[str, pa.Table]:
         """The state, a table for each group of keys, by a name that can be a file's."""

@@ -44,14 +44,20 @@ class UserHistories:
         self.length = length
         self.max_users = max_users
         self._users: OrderedDict[str, list[tuple[int, str, str]]] = OrderedDict()
+        # Items that no history names any more, though entries may still be there: until all are looked through anyway.
+        self._gone: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._users)
 
     def record(self, user_id: str, item_id: str, timestamp_ms: int, event_type: str = "") -> None:
         """Note that the user acted on the item. A time older than everything kept, in a full history, changes nothing but recency."""
+        if item_id in self._gone:
+            self._sweep()
         entries = self._users.setdefault(user_id, [])
         self._users.move_to_end(user_id)
+        if self._gone:
+            entries[:] = self._left(entries)
         for index, (known_ms, known_id, _) in enumerate(entries):
             if known_id == item_id:
                 if known_ms > timestamp_ms:
@@ -69,22 +75,41 @@ class UserHistories:
 
     def recent(self, user_id: str) -> tuple[str, ...]:
         """The user's items, oldest first; empty for a user not known."""
-        return tuple(item_id for _, item_id, _ in self._users.get(user_id, ()))
+        return tuple(item_id for _, item_id, _ in self._left(self._users.get(user_id, [])))
 
     def history(self, user_id: str) -> History:
         """As `recent`, with types and times."""
-        entries = self._users.get(user_id)
+        entries = self._left(self._users.get(user_id, []))
         if not entries:
             return History()
         times_ms, item_ids, event_types = zip(*entries, strict=True)
         return History(item_ids, event_types, times_ms)
 
-    def forget(self, user_id: str) -> None:
-        """Drop the user; unknown users are no error."""
-        self._users.pop(user_id, None)
+    def forget(self, user_id: str) -> int:
+        """Drop the user; answers how many items the history had, 0 of an unknown user."""
+        return len(self._left(self._users.pop(user_id, [])))
+
+    def user_ids(self) -> list[str]:
+        """Of every user known."""
+        return list(self._users)
+
+    def forget_item(self, item_id: str) -> None:
+        """No history names the item any more, as if it had been taken out of each at once."""
+        self._gone.add(item_id)
+
+    def _left(self, entries: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+        return [entry for entry in entries if entry[1] not in self._gone] if self._gone else entries
+
+    def _sweep(self) -> None:
+        """Take the entries of forgotten items out, so that what is recorded of them from now on is new."""
+        for entries in self._users.values():
+            entries[:] = self._left(entries)
+        self._gone.clear()
 
     def to_arrow(self) -> pa.Table:
         """Every user, least recently recorded first, as `HISTORY_SCHEMA`."""
+        if self._gone:
+            self._sweep()
         entries = list(self._users.values())
         return pa.table(
             [

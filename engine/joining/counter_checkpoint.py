@@ -13,11 +13,12 @@ import pyarrow as pa
 from engine.checkpoint.manifest import read_manifest, verify_files
 from engine.errors import CorruptRecord
 from engine.joining.state_files import COUNTERS_PREFIX, HISTORIES_FILE, read_table
+from engine.spec.erasure import Erased
 
 # A joiner writes a folder each few seconds and keeps two: those that were there may be gone before they are read.
 _NUM_LOOKS: Final = 3
 
-_Found = tuple[tuple[pa.Table, ...], Mapping[int, int]]
+_Found = tuple[tuple[pa.Table, ...], Mapping[int, int], tuple[Erased, ...]]
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +37,20 @@ class CheckpointedHistories:
 
     table: pa.Table
     event_offsets: Mapping[int, int]
+    erased: tuple[Erased, ...] = ()
+    """The last erasures that the joiner had carried out by then."""
 
 
 def newest_counters(directory: Path) -> CheckpointedCounters | None:
     """Of the newest folder below a joiner's `directory` that has any and is not damaged; None when there is none."""
     found = _newest(directory, lambda path: path.startswith(COUNTERS_PREFIX))
-    return None if found is None else CheckpointedCounters(*found)
+    return None if found is None else CheckpointedCounters(found[0], found[1])
 
 
 def newest_histories(directory: Path) -> CheckpointedHistories | None:
     """As `newest_counters`."""
     found = _newest(directory, lambda path: path == HISTORIES_FILE)
-    return None if found is None else CheckpointedHistories(found[0][0], found[1])
+    return None if found is None else CheckpointedHistories(found[0][0], found[1], found[2])
 
 
 def _newest(directory: Path, is_wanted: Callable[[str], bool]) -> _Found | None:
@@ -70,4 +73,5 @@ def _found_in(folder: Path, is_wanted: Callable[[str], bool]) -> _Found | None:
         return None
     verify_files(replace(manifest, files=entries))
     offsets = {int(partition): int(offset) for partition, offset in manifest.meta["events"].items()}
-    return tuple(read_table(folder / entry.path) for entry in entries), offsets
+    erased = tuple(Erased.from_json(one) for one in manifest.meta.get("state", {}).get("erased", ()))
+    return tuple(read_table(folder / entry.path) for entry in entries), offsets, erased

@@ -57,6 +57,13 @@ class RecentItems:
         """How many of the actions in the ring were on this item."""
         return self._counts.get(item_id, 0)
 
+    def forget(self, item_id: str) -> int:
+        """The item is drawn no more; answers how often it was in the ring."""
+        num = self._counts.get(item_id, 0)
+        if num:
+            self.restore([each for each in self.oldest_first() if each != item_id])
+        return num
+
     def oldest_first(self) -> list[str]:
         return self._ring[self._oldest :] + self._ring[: self._oldest]
 

@@ -48,6 +48,14 @@ class EarlyActions:
         numbers = self._by_recommendation.pop((recommendation_id, item_id), [])
         return [self._waiting.pop(number) for number in numbers]
 
+    def forget(self, *, user_id: str | None = None, item_id: str | None = None) -> int:
+        """Those of the user, or on the item, wait no more; answers how many there were."""
+        gone = [one for one in self if user_id == one.example.user_id or item_id == one.example.item_id]
+        for action in gone:
+            del self._waiting[action.number]
+            self._unlist(action)
+        return len(gone)
+
     def first_end_ms(self) -> int | None:
         """When the first of them has waited long enough."""
         while self._ends and self._ends[0][1] not in self._waiting:
@@ -64,12 +72,15 @@ class EarlyActions:
         if self.first_end_ms() is None:
             raise IndexError("no action waits")
         action = self._waiting.pop(heapq.heappop(self._ends)[1])
+        self._unlist(action)
+        return action
+
+    def _unlist(self, action: EarlyAction) -> None:
         place = _place(action.example)
         numbers = self._by_recommendation[place]
         numbers.remove(action.number)
         if not numbers:
             del self._by_recommendation[place]
-        return action
 
 
 def _place(example: Example) -> tuple[str, str]:

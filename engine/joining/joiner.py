@@ -15,11 +15,13 @@ from engine.features.counter_subjects import Subject
 from engine.features.histories import History
 from engine.joining.counting import Counting
 from engine.joining.early import EarlyAction
+from engine.joining.erasing import forget
 from engine.joining.impression import Impression, Shown
 from engine.joining.outcomes import Outcomes
 from engine.joining.stages import NOT_ENDED
 from engine.joining.state import JoinerSettings, JoinerState
 from engine.spec.canary import canary_example, is_canary
+from engine.spec.erasure import Erased, erasure_example, erasure_of, noted
 from engine.spec.event import CatalogChange, Event
 from engine.spec.example import Cause, DrawnItem, Draws, Example, Origin
 from engine.spec.joining import Positives
@@ -116,6 +118,12 @@ class Joiner:
         if is_canary(event):
             # Event time neither: an import of last year's events would find its windows ended.
             yield canary_example(event, Cause(partition, offset, event.received_ms))
+            return
+        if (erasure := erasure_of(event)) is not None:
+            self._settle()
+            counts = forget(self.state, erasure)
+            self.state.erased = noted(self.state.erased, [Erased(erasure, partition, counts)])
+            yield erasure_example(event, Cause(partition, offset, event.received_ms))
             return
         state = self.state
         state.counters.num_events += 1

@@ -102,6 +102,38 @@ class PendingImpressions:
             return spilled
         return ends[0]
 
+    def forget_user(self, user_id: str) -> int:
+        """Nothing that was shown to the user waits any more; answers how many shown items did. Raises OSError."""
+        gone = [one for one in self._waiting.values() if one.user_id == user_id]
+        for impression in gone:
+            self._forget(impression)
+        if self.spilled is not None:
+            gone += [self.spilled.take(number) for number in self.spilled.numbers_of_user(user_id)]
+        num_shown = sum(len(one.shown) for one in gone)
+        for impression in gone:
+            impression.let_go()
+        return num_shown
+
+    def forget_item(self, item_id: str) -> int:
+        """The item waits no more in any impression; answers in how many it did. Raises OSError.
+
+        Those on the disk are read from beginning to end, which takes seconds where millions wait.
+        """
+        holders = [one for one in self._waiting.values() if item_id in one.shown]
+        for impression in holders:
+            self._forget(impression)
+        if self.spilled is not None:
+            numbers = [one.number for one in self.spilled if item_id in one.shown]
+            holders += [self.spilled.take(number) for number in numbers]
+        for impression in holders:
+            shown = impression.shown.pop(item_id)
+            shown.acted.clear()
+            if impression.shown:
+                self.put(impression)
+            else:
+                impression.let_go()
+        return len(holders)
+
     def spill(self) -> None:
         """Move impressions to the disk when they are too many for the memory; their counters must be settled. Raises OSError."""
         if self.spilled is None or self.num_bytes <= self._max_bytes:

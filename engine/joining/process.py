@@ -29,6 +29,7 @@ from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
 from engine.joining.state_files import load_state, save_state, state_meta
 from engine.joining.steps import Step, StepLog
 from engine.spec.canary import is_canary
+from engine.spec.erasure import Erased, is_erasure
 from engine.spec.event import CatalogChange, Event
 from engine.spec.intake import Intake, RefusedEvent
 from engine.spec.schema import Schema
@@ -50,7 +51,8 @@ class JoinerProcess:
     """Joins one project. One process at a time: `fence` raises `LeaseLost` for one that must stop without emitting.
 
     `clock` gives seconds since the epoch. After any error the next `poll` starts again from the last checkpoint.
-    `on_arrivals` gets the events that others wrote to the topic themselves, before they are joined, perhaps more than once each.
+    `on_arrivals` gets the events that others wrote to the topic themselves, before they are joined, perhaps more than once each;
+    `on_erased` the last erasures that were carried out, each perhaps more than once, with the same counts.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class JoinerProcess:
         checkpoint_every_s: float = 5.0,
         settings: JoinerSettings | None = None,
         on_arrivals: Callable[[Sequence[Event]], None] = lambda _: None,
+        on_erased: Callable[[Sequence[Erased]], None] = lambda _: None,
     ) -> None:
         self._log = log
         self._events, self._catalog = topics.events(project), topics.catalog(project)
@@ -72,6 +75,7 @@ class JoinerProcess:
         self._steps = StepLog(log, project)
         self._intake, self._on_arrivals = Intake(EventValidator(schema), clock), on_arrivals
         self.dead = DeadLetters(log, project, clock)
+        self._on_erased = on_erased
         self._settings = settings if settings is not None else JoinerSettings.from_schema(schema)
         self._directory = directory
         self._clock = clock
@@ -236,6 +240,9 @@ class JoinerProcess:
             self._emission.emit(examples)
         for partition, (_, after) in step.events.items():
             self._event_offsets[partition] = after
+        if any(is_erasure(event) for *_, event in events):
+            # Before there can be a checkpoint that is behind it.
+            self._on_erased(joiner.state.erased)
         return len(events) < len(records) or not events or not all(is_canary(event) for *_, event in events)
 
     def _taken_in(self, records: Iterable[StoredRecord]) -> list[tuple[int, int, Event]]:
@@ -323,6 +330,9 @@ class JoinerProcess:
         self._to_redo = deque(self._steps.take_over(meta.get("steps")))
         self._merge = PartitionMerge(self._read_events, self._event_offsets, MAX_RECORDS)
         state.watermark.register(list(self._event_offsets))
+        if state.erased:
+            # Whoever carried them out may have ended before it could say so.
+            self._on_erased(state.erased)
         self._joiner = Joiner(self._settings, state)
         return self._joiner
 

@@ -26,6 +26,7 @@ _BODY, _DEADLINE, _RECOMMENDATION, _USER = b"b", b"d", b"r", b"u"
 _AFTER_ALL: Final = b"\xff" * 16
 # Times may lie before 1970, and keys are ordered as bytes.
 _SHIFT: Final = 1 << 63
+_PLACE_BYTES: Final = 16
 
 Place = tuple[int, int]
 """A time in ms, and an impression's number: what is earlier sorts first."""
@@ -89,6 +90,20 @@ class SpilledImpressions:
             places.seek_for_prev(prefix + _AFTER_ALL)
             key: bytes = places.key() if places.valid() else b""
         return _place(key[len(prefix) :]) if key.startswith(prefix) else None
+
+    def numbers_of_user(self, user_id: str) -> list[int]:
+        """The numbers of all impressions of the user, ascending."""
+        if not self.num_impressions:
+            return []
+        prefix = _USER + _sized(user_id)
+        numbers: set[int] = set()
+        with _disk_errors():
+            places = self._opened().iter()
+            places.seek(prefix)
+            while places.valid() and places.key().startswith(prefix):
+                numbers.add(_place(places.key()[-_PLACE_BYTES:])[1])
+                places.next()
+        return sorted(numbers)
 
     def first_end(self) -> Place | None:
         """When the first of the windows ends, and the number of the impression; None when there is none."""

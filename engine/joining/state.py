@@ -17,6 +17,7 @@ from engine.joining.spilled import SpilledImpressions
 from engine.joining.stages import Stages
 from engine.joining.watermark import Watermark
 from engine.spec.counter import Counter
+from engine.spec.erasure import Erased
 from engine.spec.joining import Positives
 from engine.spec.schema import EventRole, PropertyType, Schema
 
@@ -123,7 +124,8 @@ class JoinerCounters:
 class JoinerState:
     """The catalogue as far as it was read, users' histories, pending impressions, early actions, recent event ids, event time; the
     joiner's own counters, the state of the schema's counters (`counter_state`), the items negatives are drawn from, and how far what
-    serving logs agrees with all that. Impressions that memory has no room for go to `spilled`.
+    serving logs agrees with all that. `erased` are the last erasures that were carried out. Impressions that memory has no room for go to
+    `spilled`.
     """
 
     def __init__(self, settings: JoinerSettings, spilled: SpilledImpressions | None = None) -> None:
@@ -138,6 +140,7 @@ class JoinerState:
         self.agreement = FeatureAgreement()
         self.counter_state = CounterState(settings.counters, settings.max_counter_bytes)
         self.recent_items = RecentItems()
+        self.erased: list[Erased] = []
 
 
 def _ms(seconds: float) -> int:

@@ -22,6 +22,7 @@ from engine.joining.pending import PendingImpressions
 from engine.joining.spilled import SpilledImpressions
 from engine.joining.stages import NOT_ENDED
 from engine.joining.state import JoinerCounters, JoinerSettings, JoinerState
+from engine.spec.erasure import Erased
 from engine.spec.example import Cause, Example
 
 FORMAT: Final = 3
@@ -102,6 +103,8 @@ def state_meta(state: JoinerState) -> dict[str, Any]:
         "agreement": state.agreement.to_json(),
         "next_number": state.pending.next_number,
     }
+    if state.erased:
+        meta["erased"] = [one.to_json() for one in state.erased]
     spilled = state.pending.spilled
     if spilled is not None and spilled.num_impressions:
         meta["spilled"] = spilled.to_json()
@@ -127,6 +130,7 @@ def load_state(
             for row in read_table(folder / "early.arrow").to_pylist():
                 state.early.add(row["event_type"], Example.from_bytes(row["example"]))
         state.watermark.restore(meta["watermark"])
+        state.erased = [Erased.from_json(one) for one in meta.get("erased", ())]
         state.counters = JoinerCounters(**meta["counters"])
         state.agreement.restore(meta.get("agreement", {}))
         if (folder / _RECENT_ITEMS_FILE).is_file():

@@ -182,6 +182,18 @@ class Catalogue:
         """{} for an unknown user."""
         return self._users.get(user_id, _NO_PROPERTIES)
 
+    def known_values(self, source: str) -> list[Any]:
+        """Every value that some user or item has of a source such as `item.id` or `user.country`, each once; none of an event's."""
+        entity, _, name = source.partition(".")
+        if entity == "event":
+            return []
+        with self._lock:
+            if name == "id":
+                return list(self._users) if entity == "user" else self._rows.ids_of(self._rows.living())
+            known = list(self._users.values()) if entity == "user" else list(self._properties)
+        values = (properties.get(name) for properties in known)
+        return list({value for value in values if isinstance(value, str | int | float)})
+
     def has_user(self, user_id: str) -> bool:
         """Its properties are held, though there may be none."""
         return user_id in self._users

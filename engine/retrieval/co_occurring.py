@@ -71,6 +71,10 @@ class CoOccurringItems:
         with self._lock:
             self._index.forget(item_id)
 
+    def forget_user(self, user_id: str) -> None:
+        with self._lock:
+            self._index.forget_context(user_id)
+
     def configure(self, settings: ItemToItemSettings) -> None:
         """Count and rank in another way from now on, with nothing known yet."""
         self._settings = settings

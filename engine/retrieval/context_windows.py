@@ -79,6 +79,18 @@ class ContextWindows:
         order = np.argsort(action, kind="stable")
         return Occurrences(is_first, earlier[order], rows[action[order]], action[order])
 
+    def forget(self, context: str) -> bool:
+        """What happened in the context is forgotten; whether anything was known. Its place is the next to be another's."""
+        place = self._place_of.pop(context, None)
+        if place is None:
+            return False
+        self._rows[place] = -1
+        # Places are numbered without gaps, so a stand-in that no context can be called holds this one.
+        stand_in = f"\x00{place}"
+        self._place_of[stand_in] = place
+        self._place_of.move_to_end(stand_in, last=False)
+        return True
+
     def _step(
         self, places: RowArray, rows: RowArray, times_ms: TimeArray
     ) -> tuple[npt.NDArray[np.bool_], RowArray, RowArray]:

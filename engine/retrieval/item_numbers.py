@@ -40,16 +40,23 @@ class ItemNumbers:
         if not self._uses[number]:
             item_id = self._ids[number]
             assert item_id is not None
-            del self._number_of[item_id]
+            # One that was forgotten has no name to be found by.
+            self._number_of.pop(item_id, None)
             self._ids[number] = None
             self._free.append(number)
+
+    def forget(self, item_id: str) -> None:
+        """The item's number names nothing any more, wherever it is used; used again, the item has another."""
+        number = self._number_of.pop(item_id, None)
+        if number is not None:
+            self._ids[number] = ""
 
     def release_all(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             self.release(number)
 
     def ids_of(self, numbers: Iterable[int]) -> list[str]:
-        """The ids of numbers in use."""
+        """The ids of numbers in use; empty for an item that was forgotten."""
         ids = self._ids
         return [ids[number] or "" for number in numbers]
 
@@ -60,7 +67,7 @@ class ItemNumbers:
     def restore(self, ids: Sequence[str | None], uses: npt.NDArray[np.int64]) -> None:
         """Take over what `copied_ids` answered, and how often each number is used, int64[n]."""
         self._ids = [each if used else None for each, used in zip(ids, uses.tolist(), strict=True)]
-        self._number_of = {each: number for number, each in enumerate(self._ids) if each is not None}
+        self._number_of = {each: number for number, each in enumerate(self._ids) if each}
         self._uses = array("I", uses.astype(np.uint32).tobytes())
         self._free = [number for number, each in enumerate(self._ids) if each is None]
 

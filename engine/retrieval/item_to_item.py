@@ -280,6 +280,11 @@ class ItemToItem:
             self._counts[row] = 0.0
             self.table.clear_rows(np.array([row], np.int64))
 
+    def forget_context(self, context: str) -> bool:
+        """What a user (or session) did last says nothing of what comes; whether anything was known. What was counted of it stays, for it
+        is counted of items and not of users."""
+        return self.windows.forget(context)
+
     def copied(self) -> ItemToItem:
         """As it is now, to be written while this goes on."""
         num_rows = len(self._ids)

@@ -45,6 +45,10 @@ class LiveSources:
             follower.note_catalogue(changes)
         self.latest.note_catalogue(changes)
 
+    def forget_user(self, user_id: str) -> None:
+        """What the user did last says nothing any more of what goes together."""
+        self.item_to_item.forget_user(user_id)
+
     def renew(self) -> None:
         """Make what was observed the answer."""
         self.trending_1h.renew()

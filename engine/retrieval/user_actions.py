@@ -90,6 +90,9 @@ class UserActions:
             numbers = entries["item"].tolist()
             kept = _newest_of_each(numbers, length)
             item_ids = self._items.ids_of([numbers[place] for place in kept])
+        if "" in item_ids:
+            kept = [place for place, item_id in zip(kept, item_ids, strict=True) if item_id]
+            item_ids = [item_id for item_id in item_ids if item_id]
         if not kept:
             return History()
         chosen = entries[kept]
@@ -109,7 +112,7 @@ class UserActions:
                 entries = entries[np.isin(entries["type"], codes)]
             if since_ms is not None:
                 entries = entries[entries["time_ms"] >= since_ms]
-            return self._items.ids_of(set(entries["item"].tolist()))
+            return [item_id for item_id in self._items.ids_of(set(entries["item"].tolist())) if item_id]
 
     def record_of(self, user_id: str) -> UserRecord:
         """All that is known of the user."""
@@ -118,14 +121,19 @@ class UserActions:
             if not entries.size:
                 return _NOTHING
             item_ids = self._items.ids_of(entries["item"].tolist())
+        if "" in item_ids:
+            entries = entries[[bool(item_id) for item_id in item_ids]]
+            item_ids = [item_id for item_id in item_ids if item_id]
         return UserRecord(
             item_ids, [self._types[code] for code in entries["type"].tolist()], entries["time_ms"].tolist()
         )
 
-    def forget(self, user_id: str) -> None:
-        """Drop the user; unknown users are no error."""
+    def forget(self, user_id: str) -> int:
+        """Drop the user; answers how many entries there were, 0 of an unknown user."""
         with self._lock:
-            self._release(self._users.pop(user_id, b""))
+            entries = self._users.pop(user_id, b"")
+            self._release(entries)
+        return len(entries) // _SIZE
 
     def copied(self, pause: Callable[[], None] = lambda: None) -> tuple[list[str], list[bytes], list[str]]:
         """Every user, least recently recorded first, their entries as `ENTRY`, and the types by code. From the thread that records.

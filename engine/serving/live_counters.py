@@ -18,6 +18,7 @@ from engine.joining.counter_checkpoint import newest_counters
 from engine.retrieval.asker import Asker
 from engine.retrieval.catalogue import Catalogue
 from engine.spec.counter import Counter, Decay, values_of
+from engine.spec.erasure import Erasure, erasure_of
 from engine.spec.event import Event
 from engine.streams.log import EventLog
 
@@ -68,10 +69,12 @@ class LiveCounters:
         counters = {value.name: self.counters[value.counter] for value in values_of(self.counters)}
         return all(key.startswith("item.") for key in counters[name].keys)
 
-    def note(self, events: Iterable[tuple[int, int, Event]], catalogue: Catalogue) -> None:
-        """Count the events, each after its partition and offset, as far as they have not been yet."""
+    def note(self, events: Iterable[tuple[int, int, Event]], catalogue: Catalogue) -> dict[tuple[str, int], int]:
+        """Count the events, each after its partition and offset, as far as they have not been yet. Answers, of the erasures among them by
+        token and partition, how many keys were forgotten."""
+        forgotten: dict[tuple[str, int], int] = {}
         if not self.counters:
-            return
+            return forgotten
         latest_ms = int((self._clock() + ALLOWED_SKEW_S) * 1000)
         columns = SubjectColumns(self._state.sources)
         types: list[str] = []
@@ -80,6 +83,11 @@ class LiveCounters:
             if offset < self._next.get(partition, 0):
                 continue
             self._next[partition] = offset + 1
+            if (erasure := erasure_of(event)) is not None:
+                self._count(columns.values, types, np.array(times_ms, np.int64))
+                columns, types, times_ms = SubjectColumns(self._state.sources), [], []
+                forgotten[erasure.token, partition] = self._forget(erasure, catalogue)
+                continue
             if event.type not in self._state.event_types:
                 continue
             # As the joiner counts it.
@@ -92,6 +100,7 @@ class LiveCounters:
                 types.append(event.type)
                 times_ms.append(time_ms)
         self._count(columns.values, types, np.array(times_ms, np.int64))
+        return forgotten
 
     def read(self, asker: Asker, item_ids: Sequence[str], properties: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
         """Every value by `<counter>_<window>`, float64[n] for n items with their properties beside the asker, as of its time."""
@@ -101,6 +110,13 @@ class LiveCounters:
         columns = {source: _values(source, asker, item_ids, properties) for source in self._state.sources}
         with self._lock:
             return self._state.read(columns, len(item_ids), now_ms)
+
+    def _forget(self, erasure: Erasure, catalogue: Catalogue) -> int:
+        def others(source: str) -> Sequence[Any]:
+            return catalogue.known_values(source)
+
+        with self._lock:
+            return self._state.forget(f"{erasure.kind}.id", erasure.id, others)
 
     def _count(self, columns: Mapping[str, list[Any]], types: list[str], times_ms: Any) -> None:
         for start in range(0, len(types), _BLOCK):

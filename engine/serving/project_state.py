@@ -29,6 +29,7 @@ from engine.spec.canary import is_canary
 from engine.spec.candidates import Candidates
 from engine.spec.counter import Counter
 from engine.spec.deployment import Seen
+from engine.spec.erasure import Erased, erasure_of
 from engine.spec.event import CatalogChange, Event
 from engine.spec.intake import Intake
 from engine.spec.schema import EventRole, Schema
@@ -222,7 +223,21 @@ class ProjectState:
                 self.canaries.note(canary)
         self.users.note(events)
         self.live.observe(actions)
-        self.counters.note(events, self.catalogue)
+        self._note_erasures(events, self.counters.note(events, self.catalogue))
+
+    def _note_erasures(self, events: list[tuple[int, int, Event]], counted: Mapping[tuple[str, int], int]) -> None:
+        """What is kept beside the state of users, for as long as this process lives; and how many counters went."""
+        for _, _, event in events:
+            erasure = erasure_of(event)
+            if erasure is not None and erasure.kind == "user":
+                self.live.forget_user(erasure.id)
+        if counted:
+            self.users.erased = [
+                Erased(one.erasure, one.partition, {**one.counts, "counters": num})
+                if (num := counted.get((one.erasure.token, one.partition))) is not None
+                else one
+                for one in self.users.erased
+            ]
 
     def _decoded_changes(self, records: list[StoredRecord]) -> list[CatalogChange]:
         changes: list[CatalogChange] = []

@@ -30,6 +30,7 @@ from engine.serving.requests import (
 from engine.serving.travel_log import Travel
 from engine.serving.user_state import UserLimits
 from engine.spec.deployment import DeploymentDocument
+from engine.spec.erasure import Erased
 from engine.spec.schema import EventRole
 from engine.streams.log import EventLog
 
@@ -177,6 +178,10 @@ class Replica:
 
         reached = hosted.catch_up_to(catalog_offsets, wait)
         return CatchUpReply(reached, hosted.state.catalogue_offsets(), self.name)
+
+    def erased(self) -> dict[str, list[Erased]]:
+        """By project the last erasures that were carried out; of a project that starts from a state without them, none."""
+        return {name: list(hosted.state.users.erased) for name, hosted in self._projects.items()}
 
     def known(self, project: str, kind: Kind, entity_id: str) -> Known:
         """What is held of one user or item. Raises `ReplicaUnavailable` for a project of which nothing is served here."""

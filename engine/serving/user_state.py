@@ -17,6 +17,7 @@ from engine.retrieval.unfinished import UnfinishedItems
 from engine.retrieval.user_actions import UserActions, since
 from engine.spec.candidates import Unfinished
 from engine.spec.deployment import Seen
+from engine.spec.erasure import Erased, Erasure, erasure_of, noted
 from engine.spec.event import Event
 from engine.spec.schema import EventRole
 
@@ -36,7 +37,8 @@ class UserState:
     """`note` and what else changes it from one thread, the rest from any.
 
     An event is noted once: `next_offsets` and `next_watched` say from where on events of each partition of the log are new. Actions are
-    always kept; events of other roles only of the types that `watch` names, and these from the moment that it does. `clock` answers seconds
+    always kept (but of a user or item that is erased, as of the place of the order among the events; `erased` are the last such orders);
+    events of other roles only of the types that `watch` names, and these from the moment that it does. `clock` answers seconds
     since 1970.
     """
 
@@ -49,6 +51,7 @@ class UserState:
         self.watched = UserActions(self.items, lock, max_items=limits.max_items, max_users=limits.max_users)
         self.impressions = ImpressionCounts(catalogue)
         self.unfinished = UnfinishedItems(catalogue, (self.actions, self.watched), clock)
+        self.erased: list[Erased] = []
         self.next_offsets: dict[int, int] = {}
         self.next_watched: dict[int, int] = {}
         self.watched_types: frozenset[str] = frozenset()
@@ -80,6 +83,11 @@ class UserState:
             is_new = offset >= self.next_offsets.get(partition, 0)
             if is_new:
                 self.next_offsets[partition] = offset + 1
+            if (erasure := erasure_of(event)) is not None:
+                if is_new:
+                    self._erase(erasure, partition)
+                self.next_watched[partition] = max(self.next_watched.get(partition, 0), offset + 1)
+                continue
             if event.role is EventRole.ACTION:
                 if is_new and event.item_id is not None:
                     self.actions.record(event.user_id, event.item_id, _time_ms(event), event.type)
@@ -88,6 +96,16 @@ class UserState:
                 shown.extend(event.item_ids)
             self._note_watched(partition, offset, event)
         self.impressions.note(shown)
+
+    def _erase(self, erasure: Erasure, partition: int) -> None:
+        counts: dict[str, int] = {}
+        if erasure.kind == "user":
+            counts["history"] = self.actions.forget(erasure.id)
+            counts["watched"] = self.watched.forget(erasure.id)
+        else:
+            # Its impressions went when the catalogue said that it was deleted.
+            self.items.forget(erasure.id)
+        self.erased = noted(self.erased, [Erased(erasure, partition, counts)])
 
     def note_catalogue(self, changes: ItemChanges) -> None:
         """What `Catalogue.apply` answered."""

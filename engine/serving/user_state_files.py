@@ -21,6 +21,7 @@ from engine.errors import CorruptRecord
 from engine.features.histories import HISTORY_SCHEMA
 from engine.retrieval.user_actions import ENTRY
 from engine.serving.user_state import UserState
+from engine.spec.erasure import Erased
 
 FORMAT: Final = 1
 _USERS_AT_ONCE: Final = 500
@@ -51,6 +52,7 @@ class UserStateCopy:
     next_offsets: dict[int, int]
     next_watched: dict[int, int]
     watched_types: list[str]
+    erased: list[Erased]
 
     @classmethod
     def of(cls, state: UserState, pause: Callable[[], None]) -> UserStateCopy:
@@ -64,6 +66,7 @@ class UserStateCopy:
             next_offsets=dict(state.next_offsets),
             next_watched=dict(state.next_watched),
             watched_types=sorted(state.watched_types),
+            erased=list(state.erased),
         )
 
     @property
@@ -75,6 +78,7 @@ class UserStateCopy:
             "next_watched": {str(one): offset for one, offset in self.next_watched.items()},
             "watched_types": self.watched_types,
             "types": dict(self.types),
+            "erased": [one.to_json() for one in self.erased],
             "num_users": {name: len(user_ids) for name, (user_ids, _) in self.users.items()},
         }
 
@@ -110,6 +114,7 @@ def load_into(state: UserState, folder: Path, meta: Mapping[str, Any]) -> None:
         state.next_offsets = _offsets(meta["next_offsets"])
         state.next_watched = _offsets(meta["next_watched"])
         state.watched_types = frozenset(meta["watched_types"])
+        state.erased = [Erased.from_json(one) for one in meta.get("erased", ())]
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, IndexError) as error:
         raise CorruptRecord(f"{folder} does not hold the state of users: {error}") from error
 

@@ -15,6 +15,7 @@ from engine.errors import CorruptRecord, UnknownTopic
 from engine.joining.counter_checkpoint import newest_histories
 from engine.serving.user_state import UserState
 from engine.serving.user_state_files import UserStateCopy, load_into, load_joined
+from engine.spec.erasure import Erased
 from engine.streams.log import EventLog
 
 CHECKPOINT_EVERY_S: Final = 30.0
@@ -141,6 +142,8 @@ def _joined(new_state: Callable[[], UserState], directory: Path, ends: Mapping[i
     except CorruptRecord as error:
         logger.warning("histories of the joiner in %s are of no use: %s", directory, error)
         return None
+    # What the joiner has forgotten this state never knew.
+    state.erased = [Erased(one.erasure, one.partition) for one in found.erased]
     return state if _is_of_this_log(state.next_offsets, ends, directory) else None
 
 

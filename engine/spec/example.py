@@ -28,12 +28,14 @@ _NO_CORRECTION: Final = b',"corrects":null'
 
 class Origin(StrEnum):
     """`impression`: shown, and acted on or not; learned as it is. `action`: nobody logged what was shown; negatives are sampled.
-    `canary`: nobody did anything (`engine.spec.canary`); passed over by whoever learns.
+    `canary`: nobody did anything (`engine.spec.canary`); passed over by whoever learns. `erasure`: an order to forget
+    (`engine.spec.erasure`).
     """
 
     IMPRESSION = "impression"
     ACTION = "action"
     CANARY = "canary"
+    ERASURE = "erasure"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,14 @@ class HotIds:
         self._forget_names()
         return answer
 
+    def forget(self, fids: Fids) -> None:
+        """These FIDs have not been met, and nobody remembers what they are called."""
+        self._merge()
+        stays = ~np.isin(self._fid, fids)
+        self._slot, self._fid, self._count = self._slot[stays], self._fid[stays], self._count[stays]
+        self._recent.clear()
+        self._forget_names()
+
     def _merge(self) -> None:
         """Add what is new. Rows are kept by slot, the most frequent first."""
         if not self._num_new_examples:

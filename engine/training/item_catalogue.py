@@ -130,6 +130,22 @@ class ItemCatalogue:
         self._rows[item_id] = row
         return row
 
+    def forget(self, item_id: str) -> int | None:
+        """Forget the item; answers its row, or None when it is not known.
+
+        Rows are numbered without gaps, so its own becomes that of a stand-in that no id can be, and is the next to go to another item.
+        """
+        row = self._rows.pop(item_id, None)
+        if row is None:
+            return None
+        stand_in = f"\x00{row}"
+        self._rows[stand_in] = row
+        self._rows.move_to_end(stand_in, last=False)
+        self._ids[row], self._properties[row] = stand_in, {}
+        self._hashes.pop(row, None)
+        self._changed.add(row)
+        return row
+
     def row_of(self, item_id: str) -> int | None:
         """The item's row, or None when it is not known."""
         return self._rows.get(item_id)

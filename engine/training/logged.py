@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import CorruptRecord
+from engine.spec.erasure import Erasure, erasure_of_example
 from engine.spec.example import Cause, Example, Origin
 from engine.streams.fencing import Epochs
 from engine.streams.log import StoredRecord
@@ -17,6 +19,8 @@ from engine.training.example_table import ExampleTable
 
 logger = logging.getLogger(__name__)
 
+
+_TEACH_NOTHING: Final = frozenset((Origin.CANARY, Origin.ERASURE))
 
 Places = npt.NDArray[np.int64]
 Skipped = tuple[tuple[int, int], ...]
@@ -41,14 +45,17 @@ class LoggedExamples:
     epochs: Mapping[int, int] = field(default_factory=dict)
     """For each partition the newest epoch, as it is known behind them."""
 
+    erasures: tuple[tuple[int, int, Erasure], ...] = ()
+    """Of the orders to forget among them partition, offset, and the order; carried out when the others are learned."""
+
     def __len__(self) -> int:
         return len(self.examples)
 
     @property
     def next_offsets(self) -> dict[int, int]:
         """For each partition present the offset after its last record."""
-        canaries = ((partition, offset) for partition, offset, _ in self.canaries)
-        passed = (*self.skipped, *self.fenced, *canaries)
+        others = ((partition, offset) for partition, offset, _ in (*self.canaries, *self.erasures))
+        passed = (*self.skipped, *self.fenced, *others)
         return _next_offsets(self.partitions, self.offsets, passed)
 
     def at(self, places: Places) -> list[Example]:
@@ -101,6 +108,7 @@ def parse_records(records: Sequence[StoredRecord], known: Mapping[int, int] | No
     skipped: list[tuple[int, int]] = []
     fenced: list[tuple[int, int]] = []
     canaries: list[tuple[int, int, Cause]] = []
+    erasures: list[tuple[int, int, Erasure]] = []
     reason = None
     for record in records:
         try:
@@ -111,8 +119,11 @@ def parse_records(records: Sequence[StoredRecord], known: Mapping[int, int] | No
             continue
         if not epochs.passes(record.partition, example.epoch):
             fenced.append((record.partition, record.offset))
-        elif example.origin is Origin.CANARY:
+        elif example.origin in _TEACH_NOTHING:
+            # Both say how far the events behind them are learned.
             canaries.append((record.partition, record.offset, example.cause))
+            if (erasure := erasure_of_example(example)) is not None:
+                erasures.append((record.partition, record.offset, erasure))
         else:
             examples.append(example)
             readable.append(record)
@@ -128,4 +139,5 @@ def parse_records(records: Sequence[StoredRecord], known: Mapping[int, int] | No
         tuple(canaries),
         tuple(fenced),
         epochs.newest,
+        tuple(erasures),
     )

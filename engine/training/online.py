@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from engine.checkpoint.snapshot import load_snapshot, write_snapshot
 from engine.evaluation.prequential import PrequentialEvaluator
 from engine.models.forward import Predictor
 from engine.spec.definition import ModelDefinition
+from engine.spec.erasure import Erased
 from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.sync.publisher import PublishReport
@@ -49,6 +50,10 @@ def _no_report(_: Report) -> None:
     return None
 
 
+def _no_erased(_: Sequence[Erased]) -> None:
+    return None
+
+
 def _no_fence() -> None:
     return None
 
@@ -75,8 +80,11 @@ class OnlineTrainer:
         on_report: Callable[[Report], None] = _no_report,
         fence: Callable[[], None] = _no_fence,
         followers: Callable[[], Mapping[str, int]] = dict,
+        on_erased: Callable[[Sequence[Erased]], None] = _no_erased,
     ) -> None:
-        """`clock` answers seconds since the epoch. `on_report` is called every `REPORT_EVERY_S`, before `on_metrics`. `followers`: see
+        """`on_erased` gets the last erasures that were carried out, each perhaps more than once, with the same counts.
+
+        `clock` answers seconds since the epoch. `on_report` is called every `REPORT_EVERY_S`, before `on_metrics`. `followers`: see
         `Publication`.
 
         Raises `UnknownTopic`, `CorruptRecord`, `LeaseLost`.
@@ -85,12 +93,16 @@ class OnlineTrainer:
         self._clock = clock
         self._on_metrics = on_metrics
         self._on_report = on_report
+        self._on_erased = on_erased
         take_over(directory, fence)
         self._directory = directory
         self._step_clock = StepClock(clock)
         self.state = TrainingState.restore_or_new(definition, directory, wall_clock=self._step_clock)
         topic = topics.examples(project)
         log.create_topic(topic)
+        if self.state.progress.erased:
+            # Whoever carried them out may have ended before it could say so.
+            on_erased(self.state.progress.erased)
         self._reader = ExampleReader(log, topic, self.state.progress.examples)
         self.state.event_clock.register(self._reader.num_partitions)
         fence()
@@ -150,6 +162,9 @@ class OnlineTrainer:
         num_evaluated = self._evaluator.evaluate(logged)
         self.state.times.lap("evaluate")
         self.state.learn(logged)
+        if logged.erasures:
+            # Before there can be a checkpoint that is behind it.
+            self._on_erased(self.state.progress.erased)
         return len(logged), num_evaluated
 
     def _forget_steps(self) -> None:

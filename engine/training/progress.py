@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from engine.spec.erasure import Erased
 from engine.spec.example import Cause, Example
 from engine.sync.delta import TrainedThrough
 from engine.training.logged import Logged, LoggedColumns
@@ -19,6 +20,7 @@ class Progress:
     once in each epoch of a batch run with several; `epoch` is the one it is in.
 
     `num_corrupt` records could not be read and are not among `num_examples`; nor are `num_fenced`, of joiners that had lost their lease.
+    `erased` are the last erasures that were carried out.
     `joiner_epochs`: partition -> newest epoch of a joiner's lease among the examples read, of logs that keep none.
     """
 
@@ -33,6 +35,7 @@ class Progress:
     epoch: int = 0
     num_fenced: int = 0
     joiner_epochs: dict[int, int] = field(default_factory=dict)
+    erased: list[Erased] = field(default_factory=list)
 
     def note(self, logged: Logged) -> None:
         """Count examples as learned."""
@@ -76,6 +79,9 @@ class Progress:
         document = {name: getattr(self, name) for name in self.__slots__}
         for name in _BY_PARTITION:
             document[name] = {str(partition): value for partition, value in document[name].items()}
+        document["erased"] = [one.to_json() for one in self.erased]
+        if not self.erased:  # as it was written before there were any
+            del document["erased"]
         return document
 
     @classmethod
@@ -83,4 +89,5 @@ class Progress:
         fields = dict(document)
         for name in _BY_PARTITION:
             fields[name] = {int(partition): value for partition, value in fields.get(name, {}).items()}
+        fields["erased"] = [Erased.from_json(one) for one in fields.get("erased", ())]
         return cls(**fields)

@@ -31,12 +31,13 @@ from engine.training import co_occurrence
 from engine.training.columnar_batch import ColumnarBuilder, EncodedColumns
 from engine.training.columnar_retrieval import ColumnarRetrieval
 from engine.training.dense_optimizers import build_dense_optimizer
+from engine.training.erasing import erase
 from engine.training.expiry import expire_due
 from engine.training.frequency import FrequencyEstimates
 from engine.training.hot_ids import SAMPLED_EXAMPLES, HotIds
 from engine.training.item_catalogue import ItemCatalogue
 from engine.training.item_pool import ItemPool
-from engine.training.logged import Logged, LoggedColumns
+from engine.training.logged import Logged, LoggedColumns, LoggedExamples
 from engine.training.observation import observe, scored, scored_tasks, slots_of
 from engine.training.progress import Progress
 from engine.training.state_cut import (
@@ -141,6 +142,8 @@ class TrainingState:
         num_before = self.progress.num_examples
         self.progress.note(logged)
         self.times.lap("observe")
+        if isinstance(logged, LoggedExamples) and logged.erasures:
+            erase(self, logged.erasures)
         expire_due(self.store, self.event_clock.now_s, num_before, self.progress.num_examples)
         self.times.lap("expire")
         return result
