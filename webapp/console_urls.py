@@ -18,7 +18,11 @@ from webapp.experiments import replay_views as replays
 from webapp.experiments import views as experiments
 from webapp.exports import views as exports
 from webapp.insights import views as insights
+from webapp.overview import live as overview_live
+from webapp.overview import views as overview
+from webapp.registry import model_form_views as model_forms
 from webapp.registry import model_views as models
+from webapp.registry import schema_edit_views as schema_edit
 from webapp.registry import views as registry
 from webapp.serving import deployment_views as deployments
 from webapp.serving import document_views as documents
@@ -35,14 +39,16 @@ from webapp.training import search_views as searches
 from webapp.training import views as training
 
 project_pages = [
-    path("", accounts.overview, name="overview"),
+    path("", overview.overview, name="overview"),
+    path("live", overview_live.overview, name="overview_live"),
     path("keys/", accounts.api_keys, name="api_keys"),
     path("keys/<int:key_id>/revoke", accounts.api_key_revoke, name="api_key_revoke"),
     *alert_pages,
     path("audit/", audit.audit, name="audit"),
     path("audit/entries.csv", audit.audit_csv, name="audit_csv"),
     path("schema/", registry.schema, name="schema"),
-    path("schema/edit", registry.schema_edit, name="schema_edit"),
+    path("schema/edit", schema_edit.schema_edit, name="schema_edit"),
+    path("schema/preview", schema_edit.schema_preview, name="schema_preview"),
     path("schema/versions/<int:version>", registry.schema_version, name="schema_version"),
     path("data/", insights.events, name="events"),
     path("data/imports/", imports.imports, name="imports"),
@@ -74,10 +80,11 @@ project_pages = [
     path("data/debugger/trace", tracing.event_trace, name="event_trace"),
     path("data/debugger/trace/live", tracing_live.event_trace, name="event_trace_live"),
     path("models/", models.models, name="models"),
-    path("models/new", models.model_new, name="model_new"),
-    path("models/preview", models.model_preview, name="model_preview"),
+    path("models/start", model_forms.model_start, name="model_start"),
+    path("models/new", model_forms.model_new, name="model_new"),
+    path("models/preview", model_forms.model_preview, name="model_preview"),
     path("models/<name:name>/", models.model, name="model"),
-    path("models/<name:name>/edit", models.model_edit, name="model_edit"),
+    path("models/<name:name>/edit", model_forms.model_edit, name="model_edit"),
     path("models/<name:name>/v<int:version>/run", training.run_start, name="run_start"),
     path("models/<name:name>/v<int:version>/search", searches.search_new, name="search_new"),
     path("searches/<int:search_id>/", searches.search, name="search"),
@@ -108,6 +115,7 @@ project_pages = [
     path("sync/<name:name>/v<int:version>/snapshot", sync_views.sync_snapshot, name="sync_snapshot"),
     path("sync/<name:name>/v<int:version>/resync", sync_views.sync_resync, name="sync_resync"),
     path("sync/<name:name>/v<int:version>/drain", sync_views.sync_drain, name="sync_drain"),
+    path("sync/<name:name>/v<int:version>/pace", sync_views.sync_pace, name="sync_pace"),
     path("deployments/", deployments.deployments, name="deployments"),
     path("deployments/<name:name>/", deployments.deployment, name="deployment"),
     path("deployments/<name:name>/document", documents.deployment_document, name="deployment_document"),

@@ -18,7 +18,7 @@ from webapp.registry.services import model_publish
 from webapp.training import run_log as log_of_runs
 from webapp.training.models import Run, RunLogLine, RunOrder
 from webapp.training.resuming import run_resume
-from webapp.training.run_log import Line, run_log, run_log_append
+from webapp.training.run_log import Line, run_log, run_log_after, run_log_append
 from webapp.training.run_orders import checkpoint_order, order_done, order_taken, orders_open, orders_shown
 from webapp.training.services import run_finished, run_start, run_started
 
@@ -103,7 +103,7 @@ def test_it_filters_by_level_and_pages_back(run: Run, monkeypatch: pytest.Monkey
     assert [line.message for line in newest] == ["line 2", "line 3"]
     assert [line.message for line in run_log(run=run, before_id=newest[0].pk)] == ["line 0", "line 1"]
     assert [line.message for line in run_log(run=run, level=logging.WARNING)] == ["line 1", "line 3"]
-    assert [line.message for line in run_log(run=run, after_id=newest[0].pk)] == ["line 3"]
+    assert [line.message for line in run_log_after(run=run, after_id=newest[0].pk)] == ["line 3"]
 
 
 def test_it_keeps_both_ends_of_a_long_message(run: Run) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.template.loader import render_to_string
+
 from webapp.training.models import Run
 from webapp.training.task_curves import task_table
 
@@ -25,8 +27,60 @@ SLICE_COLUMNS = (
 EPOCH_COLUMNS = SLICE_COLUMNS[:5]
 
 
+PARTS = ("quality", "tables")
+"""What of a report has a page of its own: `training/report_<part>.html`."""
+
+SLOT_COLUMNS = (
+    ("name", "Slot"),
+    ("source", "Source"),
+    ("num_rows", "Rows"),
+    ("num_bytes", "Bytes"),
+    ("num_candidates", "Ids waiting"),
+    ("num_admitted", "Admitted"),
+    ("num_expired", "Expired"),
+    ("num_over_budget", "Over budget"),
+    ("num_turned_away", "Sightings without a row"),
+)
+
+
+def render_report(run: Run, part: str, sort: str = "") -> str:
+    """One of `PARTS` as HTML; slots by `sort`, a column's name, with a minus for the largest first."""
+    context = report_context(run) if part == "quality" else tables_context(run, sort)
+    return render_to_string(f"training/report_{part}.html", context)
+
+
+def slice_names(run: Run) -> list[str]:
+    """The slices that the newest report has."""
+    return list(run.report.get("slices", {}))
+
+
+def tables_context(run: Run, sort: str) -> dict[str, Any]:
+    """What `training/report_tables.html` takes. An unknown `sort` is none: slots stay in the definition's order."""
+    column, falls = sort.removeprefix("-"), sort.startswith("-")
+    slots = [dict(slot) for slot in run.report.get("slots", [])]
+    if column in dict(SLOT_COLUMNS):
+        with_value = [slot for slot in slots if slot.get(column) is not None]
+        without = [slot for slot in slots if slot.get(column) is None]
+        slots = sorted(with_value, key=lambda slot: slot[column], reverse=falls) + without
+    for key in ("num_rows", "num_bytes"):
+        most = max((slot.get(key) or 0 for slot in slots), default=0)
+        for slot in slots:
+            slot[f"{key}_share"] = round(100 * (slot.get(key) or 0) / most, 1) if most else 0
+    heads = [
+        {
+            "label": label,
+            "is_number": key.startswith("num_"),
+            "order": ("descending" if falls else "ascending") if key == column else "",
+            # numbers fall at the first click, words rise
+            "sort": key if (key == column and falls) or (key != column and not key.startswith("num_")) else f"-{key}",
+        }
+        for key, label in SLOT_COLUMNS
+    ]
+    return {"slots": slots, "heads": heads, "tables": run.report.get("tables", []), "reported_at": run.reported_at}
+
+
 def report_context(run: Run) -> dict[str, Any]:
-    """What `training/run_report.html` takes; empty parts are left out of the page."""
+    """What `training/report_quality.html` takes; empty parts are left out of the page."""
     report = run.report
     slices = _slices(report.get("slices", {}))
     shown = {key for row in slices for key, value in row["values"].items() if value is not None}
@@ -39,8 +93,6 @@ def report_context(run: Run) -> dict[str, Any]:
         "slices": slices,
         "slice_columns": [label for _, label, _ in columns],
         "reliability": reliability_picture(report.get("reliability", [])),
-        "tables": report.get("tables", []),
-        "slots": report.get("slots", []),
         "epochs": _epochs(report.get("epochs", [])),
         "epoch_columns": [label for _, label, _ in EPOCH_COLUMNS],
     }

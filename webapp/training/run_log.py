@@ -48,17 +48,17 @@ def run_log_append(*, run_id: int, lines: Sequence[Line]) -> None:
         cursor.execute(_FORGET, [run_id, run_id, MAX_LINES])
 
 
-def run_log(
-    *, run: Run, level: int = logging.INFO, after_id: int = 0, before_id: int | None = None
-) -> list[RunLogLine]:
-    """At most `LINES_SHOWN` lines as grave as `level` or graver, oldest first: the first after `after_id`, else the last before
-    `before_id`."""
+def run_log(*, run: Run, level: int = logging.INFO, before_id: int | None = None) -> list[RunLogLine]:
+    """At most `LINES_SHOWN` lines as grave as `level` or graver, oldest first: the newest, or those before `before_id`."""
     lines = RunLogLine.objects.filter(run=run, level__gte=level)
-    if after_id:
-        return list(lines.filter(id__gt=after_id).order_by("id")[:LINES_SHOWN])
     if before_id is not None:
         lines = lines.filter(id__lt=before_id)
     return list(lines.order_by("-id")[:LINES_SHOWN])[::-1]
+
+
+def run_log_after(*, run: Run, after_id: int, level: int = logging.INFO) -> list[RunLogLine]:
+    """At most `LINES_SHOWN` lines behind `after_id`, oldest first."""
+    return list(RunLogLine.objects.filter(run=run, level__gte=level, id__gt=after_id).order_by("id")[:LINES_SHOWN])
 
 
 def level_of(name: str) -> int:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict
@@ -15,6 +16,7 @@ from webapp.training.run_models import RunOrder
 
 NUM_SHOWN = 5
 NUM_KEPT = 100
+TOLD_FOR = timedelta(minutes=2)
 OPEN_FOR = timedelta(minutes=10)
 """What nobody has done by then was meant for another situation."""
 
@@ -47,6 +49,13 @@ def order_taken(*, order: RunOrder) -> None:
 def order_done(*, order_id: int, num_examples: int) -> None:
     """A checkpoint that has learned so many examples is whole."""
     RunOrder.objects.filter(pk=order_id, done_at=None).update(done_at=Now(), num_examples=num_examples)
+
+
+def order_told(*, run: Run) -> RunOrder | None:
+    """The newest, while it is open or was done lately: what every page of the run says."""
+    newest = RunOrder.objects.filter(run=run, asked_at__gt=Now() - OPEN_FOR).order_by("-id").first()
+    is_told = newest is not None and (newest.done_at is None or timezone.now() - newest.done_at < TOLD_FOR)
+    return newest if is_told else None
 
 
 def orders_shown(*, run: Run) -> list[RunOrder]:

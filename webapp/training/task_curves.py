@@ -9,22 +9,8 @@ from engine.spec.architecture import kinds_of_retrieval
 from engine.spec.definition import ModelDefinition
 from engine.spec.task import BinaryLoss, BinaryTask, Task
 from webapp.training.models import Run
+from webapp.training.run_charts import NUMBER, ORDER, PROBABILITY, Chart
 
-Series = list[tuple[str, str]]
-Chart = tuple[str, str, Series]
-
-_ORDER: Final[list[Chart]] = [("AUC", "plain", [("auc", "all"), ("grouped_auc", "by user")])]
-_PROBABILITY: Final[list[Chart]] = [
-    *_ORDER,
-    ("Log loss", "plain", [("log_loss", "log loss")]),
-    ("Normalised entropy", "plain", [("normalised_entropy", "log loss over the mean rate's")]),
-    ("Calibration", "plain", [("calibration", "predicted over observed")]),
-]
-_NUMBER: Final[list[Chart]] = [
-    ("Error", "plain", [("mae", "mean, absolute"), ("rmse", "root mean square")]),
-    ("Error of logarithms", "plain", [("rmse_log", "root mean square of ln(1 + y)")]),
-    ("Calibration", "plain", [("calibration", "predicted over observed")]),
-]
 _COLUMNS: Final = (
     ("auc", "AUC"),
     ("grouped_auc", "AUC by user"),
@@ -78,7 +64,5 @@ def _predicts(task: Task) -> str:
 
 
 def _charts(task: Task) -> list[Chart]:
-    charts = _NUMBER if not isinstance(task, BinaryTask) else _PROBABILITY if task.loss is BinaryLoss.BCE else _ORDER
-    return [
-        (title, form, [(f"tasks.{task.name}.{key}", label) for key, label in series]) for title, form, series in charts
-    ]
+    charts = NUMBER if not isinstance(task, BinaryTask) else PROBABILITY if task.loss is BinaryLoss.BCE else ORDER
+    return [each.of_task(task.name) for each in charts]

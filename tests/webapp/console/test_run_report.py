@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -51,25 +52,19 @@ def run(project: Project) -> Run:
 
 
 def test_it_shows_nothing_of_a_report_before_there_is_one(browser: Client, project: Project, run: Run) -> None:
-    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
-    assert "By slice" not in page and "Reliability" not in page and "Hottest ids" not in page
+    for part in ("quality", "tables"):
+        page = browser.get(f"/p/{project.slug}/runs/{run.pk}/{part}").content.decode()
+        assert "By slice" not in page and "Reliability" not in page and "Hottest ids" not in page
+        assert "The first report comes" in page
 
 
 def test_it_shows_slices_reliability_slots_and_tables(browser: Client, project: Project, run: Run) -> None:
     run_note_report(run=run, report=REPORT)
-    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
-    for words in (
-        "By slice",
-        "AUC",
-        "0.73",
-        "50.0%",
-        "&lt;phone&gt;",
-        "item &lt;7&gt;",
-        "12.5%",
-        "0abc",
-        "1,234",
-        "the rows of item_id",
-    ):
+    tables = browser.get(f"/p/{project.slug}/runs/{run.pk}/tables").content.decode()
+    for words in ("item &lt;7&gt;", "12.5%", "0abc", "1,234", "the rows of item_id"):
+        assert words in tables
+    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/quality").content.decode()
+    for words in ("By slice", "AUC", "0.73", "50.0%", "&lt;phone&gt;"):
         assert words in page
     # nobody has a log loss here, so that there is no such column
     assert "Log loss</th>" not in page
@@ -84,7 +79,7 @@ def test_it_shows_epochs_beside_the_rest_of_the_report(browser: Client, project:
     ]
     run_note_report(run=run, report=REPORT)
     run_note_report(run=run, report={"epochs": epochs})
-    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
+    page = browser.get(f"/p/{project.slug}/runs/{run.pk}/quality").content.decode()
     assert "By slice" in page
     assert page.count("best so far") == 1
     assert page.index("0.64") < page.index("best so far") < page.index("0.62")
@@ -98,13 +93,34 @@ def test_it_draws_what_was_promised_against_what_happened() -> None:
 
 
 def test_it_sends_the_report_only_when_it_is_another(project: Project, run: Run) -> None:
-    before = run_update(project=project, run_id=run.pk, after_id=0)
+    before = run_update(project=project, run_id=run.pk, after_id=0, part="quality")
     assert before["report"] is None
     run_note_report(run=run, report=REPORT)
-    first = run_update(project=project, run_id=run.pk, after_id=0)
+    first = run_update(project=project, run_id=run.pk, after_id=0, part="quality")
     assert "By slice" in first["report"]
-    again = run_update(project=project, run_id=run.pk, after_id=0, reported_at=first["reported_at"])
+    again = run_update(project=project, run_id=run.pk, after_id=0, reported_at=first["reported_at"], part="quality")
     assert again["report"] is None
+    assert run_update(project=project, run_id=run.pk, after_id=0)["report"] is None
+
+
+def test_it_sorts_slots_as_the_address_says(browser: Client, project: Project, run: Run) -> None:
+    slots = [
+        {"name": name, "source": f"item.{name}", "shares": None, "num_rows": num_rows, "hottest": []}
+        for name, num_rows in (("size", 5), ("brand", 500), ("shop", 50))
+    ]
+    shared = {"name": "history", "source": "user.history", "shares": "brand", "hottest": []}
+    run_note_report(run=run, report={"slots": [shared, *slots]})
+
+    def names(query: str) -> list[str]:
+        page = browser.get(f"/p/{project.slug}/runs/{run.pk}/tables?{query}").content.decode()
+        table = page[page.index("of each slot") : page.index("</table>")]
+        return re.findall(r'<th scope="row">(\w+)</th>', table)
+
+    assert names("") == ["history", "size", "brand", "shop"]
+    assert names("sort=-num_rows") == ["brand", "shop", "size", "history"]
+    assert names("sort=num_rows") == ["size", "shop", "brand", "history"]
+    assert names("sort=name") == ["brand", "history", "shop", "size"]
+    assert names("sort=secret") == ["history", "size", "brand", "shop"]
 
 
 def test_it_keeps_slices_with_the_point_and_out_of_the_curves(project: Project, run: Run) -> None:
@@ -137,7 +153,7 @@ def test_it_shows_the_curves_of_each_task_one_at_a_time(browser: Client, project
     ModelVersion.objects.filter(pk=version.pk).update(document=version.document | {"tasks": TASKS})
     run = run_start(model_version=version, mode="online")
     address = f"/p/{project.slug}/runs/{run.pk}/"
-    assert "Metrics of each task" not in browser.get(address).content.decode()
+    assert "Metrics of each task" not in browser.get(f"{address}quality").content.decode()
     values = {"auc": 0.7, "tasks.click.auc": 0.7, "tasks.seconds.mae": 12.5, "tasks.seconds.rmse_log": None}
     run_report(run=run, values=values, num_examples=10, event_time=None)
     answer = browser.get(address)
@@ -145,8 +161,12 @@ def test_it_shows_the_curves_of_each_task_one_at_a_time(browser: Client, project
     assert [option["value"] for option in Page(page).all("option")] == ["click", "seconds"]
     assert page.count('data-task="click"') == 4
     assert page.count('data-task="seconds" hidden') == 3
-    assert "dwell_s of click" in page and "12.5" in page and "RMSE of ln" not in page
-    shown = {one["key"] for chart in answer.context["charts"] for one in chart["series"]}
+    quality = browser.get(f"{address}quality").content.decode()
+    assert "dwell_s of click" in quality and "12.5" in quality and "RMSE of ln" not in quality
+    run_note_report(run=run, report=REPORT)
+    assert "Metrics of each task" in browser.get(f"{address}quality").content.decode()
+    sketches = [sketch for group in answer.context["groups"] for sketch in group.sketches]
+    shown = {line.key for sketch in sketches for line in sketch.chart.lines}
     assert {"tasks.seconds.mae", "tasks.click.grouped_auc", "hr_at_10"} <= shown
     assert "auc" not in shown
 

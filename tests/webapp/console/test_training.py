@@ -19,7 +19,7 @@ def test_it_draws_log_loss_only_for_models_that_have_one(
     run = run_start(model_version=model_publish(project=project, name="model", document=document), mode="online")
     page = browser.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
     assert ("Log loss" in page) is has_log_loss
-    assert "HR@10 against frozen" in page
+    assert "frozen at the start" in page
 
 
 def test_it_says_that_a_schema_without_impressions_logs_no_answers(browser: Client, project: Project) -> None:

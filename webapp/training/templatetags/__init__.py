@@ -1,0 +1,1 @@
+"""Django's registration of the training pages' template filters."""
