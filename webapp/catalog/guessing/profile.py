@@ -20,6 +20,7 @@ LATEST_MS: Final = 4_102_444_800_000  # the year 2100
 _BOOLEAN_TEXTS: Final = frozenset(("true", "false"))
 _SEPARATOR: Final = "|"
 _NUM_TRIED: Final = 500
+MOSTLY: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,10 @@ def _typed(given: list[Any]) -> Typed:
     for is_one, guess in _KINDS:
         if all(map(is_one, tried)):
             return guess(tried)
+    num_numbers = sum(_is_number(cell, float) for cell in tried)
+    if num_numbers >= MOSTLY * len(tried):
+        share = f"{100 * num_numbers / len(tried):.0f} %"
+        return Typed(PropertyType.FLOAT, f"{share} of the values are numbers; rows with another would be rejected")
     unit = time_unit_of(tried)
     if unit is not None:
         return Typed(PropertyType.TIMESTAMP, f"the texts are dates with times, as {str(tried[0])[:32]}", unit=unit)

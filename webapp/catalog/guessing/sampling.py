@@ -66,6 +66,7 @@ def _read(path: Path, file_format: FileFormat, names: list[str], num_rows: int) 
         for name in names:
             sample.cells[name] += map(read, batch.columns.column(name).slice(0, room).to_pylist())
         if batch.columns.num_rows > room:
+            sample.broken = [row for row in sample.broken if row.number < sample.numbers[-1]]
             return sample
     sample.is_whole = True
     return sample

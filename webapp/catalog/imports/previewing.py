@@ -18,7 +18,7 @@ from webapp.catalog.models import Import
 from webapp.catalog.storage import Kind
 from webapp.core.clock import wall_ms
 
-ROWS_SHOWN: Final = 12
+ROWS_SHOWN: Final = 8
 REASONS_SHOWN: Final = 6
 
 
@@ -51,6 +51,10 @@ class Preview:
     num_rows: int = 0
     num_refused: int = 0
     is_whole: bool = False
+
+    @property
+    def takes_nothing(self) -> bool:
+        return self.num_refused == self.num_rows
 
     @property
     def share_refused(self) -> float:

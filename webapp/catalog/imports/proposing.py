@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.spec.schema import PropertyType
@@ -22,10 +22,10 @@ _MAX_VALUES: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """One thing that the schema does not declare yet: `what` is an event type or a property of `of`."""
+    """One thing that the schema does not declare yet: an event type of `events`, or a property of each of `of`."""
 
     what: str
-    of: str
+    of: tuple[str, ...]
     declared: str
     because: str
 
@@ -80,7 +80,7 @@ def _propose_type(made: Proposal, event_type: str, given: list[ColumnChoice], no
     if event_type not in types:
         role, because = role_of(event_type)
         types[event_type] = {"role": role.value, "properties": {}}
-        made.additions.append(Addition(event_type, "events", role.value, because))
+        made.additions.append(Addition(event_type, ("events",), role.value, because))
     _propose_properties(made, types[event_type].setdefault("properties", {}), event_type, given, notes)
 
 
@@ -93,7 +93,16 @@ def _propose_properties(
         declared[one.name] = _declaration(one, notes.get(one.column))
         note = notes.get(one.column)
         because = note.type_because if note and note.type == one.type else "you chose this type"
-        made.additions.append(Addition(one.name, of, one.type.value, because))
+        _add(made.additions, Addition(one.name, (of,), one.type.value, because))
+
+
+def _add(additions: list[Addition], new: Addition) -> None:
+    """The same of another event type is the same thing."""
+    for place, one in enumerate(additions):
+        if (one.what, one.declared, one.because) == (new.what, new.declared, new.because) and one.of != ("events",):
+            additions[place] = replace(one, of=one.of + new.of)
+            return
+    additions.append(new)
 
 
 def _declaration(column: ColumnChoice, note: ColumnNotes | None) -> dict[str, Any]:
