@@ -97,7 +97,7 @@ def create_project_and_schema(page: Page) -> None:
     page.get_by_label("Name", exact=True).fill("Tea shop")
     page.get_by_label("Short name").fill("tea-shop")
     page.get_by_role("button", name="Create project").click()
-    expect(page.get_by_text("0 of 6 done")).to_be_visible()
+    expect(page.get_by_text("0 of 7 done")).to_be_visible()
     page.goto("/p/tea-shop/schema/edit")
     page.get_by_label("Document").fill(json.dumps(SCHEMA))
     page.get_by_role("button", name="Publish version 2").click()

@@ -70,7 +70,7 @@ def sign_in_and_create_project(page: Page, system: WholeSystem) -> None:
     page.get_by_label("Name", exact=True).fill("Wire")
     page.get_by_label("Short name").fill(SLUG)
     page.get_by_role("button", name="Create project").click()
-    expect(page.get_by_text("0 of 6 done")).to_be_visible()
+    expect(page.get_by_text("0 of 7 done")).to_be_visible()
 
 
 def wait_for_examples(page: Page, system: WholeSystem, expected: list[str]) -> None:

@@ -50,7 +50,7 @@ def test_it_defines_a_model_without_javascript(chromium: Browser, running_freshe
         page.get_by_role("button", name="Create the model").click()
         expect(page.get_by_text("ranker v1 is written")).to_be_visible()
         page.get_by_role("link", name="Overview").click()
-        expect(page.get_by_text("1 model", exact=True)).to_be_visible()
+        expect(page.get_by_text("1 model.", exact=True)).to_be_visible()
 
 
 def test_it_fits_a_phone(context: BrowserContext, page: Page, running_freshet: WholeSystem) -> None:

@@ -11,7 +11,7 @@ from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.streams.partitioning import key_in, partition_of
 from webapp.accounts.models import Project
-from webapp.accounts.overview import events_appended
+from webapp.overview.totals import events_appended
 from webapp.catalog.selectors import recent_events
 from webapp.catalog.services import events_ingest
 from webapp.registry.services import model_publish, schema_publish

@@ -102,7 +102,12 @@ def _current(page: str, url_name: str) -> str | None:
 
 
 def _address(place: Place, slug: str) -> str:
+    return address_of(place.url_name, *([slug] if place.of_project else []))
+
+
+def address_of(url_name: str, *parts: object) -> str:
+    """The page's address; empty where there is no such page."""
     try:
-        return reverse(place.url_name, args=[slug] if place.of_project else [])
+        return reverse(url_name, args=parts)
     except NoReverseMatch:
         return ""
