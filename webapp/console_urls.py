@@ -16,6 +16,7 @@ from webapp.catalog import inbox_views as inbox
 from webapp.catalog import views as catalog
 from webapp.experiments import replay_views as replays
 from webapp.experiments import views as experiments
+from webapp.inspecting import views as inspecting
 from webapp.exports import views as exports
 from webapp.insights import views as insights
 from webapp.overview import live as overview_live
@@ -127,6 +128,7 @@ project_pages = [
     path("deployments/<name:name>/rollback", deployments.deployment_roll_back, name="deployment_roll_back"),
     path("deployments/<name:name>/delete", deployments.deployment_delete, name="deployment_delete"),
     path("experiments/", experiments.experiments, name="experiments"),
+    path("inspector/", inspecting.inspector, name="inspector"),
     path("experiments/<name:name>/", experiments.experiment, name="experiment"),
     path("experiments/<name:name>/stop", experiments.experiment_stop, name="experiment_stop"),
     path("experiments/<name:name>/act", experiments.experiment_act, name="experiment_act"),

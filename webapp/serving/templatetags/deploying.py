@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 
-from webapp.core.templatetags.console import NONE, plain
+from webapp.core.templatetags.console import NONE, duration, plain
 
 register = template.Library()
 
@@ -34,3 +34,30 @@ def title_of(item_id: str, properties: Mapping[str, Mapping[str, Any]] | None) -
     texts = named or [value for value in known.values() if isinstance(value, str)]
     text = plain(texts[0]) if texts else ""
     return text if len(text) <= MAX_TITLE else text[: MAX_TITLE - 1] + "…"
+
+
+@register.simple_tag
+def properties_of(item_id: str, properties: Mapping[str, Mapping[str, Any]] | None) -> list[tuple[str, Any]]:
+    """The item's properties that have a value."""
+    known = (properties or {}).get(item_id) or {}
+    return [(name, value) for name, value in known.items() if value is not None]
+
+
+@register.filter
+def signed(value: float) -> str:
+    """With its sign, to four digits."""
+    return f"{value:+.4g}"
+
+
+@register.filter
+def since(time_ms: int, start_ms: int) -> str:
+    """How long after `start_ms`."""
+    seconds = (time_ms - start_ms) / 1000
+    return f"{duration(seconds)} later" if seconds >= 0 else f"dated {duration(-seconds)} before"
+
+
+@register.filter
+def words(name: str) -> str:
+    """A field's name as words."""
+    said = "number of " + name.removeprefix("num_") if name.startswith("num_") else name
+    return said.replace("_", " ").capitalize()
