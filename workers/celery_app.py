@@ -25,6 +25,7 @@ PRUNE_EVERY_S = 300.0
 FEEDBACK_EVERY_S = 10.0
 ALERTS_EVERY_S = 15.0
 COUNT_EVENTS_EVERY_S = 10.0
+INSIGHTS_EVERY_S = 60.0
 
 app = Celery("freshet")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -65,6 +66,11 @@ app.conf.update(
             "options": {"expires": FEEDBACK_EVERY_S},
         },
         "alerts": {"task": Job.ALERTS.value, "schedule": ALERTS_EVERY_S, "options": {"expires": ALERTS_EVERY_S}},
+        "insights": {
+            "task": Job.INSIGHTS.value,
+            "schedule": INSIGHTS_EVERY_S,
+            "options": {"expires": INSIGHTS_EVERY_S},
+        },
         "count_events": {
             "task": Job.COUNT_EVENTS.value,
             "schedule": COUNT_EVENTS_EVERY_S,

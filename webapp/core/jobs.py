@@ -24,6 +24,7 @@ class Job(StrEnum):
     REPLAY = "freshet.replay"
     ALERTS = "freshet.alerts"
     COUNT_EVENTS = "freshet.count_events"
+    INSIGHTS = "freshet.insights"
     IMPORT_FILE = "freshet.import_file"
     EXPORT_DATA = "freshet.export_data"
 
@@ -41,6 +42,7 @@ QUEUES: dict[Job, str] = {
     Job.REPLAY: "jobs",
     Job.ALERTS: "periodic",
     Job.COUNT_EVENTS: "periodic",
+    Job.INSIGHTS: "periodic",
     Job.IMPORT_FILE: "jobs",
     Job.EXPORT_DATA: "jobs",
 }
