@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import include, path
 
 import webapp.core.converters  # noqa: F401  (registers `name`)
+from webapp.accounts import key_views as keys
+from webapp.accounts import member_views as members
 from webapp.accounts import views as accounts
 from webapp.alerts.urls import alert_pages
 from webapp.audit import views as audit
@@ -14,6 +16,7 @@ from webapp.catalog import entity_views as entities
 from webapp.catalog import import_views as imports
 from webapp.catalog import inbox_views as inbox
 from webapp.catalog import views as catalog
+from webapp.erasure import views as erasure
 from webapp.experiments import replay_views as replays
 from webapp.experiments import views as experiments
 from webapp.inspecting import views as inspecting
@@ -42,8 +45,13 @@ from webapp.training import views as training
 project_pages = [
     path("", overview.overview, name="overview"),
     path("live", overview_live.overview, name="overview_live"),
-    path("keys/", accounts.api_keys, name="api_keys"),
-    path("keys/<int:key_id>/revoke", accounts.api_key_revoke, name="api_key_revoke"),
+    path("keys/", keys.api_keys, name="api_keys"),
+    path("keys/<int:key_id>/revoke", keys.api_key_revoke, name="api_key_revoke"),
+    path("keys/<int:key_id>/rotate", keys.api_key_rotate, name="api_key_rotate"),
+    path("members/", members.members, name="members"),
+    path("members/add", members.member_add, name="member_add"),
+    path("members/<int:membership_id>", members.member_act, name="member_act"),
+    path("members/invitations/<int:invitation_id>", members.invitation_withdraw, name="invitation_withdraw"),
     *alert_pages,
     path("audit/", audit.audit, name="audit"),
     path("audit/entries.csv", audit.audit_csv, name="audit_csv"),
@@ -73,6 +81,9 @@ project_pages = [
     path("data/inbox/act", inbox.inbox_act, name="inbox_act"),
     path("data/items", entities.items, name="items"),
     path("data/users", entities.users, name="users"),
+    path("data/delete/<slug:many>/<path:entity_id>", erasure.erasure_new, name="erasure_new"),
+    path("erasures/", erasure.erasures, name="erasures"),
+    path("erasures/<int:erasure_id>", erasure.erasure, name="erasure"),
     path("data/hide-item", entities.item_hide, name="item_hide"),
     path("data/new/<slug:many>", entities.entity_new, name="entity_new"),
     path("data/edit/<slug:many>/<path:entity_id>", entities.entity_edit, name="entity_edit"),
@@ -90,6 +101,7 @@ project_pages = [
     path("models/<name:name>/edit", model_forms.model_edit, name="model_edit"),
     path("models/<name:name>/v<int:version>/run", training.run_start, name="run_start"),
     path("models/<name:name>/v<int:version>/search", searches.search_new, name="search_new"),
+    path("searches/", searches.searches, name="searches"),
     path("searches/<int:search_id>/", searches.search, name="search"),
     path("searches/<int:search_id>/stop", searches.search_stop, name="search_stop"),
     path("searches/<int:search_id>/update", searches.search_update, name="search_update"),
@@ -148,5 +160,6 @@ urlpatterns = [
     path("", accounts.home, name="home"),
     path("sign-in", accounts.sign_in, name="sign_in"),
     path("sign-out", accounts.sign_out, name="sign_out"),
+    path("join/<slug:token>", members.join, name="join"),
     path("p/<slug:slug>/", include(project_pages)),
 ]

@@ -21,6 +21,7 @@ from webapp.registry.models import ModelVersion
 from webapp.serving.clients import replica_client
 from webapp.serving.deployment_selectors import deployment_get, deployments_active, deployments_of
 from webapp.serving.models import Deployment, Replica, ReplicaPosition
+from webapp.tracing.selectors import pace_of
 from webapp.training.models import Publish, Run
 
 __all__ = [
@@ -138,9 +139,11 @@ def _pace(model_version: ModelVersion) -> dict[str, float | int | None]:
     """How often the online trainer publishes, and how far behind is the slowest replica that it waits for."""
     latest = Run.objects.filter(model_version=model_version, state=Run.State.RUNNING, mode=Run.Mode.ONLINE)
     values = latest.order_by("-id").values_list("latest", flat=True).first() or {}
+    wanted_s = pace_of(model_version=model_version)
     declared_s = model_version.document.get("sync", {}).get("interval_s", Sync().interval_s)
     return {
-        "interval_s": declared_s,
+        "interval_s": declared_s if wanted_s is None else wanted_s,
+        "declared_interval_s": declared_s,
         "publish_interval_s": values.get("publish_interval_s"),
         "slowest_replica_behind": values.get("slowest_replica_behind"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -11,9 +12,11 @@ from django.views.decorators.http import require_POST
 
 from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
+from webapp.core.errors import Invalid
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.serving import sync_orders
+from webapp.tracing.services import pace_clear, pace_set
 
 
 @require_POST
@@ -59,6 +62,38 @@ def sync_drain(request: HttpRequest, project: Project, name: str, version: int) 
         lambda: sync_orders.replica_drain(replica=replica, project=project),
         f"{replica} ends what it has begun and is asked for nothing more.",
     )
+
+
+@require_POST
+@project_page
+def sync_pace(request: HttpRequest, project: Project, name: str, version: int) -> HttpResponse:
+    """How often the trainer publishes; without a number, as often as the definition says."""
+    found = model_version(project=project, name=name, version=version)
+    if request.POST.get("undo"):
+        return _done(
+            request,
+            found,
+            lambda: pace_clear(model_version=found),
+            f"{found} is published as often as its definition says, within a second.",
+        )
+    by, interval_s = account_of(request).get_username(), _seconds(request.POST.get("interval_s", ""))
+    return _done(
+        request,
+        found,
+        lambda: pace_set(model_version=found, interval_s=interval_s, by=by),
+        f"{found} is published every {interval_s:g} s, within a second.",
+    )
+
+
+def _seconds(text: str) -> float:
+    """Raises `Invalid`."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise Invalid.field("interval_s", "must be a number of seconds", repr(text[:80]))
+    return seconds
 
 
 def _done(request: HttpRequest, shown: ModelVersion, do: Callable[[], object], said: str) -> HttpResponse:

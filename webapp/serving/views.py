@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from webapp.accounts.console import project_page
 from webapp.accounts.models import Project
+from webapp.core.errors import Invalid
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import model_version
 from webapp.serving import selectors
-from webapp.serving.freshness_series import freshness_series
-from webapp.serving.live import sync_context
+from webapp.serving.sync_page import DEFAULT_WINDOW, WINDOWS, publish_page, sync_now, sync_pictures
+from webapp.tracing.services import LONGEST_S, SHORTEST_S
 from webapp.training.selectors import versions_trained
 
 MODELS_SHOWN = 30
@@ -38,15 +37,29 @@ def sync_model(request: HttpRequest, project: Project, name: str, version: int) 
 def _sync_page(
     request: HttpRequest, project: Project, shown: ModelVersion, followed: list[ModelVersion]
 ) -> HttpResponse:
+    window = request.GET.get("window", "")
+    window = window if window in WINDOWS else DEFAULT_WINDOW
     context = {
         "project": project,
         "page": "sync",
-        "shown": shown,
         "followed": followed if shown in followed else [shown, *followed],
-        "freshness_points": json.dumps(freshness_series(model_version=shown)),
-        **sync_context(model_version=shown),
+        "window": window,
+        "windows": [(key, title) for key, (_, title) in WINDOWS.items()],
+        "shortest_s": SHORTEST_S,
+        "longest_s": LONGEST_S,
+        "publishes": publish_page(model_version=shown, before_id=_before(request)),
+        **sync_now(model_version=shown),
+        **sync_pictures(model_version=shown, window_s=WINDOWS[window][0]),
     }
     return render(request, "serving/sync.html", context)
+
+
+def _before(request: HttpRequest) -> int | None:
+    """Raises `Invalid`."""
+    before = request.GET.get("before", "")
+    if before and not (before.isascii() and before.isdigit() and len(before) < 19):
+        raise Invalid.field("before", "must be the number of a publish", repr(before[:80]))
+    return int(before) if before else None
 
 
 def _followed(project: Project) -> list[ModelVersion]:

@@ -139,8 +139,8 @@ def test_it_shows_where_trainer_and_replicas_stand(
     )
     text = Page(browser.get(reverse("sync", args=[project.slug])).content.decode()).text
     assert "Trainer's sequence 42" in text
-    # sequence, what it acknowledged, behind, age, rows held, applied, deleted, bytes, resyncs, digest
-    assert "replica-1 main live 41 41 1 0.50 s 300 120 2 4.1 kB 1 9f3a61c0" in text
+    # sequence, what it acknowledged, behind, age, rows held, applied, deleted, bytes, digest, resyncs
+    assert "replica-1 in main live 41 ack. 41 1 0.50 s 300 120 2 deleted 4.1 kB not compared 9f3a61c0 1" in text
     assert "42 rows 7 1 2.5 kB" in text
 
 

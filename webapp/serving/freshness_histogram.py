@@ -1,0 +1,83 @@
+"""How long events took to reach the parameters that answer, sorted into bins around the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from webapp.registry.models import ModelVersion
+from webapp.serving.models import FreshnessPoint
+
+OBJECTIVE_S = 5.0
+EDGES_S = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, OBJECTIVE_S, 7.5, 10.0, 15.0, 30.0, 60.0, 300.0)
+HEIGHT, TOP, BOTTOM = 172.0, 22.0, 148.0
+FULL = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramBar:
+    """`x` and `width` in per cent of the picture, `y` and `height` in px."""
+
+    label: str
+    number: int
+    share: float
+    x: float
+    width: float
+    y: float
+    height: float
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """`limit_x`: where the objective lies, in per cent. `within`: the share that met it; None where nothing was measured."""
+
+    bars: tuple[HistogramBar, ...]
+    num_measured: int
+    num_given_up: int
+    within: float | None
+    limit_x: float
+    objective_s: float = OBJECTIVE_S
+    height: float = HEIGHT
+    bottom: float = BOTTOM
+
+
+def freshness_histogram(*, model_version: ModelVersion, window_s: int) -> Histogram:
+    """Of all replicas, over the newest `window_s`."""
+    since = timezone.now() - timedelta(seconds=window_s)
+    points = FreshnessPoint.objects.filter(model_version=model_version, at__gte=since)
+    rows = list(points.values_list("wall_s", "num_given_up"))
+    return histogram([value for values, _ in rows for value in values], sum(num for _, num in rows))
+
+
+def histogram(values_s: Sequence[float], num_given_up: int = 0) -> Histogram:
+    """Each value lies in the bin whose upper edge it does not exceed; the last has none."""
+    counts = [0] * len(EDGES_S)
+    for value in values_s:
+        counts[next((number for number, edge in enumerate(EDGES_S[1:]) if value <= edge), len(EDGES_S) - 1)] += 1
+    most, each = max([*counts, 1]), FULL / len(counts)
+    bars = tuple(
+        HistogramBar(
+            label=_label(number),
+            number=count,
+            share=count / max(1, len(values_s)),
+            x=round(number * each + each * 0.08, 2),
+            width=round(each * 0.84, 2),
+            y=round(BOTTOM - (BOTTOM - TOP) * count / most, 1),
+            height=round((BOTTOM - TOP) * count / most, 1),
+            is_late=EDGES_S[number] >= OBJECTIVE_S,
+        )
+        for number, count in enumerate(counts)
+    )
+    num_within = sum(bar.number for bar in bars if not bar.is_late)
+    num_all = len(values_s) + num_given_up
+    within = num_within / num_all if num_all else None
+    return Histogram(bars, len(values_s), num_given_up, within, round(EDGES_S.index(OBJECTIVE_S) * each, 2))
+
+
+def _label(number: int) -> str:
+    edge = f"{EDGES_S[number]:g}"
+    return f"{edge}–{EDGES_S[number + 1]:g}" if number + 1 < len(EDGES_S) else f"> {edge}"
