@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -26,7 +27,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Control:
-    """One field on the page. `path` is its name in the form; `value` is what stands in it; `datalist` suggests others.
+    """One field on the page. `path` is its name in the form; `value` is what stands in it; `datalist` suggests others; `default` is
+    what the specification has where nothing is said.
 
     A choice between kinds of a document carries the controls of the fields that every kind has, and a group of controls
     for each kind that has fields of its own.
@@ -40,6 +42,7 @@ class Control:
     options: list[str] = field(default_factory=list)
     problem: str = ""
     datalist: str = ""
+    default: str = ""
     shared: list[Control] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
 
@@ -55,6 +58,18 @@ class Control:
     def choices(self) -> list[tuple[str, str]]:
         """Each option and what the page calls it."""
         return [(option, title_of(option)) for option in self.options]
+
+    @property
+    def default_words(self) -> str:
+        """The default as the page says it; nothing where there is none."""
+        if self.kind == "boolean":
+            return {"true": "on", "false": "off"}.get(self.default, "")
+        return title_of(self.default)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it says something else than the default."""
+        return bool(self.value) and bool(self.default) and self.value != self.default
 
     @property
     def checked(self) -> bool:
@@ -166,12 +181,14 @@ def _leaf(shape: Leaf, path: str, info: FieldInfo, text: str, *, options: list[s
         options=[*options, text] if options and text and text not in options else options,
         problem=problem,
         datalist=DATALISTS.get(name, ""),
+        default="" if info.is_required() else _text(default_of(info)),
     )
 
 
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    value = value.value if isinstance(value, Enum) else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
@@ -181,3 +198,12 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     return str(value)
+
+
+def every_control(made: Sequence[Control]) -> Iterator[Control]:
+    """The controls and all inside them, as a browser would post them."""
+    for control in made:
+        yield control
+        yield from every_control(control.shared)
+        for group in control.groups:
+            yield from every_control(group.controls)

@@ -117,7 +117,7 @@ def _take(read: _Read, records: Sequence[StoredRecord]) -> None:
             example = Example.from_bytes(record.value)
         except CorruptRecord:
             continue
-        if example.origin is not Origin.CANARY:
+        if example.origin in (Origin.IMPRESSION, Origin.ACTION):
             read.examples.append(example)
 
 
