@@ -12,6 +12,7 @@ from webapp.catalog import api as catalog
 from webapp.catalog import inbox_api as inbox
 from webapp.core import api as core
 from webapp.core.api_reference import ApiReferenceView
+from webapp.erasure import api as erasure
 from webapp.experiments import api as experiments
 from webapp.experiments import feedback_api as feedback
 from webapp.experiments import replay_api as replays
@@ -34,6 +35,8 @@ urlpatterns = [
     path("items/<path:item_id>", catalog.ItemView.as_view()),
     path("users", catalog.UsersView.as_view()),
     path("users/<path:user_id>", catalog.UserView.as_view()),
+    path("erasures", erasure.ErasuresView.as_view()),
+    path("erasures/<int:erasure_id>", erasure.ErasureView.as_view()),
     path("recommend", serving.RecommendView.as_view()),
     path("rank", serving.RankView.as_view()),
     path("similar", serving.SimilarView.as_view()),

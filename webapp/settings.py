@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "webapp.tracing",
     "webapp.experiments",
     "webapp.batches",
+    "webapp.erasure",
     "webapp.insights",
     "webapp.exports",
     "workers",

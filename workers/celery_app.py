@@ -24,6 +24,7 @@ REVIVE_EVERY_S = 2.0
 PRUNE_EVERY_S = 300.0
 FEEDBACK_EVERY_S = 10.0
 ALERTS_EVERY_S = 15.0
+ERASURES_EVERY_S = 5.0
 COUNT_EVENTS_EVERY_S = 10.0
 INSIGHTS_EVERY_S = 60.0
 
@@ -70,6 +71,11 @@ app.conf.update(
             "task": Job.INSIGHTS.value,
             "schedule": INSIGHTS_EVERY_S,
             "options": {"expires": INSIGHTS_EVERY_S},
+        },
+        "erasures": {
+            "task": Job.ERASURES.value,
+            "schedule": ERASURES_EVERY_S,
+            "options": {"expires": ERASURES_EVERY_S},
         },
         "count_events": {
             "task": Job.COUNT_EVENTS.value,

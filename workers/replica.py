@@ -56,6 +56,7 @@ def serve(options: argparse.Namespace) -> None:
     from engine.spec.expression import parse_expression
     from webapp.core.garbage import SettingAside
     from webapp.core.log import event_log
+    from workers.erasing import ReplicaErasures
     from workers.serving import ServingTurn
 
     stopping = threading.Event()
@@ -78,10 +79,11 @@ def serve(options: argparse.Namespace) -> None:
     logger.info("replica %s listens on %s", options.name, address)
     try:
         turn.turn()
-        garbage = SettingAside()
+        garbage, erasures = SettingAside(), ReplicaErasures(replica, options.name)
         while not stopping.wait(TURN_EVERY_S):
             close_old_connections()
             turn.turn()
+            erasures.turn()
             garbage.turn()
     finally:
         logger.info("replica %s stops", options.name)

@@ -14,7 +14,7 @@ from engine.streams import topics
 from engine.streams.log import EventLog
 from webapp.accounts.models import Project
 from webapp.catalog import restating
-from webapp.catalog.entities import item_delete, item_put, user_put
+from webapp.catalog.entities import entity_delete, item_put, user_put
 from workers import retention
 from workers.folders import joiner_folder
 
@@ -69,7 +69,7 @@ def num_held(log: EventLog) -> int:
 def test_what_was_repeated_goes_an_hour_after_all_was_said_once_more(project: Project, log: EventLog) -> None:
     known = write(project, 5)
     item_put(project=project, item_id="gone", properties={})
-    item_delete(project=project, item_id="gone")
+    entity_delete(project=project, kind="item", entity_id="gone")
     trim(project)
     assert num_held(log) == 22 + 4
     assert said(log) == known

@@ -36,6 +36,8 @@ from webapp.core.api import ApiView, ErrorBody, JsonParser
 from webapp.core.errors import Invalid
 from webapp.core.fields import PageQuery, read, read_rows
 from webapp.core.request_headers import MINIMAL, body_bytes, prefers, prefers_to_wait
+from webapp.erasure.addresses import erasure_address
+from webapp.erasure.services import erasure_order
 
 WRITES = (Scope.INGEST,)
 READS = (Scope.RECOMMEND,)
@@ -76,6 +78,11 @@ ITEM_HEADERS = [
         "fraction of a second.",
     )
 ]
+
+
+ERASED_DESCRIPTION = (
+    "What was learned and kept of it is erased within seconds by whoever holds it: the header `Location` is the address of the receipt."
+)
 
 
 class EventsView(ApiView):
@@ -187,13 +194,17 @@ class ItemView(ApiView):
     @extend_schema(
         operation_id="item_delete",
         summary="Delete an item",
-        description="204 when every replica has confirmed that it recommends the item no more, 202 when one has not yet.",
+        description="204 when every replica has confirmed that it recommends the item no more, 202 when one has not yet. "
+        + ERASED_DESCRIPTION,
         tags=["items"],
         responses={204: None, 202: PendingAnswer, 404: ErrorBody},
     )
     def delete(self, request: Request, item_id: str) -> Response:
-        pending = services.item_delete(project=project_of(request), item_id=item_id)
-        return Response({"replicas_pending": list(pending)}, status=202) if pending else Response(status=204)
+        ordered = erasure_order(project=project_of(request), kind="item", entity_id=item_id)
+        pending = list(ordered.replicas_pending)
+        response = Response({"replicas_pending": pending}, status=202) if pending else Response(status=204)
+        response.headers["Location"] = erasure_address(ordered.erasure)
+        return response
 
 
 class UsersView(ApiView):
@@ -254,11 +265,15 @@ class UserView(ApiView):
         return Response(_entity(services.user_patch(project=project_of(request), user_id=user_id, **body)))
 
     @extend_schema(
-        operation_id="user_delete", summary="Delete a user", tags=["users"], responses={204: None, 404: ErrorBody}
+        operation_id="user_delete",
+        summary="Delete a user",
+        description="The properties are gone at once. " + ERASED_DESCRIPTION,
+        tags=["users"],
+        responses={204: None, 404: ErrorBody},
     )
     def delete(self, request: Request, user_id: str) -> Response:
-        services.user_delete(project=project_of(request), user_id=user_id)
-        return Response(status=204)
+        ordered = erasure_order(project=project_of(request), kind="user", entity_id=user_id)
+        return Response(status=204, headers={"Location": erasure_address(ordered.erasure)})
 
 
 def _entity(entity: Entity) -> dict[str, Any]:

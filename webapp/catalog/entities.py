@@ -21,7 +21,7 @@ from engine.spec.values import BrokenRule, check_boolean, check_id
 from engine.streams import topics
 from engine.streams.log import Position, Record
 from webapp.accounts.models import Project
-from webapp.catalog import known_items, storage
+from webapp.catalog import storage
 from webapp.catalog.models import Entity, Item, User
 from webapp.catalog.reaching import replicas_behind
 from webapp.catalog.storage import Kind
@@ -113,17 +113,13 @@ def user_patch(*, project: Project, user_id: str, properties: object) -> User:
     return cast(User, _find(project, "user", user_id))
 
 
-def item_delete(*, project: Project, item_id: str) -> tuple[str, ...]:
-    """The item is recommended no more; its events and what was learned from them stay. Answers the names of the replicas that did not
-    confirm that they answer it no more. Raises `NotFound`, `LogError`."""
-    positions = _delete(project, "item", item_id)
-    known_items.forget()
-    return replicas_behind(project, positions)
-
-
-def user_delete(*, project: Project, user_id: str) -> None:
-    """The user's properties go; events stay. Raises `NotFound`, `LogError`."""
-    _delete(project, "user", user_id)
+def entity_delete(*, project: Project, kind: Kind, entity_id: str) -> list[Position]:
+    """The row goes, and with it an item from answers; what else is known is forgotten by `webapp.erasure.services.erasure_order`, which
+    is who calls this. Answers where `catalog` says so. Raises `NotFound`, `LogError`."""
+    _check_id(kind, entity_id)
+    with transaction.atomic():
+        _find(project, kind, entity_id, lock=True).delete()
+        return append_changes(project, [CatalogChange(kind, entity_id, deleted=True, updated_ms=wall_ms())])
 
 
 def items_put(*, project: Project, rows: Sequence[object], is_waited_for: bool = False) -> PutReport:
@@ -242,13 +238,6 @@ def _merged(project: Project, kind: Kind, entity_id: str, changed: dict[str, Any
     """What there is with what changed; locks the row."""
     merged = _find(project, kind, entity_id, lock=True).properties | changed
     return {name: value for name, value in merged.items() if value is not None}
-
-
-def _delete(project: Project, kind: Kind, entity_id: str) -> list[Position]:
-    _check_id(kind, entity_id)
-    with transaction.atomic():
-        _find(project, kind, entity_id, lock=True).delete()
-        return append_changes(project, [CatalogChange(kind, entity_id, deleted=True, updated_ms=wall_ms())])
 
 
 def _pending(

@@ -27,6 +27,7 @@ class Job(StrEnum):
     INSIGHTS = "freshet.insights"
     IMPORT_FILE = "freshet.import_file"
     EXPORT_DATA = "freshet.export_data"
+    ERASURES = "freshet.erasures"
 
 
 QUEUES: dict[Job, str] = {
@@ -45,6 +46,7 @@ QUEUES: dict[Job, str] = {
     Job.INSIGHTS: "periodic",
     Job.IMPORT_FILE: "jobs",
     Job.EXPORT_DATA: "jobs",
+    Job.ERASURES: "periodic",
 }
 
 

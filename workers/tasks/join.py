@@ -27,6 +27,7 @@ from webapp.registry.selectors import schema_current, schema_version
 from webapp.training import services
 from workers import sent
 from workers.celery_app import app
+from workers.erasing import JoinerErasures
 from workers.folders import joiner_folder
 from workers.fresh_connection import drop_broken_connection
 from workers.leases import HeldLease, held
@@ -118,6 +119,7 @@ def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProces
         fence=lease.fence,
         settings=rules,
         on_arrivals=lambda events: events_arrived(project=project, events=events),
+        on_erased=JoinerErasures(project),
     )
     process.dead.room = lambda: inbox_room(project=project)
     return process

@@ -14,6 +14,7 @@ from webapp.serving.selectors import positions_alive
 from webapp.training.models import Run
 from webapp.training.services import publish_record
 from workers.celery_app import app
+from workers.erasing import TrainerErasures
 from workers.folders import model_folder
 from workers.run_orders import CheckpointOrders
 from workers.runs import RunSession, event_time, work_on
@@ -37,6 +38,7 @@ def _train(session: RunSession) -> None:
     if session.run.start_from is not None:
         session.fence()
         begin_anew(session, model_folder(version))
+    erasures = TrainerErasures(version)
     trainer = OnlineTrainer(
         ModelDefinition.parse(version.document),
         log,
@@ -49,6 +51,7 @@ def _train(session: RunSession) -> None:
         on_report=session.note_report,
         fence=session.fence,
         followers=lambda: positions_alive(model_version=version),
+        on_erased=erasures,
     )
     orders, pace = SnapshotOrders(version, trainer.publication), PaceOrders(version, trainer.publication)
     notes = TrainerNotes(version, trainer.publication.publisher)
@@ -60,6 +63,7 @@ def _train(session: RunSession) -> None:
         while not session.should_stop():
             published = trainer.poll(POLL_TIMEOUT_S).published
             _record(version, trainer.publication.publisher, published)
+            erasures.note_published(published.sequences)
             notes.turn(trainer.state.progress.examples, published)
             orders.turn()
             pace.turn()

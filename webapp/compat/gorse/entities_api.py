@@ -24,6 +24,7 @@ from webapp.compat.gorse.documents import (
 from webapp.compat.gorse.views import DEFAULT_N, GorseView, whole_number
 from webapp.core.errors import Invalid, TooLarge
 from webapp.core.paging import MAX_PAGE
+from webapp.erasure.services import erasure_order
 
 READS = (Scope.RECOMMEND, Scope.INGEST)
 WRITES = (Scope.INGEST,)
@@ -66,7 +67,7 @@ class OneItemView(GorseView):
         return Response({"RowAffected": 1})
 
     def delete(self, request: Request, item_id: str) -> Response:
-        services.item_delete(project=project_of(request), item_id=item_id)
+        erasure_order(project=project_of(request), kind="item", entity_id=item_id)
         return Response({"RowAffected": 1})
 
 
@@ -103,7 +104,7 @@ class OneUserView(GorseView):
         return Response({"RowAffected": 1})
 
     def delete(self, request: Request, user_id: str) -> Response:
-        services.user_delete(project=project_of(request), user_id=user_id)
+        erasure_order(project=project_of(request), kind="user", entity_id=user_id)
         return Response({"RowAffected": 1})
 
 

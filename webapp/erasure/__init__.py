@@ -1,0 +1,1 @@
+"""Users and items erased, and the receipts of what was."""
