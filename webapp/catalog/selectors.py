@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from engine.errors import CorruptRecord, UnknownTopic
 from engine.spec.canary import is_canary
 from engine.spec.document import shorten
+from engine.spec.erasure import is_erasure
 from engine.spec.event import Event
 from engine.spec.intake import Intake
 from engine.streams import topics
@@ -102,7 +103,7 @@ def _event(intake: Intake, record: StoredRecord) -> Event | None:
         event = intake.read(record.value, record.timestamp_ms)
     except CorruptRecord:
         return None
-    return None if is_canary(event) else event
+    return None if is_canary(event) or is_erasure(event) else event
 
 
 def _get(rows: QuerySet[EntityModel], kind: str, entity_id: str) -> EntityModel:
