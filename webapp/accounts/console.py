@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
@@ -13,12 +13,16 @@ from django.shortcuts import render
 
 from engine.errors import EngineError, ReplicaUnavailable
 from webapp.accounts import selectors
-from webapp.accounts.models import Account, Project
+from webapp.accounts.models import Account, Membership, Project, Role
 from webapp.audit.acting import act_as_account
-from webapp.core.errors import AppError, NotFound
+from webapp.core.errors import AppError, Forbidden, NotFound
 
 Page = Callable[..., HttpResponseBase]
 Stream = Callable[..., Awaitable[HttpResponseBase]]
+
+MEMBERSHIP: Final = "membership"
+ONLY_READS: Final = "only_reads"
+READING: Final = ("GET", "HEAD", "OPTIONS")
 
 REFUSALS = (AppError, EngineError)
 """What services and selectors raise when they refuse; a page shows the message instead of failing."""
@@ -38,15 +42,22 @@ def address_of(request: HttpRequest) -> str:
 
 
 def project_page(view: Page) -> Page:
-    """Hands the view the project named by the URL's slug; 404 unless the signed-in account is a member of it."""
+    """Hands the view the project named by the URL's slug; 404 unless the signed-in account is a member of it.
+
+    A viewer's POST is refused with a page, unless the view is `only_reads`.
+    """
 
     @login_required
     @wraps(view)
     def page(request: HttpRequest, slug: str, **parts: Any) -> HttpResponseBase:
         account = account_of(request)
-        project = _project(account, slug)
+        membership = _membership(account, slug)
+        project = membership.project
+        setattr(request, MEMBERSHIP, membership)
         act_as_account(account.get_username(), address_of(request))
         try:
+            if request.method not in READING and not hasattr(view, ONLY_READS):
+                require_role(request, Role.EDITOR)
             return view(request, project, **parts)
         except NotFound as error:
             raise Http404(error.message) from error
@@ -54,6 +65,36 @@ def project_page(view: Page) -> Page:
             return refusal(request, error, project)
 
     return page
+
+
+def only_reads(view: Page) -> Page:
+    """Marks a view whose POST changes nothing (a preview of a long form), so that viewers may ask for it. Goes under `project_page`."""
+    setattr(view, ONLY_READS, True)
+    return view
+
+
+def require_role(request: HttpRequest, role: Role) -> None:
+    """For views behind `project_page`. Raises `Forbidden` for a member with less than this role."""
+    if not has_role(request, role):
+        mine = getattr(request, MEMBERSHIP).role
+        article = "an" if role != Role.VIEWER else "a"
+        raise Forbidden(
+            f"This takes {article} {role.label.lower()}; you are {'a viewer' if mine == Role.VIEWER else 'an editor'} of this "
+            "project. An owner can change your role on the page Members.",
+        )
+
+
+def has_role(request: HttpRequest, role: Role) -> bool:
+    """Whether the member has this role or a higher one; False on a page of no project."""
+    membership: Membership | None = getattr(request, MEMBERSHIP, None)
+    if membership is None:
+        return False
+    return Role.values.index(membership.role) >= Role.values.index(role)
+
+
+def roles(request: HttpRequest) -> dict[str, bool]:
+    """For templates: `may_edit` and `is_owner`, of the project at hand."""
+    return {"may_edit": has_role(request, Role.EDITOR), "is_owner": has_role(request, Role.OWNER)}
 
 
 def project_stream(view: Stream) -> Any:
@@ -64,7 +105,9 @@ def project_stream(view: Stream) -> Any:
         account = await request.auser()
         if not isinstance(account, Account):
             return HttpResponse("sign in first", status=401, content_type="text/plain")
-        project = await sync_to_async(_project)(account, slug)
+        membership = await sync_to_async(_membership)(account, slug)
+        project = membership.project
+        setattr(request, MEMBERSHIP, membership)
         act_as_account(account.get_username(), address_of(request))
         try:
             return await view(request, project, **parts)
@@ -74,9 +117,9 @@ def project_stream(view: Stream) -> Any:
     return stream
 
 
-def _project(account: Account, slug: str) -> Project:
+def _membership(account: Account, slug: str) -> Membership:
     try:
-        return selectors.project_for(account=account, slug=slug)
+        return selectors.membership_for(account=account, slug=slug)
     except NotFound as error:
         raise Http404(error.message) from error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
-from webapp.accounts.models import Scope, slug_validator
+from webapp.accounts.models import Role, Scope, slug_validator
 from webapp.accounts.sign_in_attempts import Attempt
 
 
@@ -45,11 +46,73 @@ class ProjectForm(forms.Form):
     )
 
 
+LIVES = (("", "never"), ("7", "in 7 days"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"))
+GRACES = (("24", "1 day"), ("1", "1 hour"), ("168", "1 week"), ("0", "not at all"))
+
+
 class ApiKeyForm(forms.Form):
+    """`may_manage`: whether the scope manage may be chosen."""
+
     name = forms.CharField(max_length=120, help_text="Which system will use it.")
+    ends = forms.ChoiceField(
+        choices=LIVES, required=False, label="Ends", help_text="After that it is refused like a revoked one."
+    )
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         initial=[Scope.INGEST, Scope.RECOMMEND],
         label="May",
         widget=forms.CheckboxSelectMultiple,
+    )
+
+    def __init__(self, *args: Any, may_manage: bool, **named: Any) -> None:
+        super().__init__(*args, **named)
+        if not may_manage:
+            scopes = self.fields["scopes"]
+            assert isinstance(scopes, forms.MultipleChoiceField)
+            scopes.choices = [(value, label) for value, label in Scope.choices if value != Scope.MANAGE]
+            scopes.help_text = "Only owners make keys with the scope manage."
+
+    def expires_at(self, now: datetime) -> datetime | None:
+        """Of a valid form."""
+        days = self.cleaned_data["ends"]
+        return now + timedelta(days=int(days)) if days else None
+
+
+class RotateForm(forms.Form):
+    hours = forms.ChoiceField(choices=GRACES, label="The old key goes on working for")
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=Role, label="Role")
+
+
+class MemberForm(RoleForm):
+    username = forms.CharField(
+        max_length=150,
+        label="Name of the account",
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
+    )
+    field_order = ["username", "role"]
+
+
+class InvitationForm(RoleForm):
+    note = forms.CharField(
+        max_length=120, required=False, label="For whom", help_text="Only to tell invitations apart."
+    )
+    days = forms.ChoiceField(
+        choices=(("7", "7 days"), ("1", "1 day"), ("30", "30 days")), label="The link holds for", required=True
+    )
+    field_order = ["note", "role", "days"]
+
+
+class NewAccountForm(forms.Form):
+    """An account for whoever was invited."""
+
+    username = forms.CharField(
+        max_length=150, widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "username"})
+    )
+    password = forms.CharField(
+        max_length=128,
+        help_text="At least 10 characters, and not a common one.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
@@ -30,13 +32,47 @@ class Project(models.Model):
         return self.slug
 
 
+class Role(models.TextChoices):
+    """What a member may do in a project; each may what those before it may."""
+
+    VIEWER = "viewer", "Viewer"
+    EDITOR = "editor", "Editor"
+    OWNER = "owner", "Owner"
+
+
+ROLE_WORDS: dict[str, str] = {
+    Role.VIEWER: "Sees every page, changes nothing.",
+    Role.EDITOR: "Changes data, schemas, models, runs, deployments, experiments, alerts and keys without the scope manage.",
+    Role.OWNER: "Also members, and keys with the scope manage.",
+}
+
+
 class Membership(models.Model):
+    """An account in a project, with its role. (Those written before there were roles are owners.)"""
+
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role, default=Role.OWNER, db_default=Role.OWNER)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "project"], name="membership_once")]
+
+
+class Invitation(models.Model):
+    """A link that makes whoever opens it first a member. Only the SHA-256 of its token is kept."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=8, choices=Role)
+    note = models.CharField(max_length=120, blank=True, help_text="whom it is for")
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
 
 
 class Scope(models.TextChoices):
@@ -58,3 +94,11 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="null: never")
+    created_by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    is_temporary = models.BooleanField(
+        default=False, db_default=False, help_text="made by the API reference page for trying calls"
+    )
+
+    def works_at(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

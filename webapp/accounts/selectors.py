@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import datetime
 
 from django.db.models import F, QuerySet
+from django.utils import timezone
 
-from webapp.accounts.models import Account, ApiKey, Project
+from webapp.accounts.models import Account, ApiKey, Invitation, Membership, Project
 from webapp.core.errors import NotFound
 from webapp.core.remembered import OUTAGE_S, Remembered
 
@@ -31,6 +33,49 @@ def project_for(*, account: Account, slug: str) -> Project:
     if project is None:
         raise NotFound(f"There is no project {slug!r}.")
     return project
+
+
+def membership_for(*, account: Account, slug: str) -> Membership:
+    """The account's membership of the project of this name, with the project. Raises `NotFound` as `project_for`."""
+    found = Membership.objects.filter(account=account, project__slug=slug).select_related("project").first()
+    if found is None:
+        raise NotFound(f"There is no project {slug!r}.")
+    return found
+
+
+def memberships_of(*, project: Project) -> QuerySet[Membership]:
+    """By name of the account."""
+    return Membership.objects.filter(project=project).select_related("account").order_by("account__username")
+
+
+def membership_get(*, project: Project, membership_id: int) -> Membership:
+    """Raises `NotFound`."""
+    found = memberships_of(project=project).filter(pk=membership_id).first()
+    if found is None:
+        raise NotFound(f"There is no member {membership_id}.")
+    return found
+
+
+def invitations_of(*, project: Project) -> QuerySet[Invitation]:
+    """Those that nobody has accepted yet, newest first."""
+    return Invitation.objects.filter(project=project, accepted_at=None)
+
+
+def invitation_get(*, project: Project, invitation_id: int) -> Invitation:
+    """Raises `NotFound`."""
+    found = invitations_of(project=project).select_related("project").filter(pk=invitation_id).first()
+    if found is None:
+        raise NotFound(f"There is no invitation {invitation_id}.")
+    return found
+
+
+def invitation_for(*, token: str, now: datetime) -> Invitation:
+    """The open invitation of this token. Raises `NotFound`."""
+    open_ones = Invitation.objects.filter(accepted_at=None, expires_at__gt=now).select_related("project")
+    found = open_ones.filter(token_sha256=secret_digest(token)).first() if len(token) <= 100 else None
+    if found is None:
+        raise NotFound("This invitation was used, withdrawn, or is too old. Ask for a new one.")
+    return found
 
 
 def api_keys_of(*, project: Project) -> QuerySet[ApiKey]:
@@ -57,6 +102,8 @@ def api_key_authenticate(*, secret: str) -> ApiKey | None:
     try:
         key = _keys.get(digest, lambda: _look_up(prefix, digest))
     except _UnknownKeyError:
+        return None
+    if not key.works_at(timezone.now()):
         return None
     _were_right.get(digest, lambda: True)
     return key

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.webapp.client import DEFINITION
+from tests.webapp.console.conftest import PASSWORD
 from tests.webapp.dead_letters import dead_event
-from webapp.accounts.models import Account, ApiKey, Project
-from webapp.accounts.services import api_key_create
+from webapp.accounts.member_services import invitation_create
+from webapp.accounts.models import Account, ApiKey, Invitation, Membership, Project
+from webapp.accounts.services import account_create, api_key_create
+from webapp.alerts.models import AlertChannel, AlertRule
+from webapp.alerts.services import alert_channel_create
 from webapp.batches.models import Batch
 from webapp.catalog.models import DeadEvent
 from webapp.console_urls import project_pages
@@ -29,7 +35,22 @@ from webapp.training.services import run_start
 STREAMS_OF_A_PROJECT = {"event_debugger_live", "event_trace_live"}
 STREAMS = {"run_live", "search_live", "sync_live"} | STREAMS_OF_A_PROJECT
 NAMES = {"model": "retrieval", "deployment": "main", "experiment": "first"}
-KEPT = (ApiKey, DeadEvent, Experiment, Model, SchemaVersion, Deployment, Run, Search, Replay, Batch)
+KEPT = (
+    ApiKey,
+    AlertChannel,
+    AlertRule,
+    Invitation,
+    Membership,
+    DeadEvent,
+    Experiment,
+    Model,
+    SchemaVersion,
+    Deployment,
+    Run,
+    Search,
+    Replay,
+    Batch,
+)
 
 
 @pytest.fixture
@@ -50,11 +71,17 @@ def theirs(other_project: Project) -> dict[str, int]:
     run = run_start(model_version=version, mode="online")
     dead = dead_event(other_project)
     main = Deployment.objects.get(project=other_project, name="main")
+    owner = account_create(username="owner", password=PASSWORD)
     replay = Replay.objects.create(
         project=other_project, deployment=main, event_type="click", hours=1, max_answers=1, state="succeeded"
     )
     return {
         "key_id": key.pk,
+        "channel_id": alert_channel_create(project=other_project, kind="email", address="ops@example.org").pk,
+        "membership_id": Membership.objects.create(account=owner, project=other_project).pk,
+        "invitation_id": invitation_create(
+            project=other_project, role="viewer", account=owner, lasts=timedelta(days=1), now=timezone.now()
+        )[0].pk,
         "run_id": run.pk,
         "search_id": search.pk,
         "number": 1,

@@ -42,6 +42,8 @@ class SignatureAuthentication(BaseAuthentication):
         try:
             signed = read_header(header)
             api_key = _known(signed.access_key_id, address)
+            if not api_key.works_at(self.clock()):
+                raise UnknownKey("The security token included in the request is expired.")
             check(_received(request), signed, secret_access_key(api_key), self.clock())
         except (BadSignature, UnknownKey):
             if wait_s := unknown_keys().count(address):
