@@ -80,7 +80,6 @@ INSTALLED_APPS = [
     "webapp.tracing",
     "webapp.experiments",
     "webapp.batches",
-    "webapp.erasure",
     "webapp.insights",
     "webapp.exports",
     "workers",
@@ -114,7 +113,6 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "webapp.accounts.console.roles",
             ],
         },
     }
@@ -220,8 +218,14 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = environment.flag("FRESHET_HTTPS", False)
-CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+# behind a proxy with TLS, which says so in X-Forwarded-Proto (FORWARDED_ALLOW_IPS names proxies on other machines)
+HTTPS = environment.flag("FRESHET_HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+# for programs: a call that is sent elsewhere has shown its key already, and this machine's own come without TLS
+SECURE_REDIRECT_EXEMPT = ["^api/", "^metrics$", "^gorse/", "^personalize/"]
+SECURE_HSTS_SECONDS = environment.integer("FRESHET_HSTS_S", 31_536_000) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 
 LOGGING = {
     "version": 1,

@@ -1,0 +1,68 @@
+"""What holds of the whole site: Django's own check of a deployment, and no page that carries a script or a style of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+SCRIPTS = sorted((ROOT / "webapp" / "static" / "js").rglob("*.js"))
+
+INLINE = {
+    "a style attribute": re.compile(r"<[a-z][^>]*\sstyle\s*=", re.I),
+    "a style element": re.compile(r"<style\b", re.I),
+    "a script of its own": re.compile(r"<script\b(?![^>]*\ssrc=)", re.I),
+    "an event attribute": re.compile(r"<[a-z][^>]*\son[a-z]+\s*=", re.I),
+    "an address that is a script": re.compile(r"javascript:", re.I),
+    "htmx that evaluates": re.compile(r"hx-(on|vals=.js:)", re.I),
+}
+EVALUATES = re.compile(r"\beval\(|new Function\(|setTimeout\(\s*[\"']|document\.write\(")
+
+
+def test_it_passes_django_s_check_of_a_deployment(tmp_path: Path) -> None:
+    production = {
+        "FRESHET_HTTPS": "true",
+        "FRESHET_SECRET_KEY": secrets.token_urlsafe(48),
+        "FRESHET_ALLOWED_HOSTS": "freshet.example.org",
+        "FRESHET_DATA_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    checked = subprocess.run(
+        command, cwd=ROOT, env=os.environ | production, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "no issues" in checked.stdout + checked.stderr
+
+
+@pytest.fixture
+def over_tls(settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 3600
+
+
+@pytest.mark.usefixtures("over_tls", "_database_log")
+def test_it_sends_people_to_tls_and_leaves_programs_alone() -> None:
+    page = Client().get("/sign-in")
+    assert (page.status_code, page.headers["Location"]) == (301, "https://testserver/sign-in")
+    assert Client().get("/api/v1/health").status_code == 200
+    assert Client().get("/sign-in", secure=True).headers["Strict-Transport-Security"].startswith("max-age=3600")
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
+def test_no_template_has_what_the_content_policy_refuses(template: Path) -> None:
+    text = template.read_text()
+    assert [name for name, pattern in INLINE.items() if pattern.search(text)] == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_no_script_evaluates_text(script: Path) -> None:
+    assert EVALUATES.search(script.read_text()) is None
