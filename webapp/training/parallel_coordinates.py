@@ -13,10 +13,34 @@ from webapp.training.search_models import Trial
 WIDTH, HEIGHT = 900, 260
 TICKS = 5
 MAX_WORD = 14
+NUM_GRADES = 8
+
+
+def brushes(settings: SearchSettings) -> list[dict[str, Any]]:
+    """What narrows an axis by two sliders: its name, the steps of a slider from 0 to 100, and what a place on it is called."""
+    found = []
+    for each in settings.varies:
+        num = len(each.values) if isinstance(each, Choice) else 0
+        found.append(
+            {
+                "title": _short(each.path),
+                "path": each.path,
+                "step": 100 / (num - 1) if num > 1 else 1,
+                "words": [_word(value) for value in each.values] if isinstance(each, Choice) else None,
+                "low": None if isinstance(each, Choice) else each.low,
+                "high": None if isinstance(each, Choice) else each.high,
+                "is_log": isinstance(each, LogRange),
+            }
+        )
+    name = settings.metric.value
+    return [*found, {"title": name, "path": name, "step": 1, "words": None, "low": None, "high": None, "is_log": False}]
 
 
 def picture(settings: SearchSettings, trials: Sequence[Trial]) -> dict[str, Any] | None:
-    """Axes and lines in units of a `WIDTH` by `HEIGHT` picture, the best line last; None before a trial has a value."""
+    """Axes and lines in units of a `WIDTH` by `HEIGHT` picture, the best line last; None before a trial has a value.
+
+    A line has its `shares`, how far up each axis it is, from 0 to 1, and its `grade`, from 0 for the worst to `NUM_GRADES` - 1.
+    """
     shown = [trial for trial in trials if trial.value is not None]
     if not shown:
         return None
@@ -37,7 +61,17 @@ def picture(settings: SearchSettings, trials: Sequence[Trial]) -> dict[str, Any]
         }
     )
     lines = [_line(settings, trial, axes, low, high, best) for trial in shown]
-    return {"width": WIDTH, "height": HEIGHT, "axes": axes, "lines": sorted(lines, key=lambda line: line["merit"])}
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "axes": axes,
+        "lines": sorted(lines, key=lambda line: line["merit"]),
+        "grades": list(range(NUM_GRADES)),
+        "worst": high if settings.metric.falls else low,
+        "best": best,
+        "low": low,
+        "high": high,
+    }
 
 
 def _line(  # noqa: PLR0917 - what one line is drawn by
@@ -52,7 +86,9 @@ def _line(  # noqa: PLR0917 - what one line is drawn by
         "number": trial.number,
         "points": " ".join(points),
         "merit": round(merit, 3),
-        "opacity": f"{0.15 + 0.65 * merit:.2f}",
+        "grade": min(NUM_GRADES - 1, int(merit * NUM_GRADES)),
+        "shares": ",".join(f"{share:.4f}" for share in shares),
+        "value": value,
         "is_best": value == best,
     }
 

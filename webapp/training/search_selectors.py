@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import F, QuerySet
+from dataclasses import dataclass
+
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from engine.spec.search import SearchSettings
 from webapp.accounts.models import Project
@@ -12,6 +14,7 @@ from webapp.registry.models import Model
 from webapp.training.search_models import Search, Trial
 
 PARTS = ("model_version__model__project", "project")
+PAGE_SIZE = 50
 
 
 def searches_of(*, project: Project, model: Model | None = None) -> QuerySet[Search]:
@@ -60,3 +63,40 @@ def searches_to_revive() -> list[Search]:
 
 def unheld_searches() -> QuerySet[Search]:
     return Search.objects.filter(state__in=(Search.State.QUEUED, Search.State.RUNNING)).exclude(is_held("search:"))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRow:
+    """One of the list: how many trials are over, and the best value."""
+
+    search: Search
+    num_over: int
+    num_trials: int
+    best: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Newest first; `older` is the id to ask for those before, 0 where there are none."""
+
+    rows: list[SearchRow]
+    older: int
+
+
+def searches_page(*, project: Project, before: int = 0) -> SearchPage:
+    """The project's searches with ids below `before`, or the newest."""
+    found = searches_of(project=project)
+    searches = list((found.filter(pk__lt=before) if before else found)[: PAGE_SIZE + 1])
+    shown = searches[:PAGE_SIZE]
+    is_over = ~Q(state=Trial.State.RUNNING)
+    counted = Trial.objects.filter(search__in=shown).values("search_id")
+    trials = {
+        row["search_id"]: row
+        for row in counted.annotate(num=Count("pk", filter=is_over), low=Min("value"), high=Max("value"))
+    }
+    rows = []
+    for search in shown:
+        settings, known = search_settings(search), trials.get(search.pk, {"num": 0, "low": None, "high": None})
+        best = known["low"] if settings.metric.falls else known["high"]
+        rows.append(SearchRow(search, int(known["num"] or 0), settings.num_trials, best))
+    return SearchPage(rows, shown[-1].pk if len(searches) > PAGE_SIZE else 0)

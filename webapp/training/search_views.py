@@ -22,7 +22,8 @@ from webapp.registry.selectors import model_version
 from webapp.training import search_selectors as selectors
 from webapp.training import search_services as services
 from webapp.training.example_files import example_files
-from webapp.training.parallel_coordinates import picture, word_of
+from webapp.training.parallel_coordinates import brushes, picture, word_of
+from webapp.training.run_list import id_in
 from webapp.training.search_form import SHOW, SearchForm
 from webapp.training.search_services import ENDED
 
@@ -55,6 +56,15 @@ def search_new(request: HttpRequest, project: Project, name: str, version: int) 
 
 @require_GET
 @project_page
+def searches(request: HttpRequest, project: Project) -> HttpResponse:
+    """All of the project's, newest first, with the best trial of each."""
+    before = request.GET.get("before", "")
+    found = selectors.searches_page(project=project, before=id_in(before))
+    return render(request, "training/searches.html", {"project": project, "page": "searches", "shown": found})
+
+
+@require_GET
+@project_page
 def search(request: HttpRequest, project: Project, search_id: int) -> HttpResponse:
     shown = selectors.search_get(project=project, search_id=search_id)
     wanted = request.GET.get("publish", "")
@@ -63,8 +73,9 @@ def search(request: HttpRequest, project: Project, search_id: int) -> HttpRespon
     chosen = next((trial for trial in complete if str(trial.number) == wanted), None)
     context = {
         **_context(shown, project),
-        "page": "models",
+        "page": "searches",
         "ended": shown.state in ENDED,
+        "brushes": brushes(selectors.search_settings(shown)),
         "publish": chosen,
         "best": complete[0] if complete and chosen is None else None,
     }
@@ -96,8 +107,12 @@ async def _updates(project: Project, search_id: int) -> AsyncIterator[tuple[str,
 
 def _update(*, project: Project, search_id: int) -> dict[str, Any]:
     shown = selectors.search_get(project=project, search_id=search_id)
-    html = render_to_string("training/search_trials.html", _context(shown, project))
-    return {"html": html, "ended": shown.state in ENDED}
+    context = _context(shown, project)
+    return {
+        "html": render_to_string("training/search_picture.html", context),
+        "trials": render_to_string("training/search_trials.html", context),
+        "ended": shown.state in ENDED,
+    }
 
 
 def _context(shown: Any, project: Project) -> dict[str, Any]:

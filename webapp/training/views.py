@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -15,20 +14,35 @@ from webapp.accounts.models import Project
 from webapp.registry.selectors import model_version
 from webapp.training import selectors, services
 from webapp.training.lag import project_lag
+from webapp.training.models import Run
 from webapp.training.resuming import run_resume
+from webapp.training.run_list import RunFilter, id_in, models_with_runs, runs_page
 from webapp.training.run_orders import checkpoint_order
-
-PAGE_SIZE = 50
 
 
 @require_GET
 @project_page
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
-    shown = Paginator(selectors.runs_of(project=project), PAGE_SIZE).get_page(request.GET.get("page"))
-    context: dict[str, Any] = {"project": project, "page": "runs", "runs": shown.object_list, "shown": shown}
+    """Runs as the query filters them; what waits to become examples and to be learned stands below the newest of all."""
+    wanted = RunFilter.read(request.GET.dict())
+    before, after = (id_in(request.GET.get(name, "")) for name in ("before", "after"))
+    context: dict[str, Any] = {
+        "project": project,
+        "page": "runs",
+        "shown": runs_page(project=project, wanted=wanted, before=before, after=after),
+        "wanted": wanted,
+        "modes": Run.Mode.values,
+        "states": Run.State.values,
+        "models": models_with_runs(project=project),
+    }
     joiner = selectors.joiner_progress(project=project)
-    context |= {"joiner": joiner, "agreement": selectors.feature_agreement(joiner), "lag": project_lag(project=project)}
-    context["account"] = selectors.joiner_account(joiner)
+    context["joiner"] = joiner
+    if not (wanted.is_set or before or after):
+        context |= {"lag": project_lag(project=project), "has_lag": True}
+        context |= {
+            "agreement": selectors.feature_agreement(joiner),
+            "account": selectors.joiner_account(joiner),
+        }
     return render(request, "training/runs.html", context)
 
 

@@ -171,7 +171,7 @@ def test_it_says_what_early_stopping_means_for_a_trial(browser: Client, project:
 def test_it_shows_trials_the_best_first_with_a_line_for_each(browser: Client, project: Project, search: Search) -> None:
     page = browser.get(f"/p/{project.slug}/searches/{search.pk}/").content.decode()
     assert page.index("0.8") < page.index("0.7") < page.index("0.6")
-    assert page.count("<polyline") == 3 and page.count('class="best"') == 1
+    assert page.count("<polyline") == 3 and page.count(' best" data-trial=') == 1
     assert "The best so far is trial 1" in page
     assert "[64, 32]" in page and "sparse_optimizer.learning_rate" in page
     assert page.count("Make it a version</a>") == 3
