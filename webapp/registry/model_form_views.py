@@ -22,6 +22,7 @@ from webapp.registry.definition_page import controls_of, form_context, posted_by
 from webapp.registry.definition_words import definition_words
 from webapp.registry.first_definition import first_definition
 from webapp.registry.json_text import written
+from webapp.registry.lean import lean
 from webapp.registry.outlook import outlook_of
 from webapp.registry.reading_order import in_reading_order
 from webapp.registry.source_words import take_up
@@ -104,13 +105,12 @@ def _write(request: HttpRequest, project: Project, name: str, *, is_new: bool) -
         document = sides.of_text
     if action == "publish":
         return _publish(request, project, name, document, is_new=is_new, sides=sides, by_text=takes_text)
-    if action == "as_text" and sides.text is None:
-        return _text_page(request, project, name, written(document), [], is_new=is_new)
     if takes_text:
         # the form knows no older spellings: a definition that is one is shown as the specification writes it
         document = in_reading_order(ModelDefinition, document)
-    if not is_editable(document):
-        return _text_page(request, project, name, written(document), [_NO_PLACE], is_new=is_new)
+    if not is_editable(document) or (action == "as_text" and sides.text is None):
+        problems = [] if action == "as_text" else [_NO_PLACE]
+        return _text_page(request, project, name, written(document), problems, is_new=is_new)
     _change_rows(document, action, argument, project)
     return _page(request, project, name, document, is_new=is_new)
 
@@ -185,7 +185,7 @@ def _beside(
 ) -> dict[str, Any]:
     """The form's context, the text, what is wrong at which place, and what the document will be and take."""
     context = form_context(document, problems, _schema(project)) | {"project": project}
-    context["text"] = written(document) if text is None else text
+    context["text"] = written(lean(document)) if text is None else text
     context["standing"] = placed(problems, context["text"], controls_of(context))
     context["line_numbers"] = range(1, context["text"].count("\n") + 2)
     context["wrong_lines"] = {problem.line for problem in context["standing"]}
