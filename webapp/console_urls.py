@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 import webapp.core.converters  # noqa: F401  (registers `name`)
 from webapp.accounts import key_views as keys
@@ -19,11 +20,13 @@ from webapp.catalog import views as catalog
 from webapp.erasure import views as erasure
 from webapp.experiments import replay_views as replays
 from webapp.experiments import views as experiments
-from webapp.inspecting import views as inspecting
 from webapp.exports import views as exports
 from webapp.insights import views as insights
+from webapp.inspecting import views as inspecting
+from webapp.jobs.urls import job_pages
 from webapp.overview import live as overview_live
 from webapp.overview import views as overview
+from webapp.registry import model_act_views as model_acts
 from webapp.registry import model_form_views as model_forms
 from webapp.registry import model_views as models
 from webapp.registry import schema_edit_views as schema_edit
@@ -53,6 +56,7 @@ project_pages = [
     path("members/<int:membership_id>", members.member_act, name="member_act"),
     path("members/invitations/<int:invitation_id>", members.invitation_withdraw, name="invitation_withdraw"),
     *alert_pages,
+    *job_pages,
     path("audit/", audit.audit, name="audit"),
     path("audit/entries.csv", audit.audit_csv, name="audit_csv"),
     path("schema/", registry.schema, name="schema"),
@@ -73,7 +77,7 @@ project_pages = [
     path("data/exports/<int:export_id>/", exports.export, name="export"),
     path("data/exports/<int:export_id>/result", exports.export_result, name="export_result"),
     path("data/exports/<int:export_id>/act", exports.export_act, name="export_act"),
-    path("data/upload", catalog.upload, name="events_upload"),
+    path("data/upload", RedirectView.as_view(pattern_name="imports"), name="events_upload"),
     path("data/rejected", catalog.rejected, name="rejected_rows"),
     path("data/inbox", inbox.inbox, name="inbox"),
     path("data/inbox/events", inbox.dead_events, name="dead_events"),
@@ -98,6 +102,9 @@ project_pages = [
     path("models/new", model_forms.model_new, name="model_new"),
     path("models/preview", model_forms.model_preview, name="model_preview"),
     path("models/<name:name>/", models.model, name="model"),
+    path("models/<name:name>/compare", model_acts.model_compare, name="model_compare"),
+    path("models/<name:name>/archive", model_acts.model_archive_page, name="model_archive"),
+    path("models/<name:name>/unarchive", model_acts.model_unarchive_page, name="model_unarchive"),
     path("models/<name:name>/edit", model_forms.model_edit, name="model_edit"),
     path("models/<name:name>/v<int:version>/run", training.run_start, name="run_start"),
     path("models/<name:name>/v<int:version>/search", searches.search_new, name="search_new"),

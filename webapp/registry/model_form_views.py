@@ -46,11 +46,22 @@ def model_start(request: HttpRequest, project: Project) -> HttpResponse:
 def model_new(request: HttpRequest, project: Project) -> HttpResponse:
     if request.method == "POST":
         return _write(request, project, request.POST.get("name", "").strip(), is_new=True)
+    if source := request.GET.get("clone"):
+        return _clone(request, project, source)
     kind = request.GET.get("architecture", DEFAULT_KIND)
     document = first_definition(
         selectors.schema_document(project=project), kind if kind in ARCHITECTURES else DEFAULT_KIND
     )
     return _page(request, project, request.GET.get("name", ""), document, is_new=True)
+
+
+def _clone(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    """The form of a new model that begins as a version of another: its newest, or the one that `version` names."""
+    wanted = request.GET.get("version", "")
+    number = int(wanted) if wanted.isdecimal() and len(wanted) < 9 else None
+    version = selectors.model_version(project=project, name=name, version=number)
+    document = in_reading_order(ModelDefinition, version.document)
+    return _page(request, project, "", document, is_new=True, note=f"clone of {version}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -204,6 +215,7 @@ def _page(
     *,
     is_new: bool,
     text: str | None = None,
+    note: str = "",
 ) -> HttpResponse:
     """The form and its JSON. With a `text` of its own the JSON side says that, and is not what the form says."""
     context = _beside(project, document, problems or [], text)
@@ -219,6 +231,7 @@ def _page(
         "text_was": request.POST.get("document_was", "") if text is not None else context["text"],
         "both_changed": problems == [_BOTH_CHANGED],
     }
+    context["note"] = context["note"] or note
     return render(request, "registry/model_form.html", context, status=400 if problems else 200)
 
 

@@ -13,6 +13,7 @@ from webapp.accounts.models import Project
 from webapp.registry import selectors
 from webapp.registry.definition_words import definition_words
 from webapp.registry.differences import differences
+from webapp.registry.model_list import deployments_of, listed_models, num_archived
 from webapp.registry.outlook import outlook_of
 from webapp.registry.reading_order import in_reading_order
 from webapp.training import selectors as training
@@ -25,8 +26,16 @@ VERSIONS_SHOWN = 50
 @require_GET
 @project_page
 def models(request: HttpRequest, project: Project) -> HttpResponse:
-    rows = [(version.model, version) for version in selectors.newest_versions(project=project)]
-    return render(request, "registry/models.html", {"project": project, "page": "models", "rows": rows})
+    """Those in use, or with `archived` those in the archive."""
+    archived = bool(request.GET.get("archived"))
+    context = {
+        "project": project,
+        "page": "models",
+        "archived": archived,
+        "rows": listed_models(project=project, archived=archived),
+        "num_archived": num_archived(project=project),
+    }
+    return render(request, "registry/models.html", context)
 
 
 @require_GET
@@ -51,6 +60,7 @@ def model(request: HttpRequest, project: Project, name: str) -> HttpResponse:
         "slots": [(slot, words.get("slots", {}).get(slot["name"], "")) for slot in document["slots"]],
         "before": before,
         "differences": differences(in_reading_order(ModelDefinition, before.document), document) if before else [],
+        "deployments": deployments_of(project=project, model=shown_model),
         "earlier": [version for version in versions if version.version < shown.version],
         "outlook": outlook_of(project=project, document=document),
         "files": run_files(),

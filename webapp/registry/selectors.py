@@ -115,8 +115,10 @@ def newest_versions(*, project: Project) -> QuerySet[ModelVersion]:
 
 
 def versions_of_kinds(*, project: Project, kinds: Sequence[str]) -> QuerySet[ModelVersion]:
-    """Every version of one of these kinds of architecture, by model, newest first."""
-    versions = ModelVersion.objects.filter(model__project=project, document__architecture__kind__in=kinds)
+    """Every version of one of these kinds of architecture, by model, newest first; not those of archived models."""
+    versions = ModelVersion.objects.filter(
+        model__project=project, model__archived_at__isnull=True, document__architecture__kind__in=kinds
+    )
     return versions.select_related("model").order_by("model__name", "-version")
 
 

@@ -78,6 +78,8 @@ def model_publish(
         Project.objects.select_for_update().get(pk=project.pk)
         definition.check_against(Schema.parse(schema_current(project=project).document, "schema"))
         model, _ = Model.objects.get_or_create(project=project, name=name)
+        if model.archived_at is not None:
+            raise Conflict(f"Model {name} is archived; take it out of the archive first.")
         current = model.versions.order_by("-version").first()
         # Parsed, for a document stored by an older release lacks the fields that have come since, at their defaults.
         if current is not None and _parsed(current.document) == definition:

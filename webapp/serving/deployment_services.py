@@ -15,6 +15,7 @@ from webapp.accounts.models import Project
 from webapp.core.errors import Conflict, Invalid
 from webapp.experiments.models import Arm
 from webapp.experiments.selectors import plans_forget
+from webapp.registry.archiving import refuse_archived
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import schema_document
 from webapp.registry.services import check_name
@@ -46,6 +47,7 @@ def deployment_put(
     _check_models(project, retrieval, ranking)
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
+        refuse_archived(retrieval, ranking)
         existing = Deployment.objects.filter(project=project, name=name).first()
         if document is None and existing is None and retrieval is None and ranking is None:
             raise Invalid.field("retrieval", "name a retrieval model, a ranking model, or both", "neither")

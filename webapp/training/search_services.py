@@ -16,6 +16,7 @@ from webapp.accounts.models import Account
 from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.selectors import lease_holder
+from webapp.registry.archiving import refuse_archived
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import schema_current
 from webapp.registry.services import model_publish
@@ -37,6 +38,7 @@ def search_start(*, model_version: ModelVersion, settings: object) -> Search:
     _check(model_version, parsed)
     with transaction.atomic():
         ModelVersion.objects.select_for_update().get(pk=model_version.pk)
+        refuse_archived(model_version)
         at_work = Search.objects.filter(model_version__model=model_version.model, wanted=True).first()
         if at_work is not None:
             raise Conflict(

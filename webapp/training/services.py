@@ -19,6 +19,7 @@ from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.rates import rates
 from webapp.core.selectors import lease_holder
+from webapp.registry.archiving import refuse_archived
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import source_types_of
 from webapp.training.example_files import run_file
@@ -68,6 +69,7 @@ def run_start(
         _check_file(input_file, mode=mode, start_from=start_from)
     with transaction.atomic():
         ModelVersion.objects.select_for_update().get(pk=model_version.pk)
+        refuse_archived(model_version)
         at_work = Run.objects.filter(model_version=model_version, wanted=True).first()
         if at_work is not None:
             raise Conflict(
