@@ -23,7 +23,6 @@ from webapp.experiments import views as experiments
 from webapp.exports import views as exports
 from webapp.insights import views as insights
 from webapp.inspecting import views as inspecting
-from webapp.jobs.urls import job_pages
 from webapp.overview import live as overview_live
 from webapp.overview import views as overview
 from webapp.registry import model_act_views as model_acts
@@ -56,7 +55,6 @@ project_pages = [
     path("members/<int:membership_id>", members.member_act, name="member_act"),
     path("members/invitations/<int:invitation_id>", members.invitation_withdraw, name="invitation_withdraw"),
     *alert_pages,
-    *job_pages,
     path("audit/", audit.audit, name="audit"),
     path("audit/entries.csv", audit.audit_csv, name="audit_csv"),
     path("schema/", registry.schema, name="schema"),
