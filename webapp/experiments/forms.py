@@ -36,6 +36,9 @@ class ExperimentForm(forms.Form):
     guardrail_tolerance = forms.DecimalField(
         label="Tolerance, %", min_value=0, max_value=int(100 * MAX_TOLERANCE), initial=0, required=False
     )
+    guardrail_min_users = forms.IntegerField(
+        label="From users", min_value=2, max_value=10_000_000, initial=200, required=False, help_text="In each arm."
+    )
 
     def __init__(self, *args: Any, deployments: Iterable[Deployment], metrics: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,7 +68,7 @@ class ExperimentForm(forms.Form):
 
     @property
     def guardrail_fields(self) -> list[forms.BoundField]:
-        return [self[f"guardrail_{name}"] for name in ("metric", "harm", "tolerance")]
+        return [self[f"guardrail_{name}"] for name in ("metric", "harm", "tolerance", "min_users")]
 
     def arms(self) -> Shares:
         return self._shares("share")
@@ -76,7 +79,8 @@ class ExperimentForm(forms.Form):
         rails = []
         if data.get("guardrail_metric"):
             tolerance = float(data.get("guardrail_tolerance") or 0) / 100
-            rails.append(Rail(data["guardrail_metric"], data["guardrail_harm"] or Guardrail.Harm.DECREASE, tolerance))
+            harm = data["guardrail_harm"] or Guardrail.Harm.DECREASE
+            rails.append(Rail(data["guardrail_metric"], harm, tolerance, data.get("guardrail_min_users") or 200))
         return Design(
             holdout=(None, holdout) if holdout else None,
             shadows=self._shares("shadow"),

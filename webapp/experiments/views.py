@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,9 +14,12 @@ from webapp.accounts.models import Project
 from webapp.experiments import selectors, services
 from webapp.experiments.feedback_selectors import shadow_feedback
 from webapp.experiments.forms import ExperimentForm
+from webapp.experiments.history_picture import history_picture
+from webapp.experiments.interval_history import interval_points
 from webapp.experiments.metrics import metrics_of
 from webapp.experiments.models import Experiment
-from webapp.experiments.picture import intervals_picture, metric_rows
+from webapp.experiments.picture import forest
+from webapp.experiments.split_picture import split_pieces
 from webapp.registry.selectors import schema_document
 from webapp.serving.selectors import deployments_of
 
@@ -43,7 +48,7 @@ def experiments(request: HttpRequest, project: Project) -> HttpResponse:
     context = {
         "project": project,
         "page": "experiments",
-        "experiments": found,
+        "experiments": [{"experiment": one, "pieces": split_pieces(one.arms.all())} for one in found],
         "is_running": any(experiment.is_running for experiment in found),
         "deployments": deployments,
         "form": form,
@@ -56,14 +61,20 @@ def experiments(request: HttpRequest, project: Project) -> HttpResponse:
 def experiment(request: HttpRequest, project: Project, name: str) -> HttpResponse:
     shown = selectors.experiment_get(project=project, name=name)
     metrics = _metrics(shown)
+    points = interval_points(experiment=shown)
     context = {
         "project": project,
         "page": "experiments",
         "experiment": shown,
         "decides": shown.metric or (metrics[0] if metrics else ""),
-        "metrics": metrics,
-        "arms": metric_rows(shown.results, metrics),
-        "pictures": [made for metric in metrics if (made := intervals_picture(shown.results, metric)) is not None],
+        "metrics": [
+            {"name": metric, "forest": drawn, "history": history_picture(points, metric)}
+            for metric in metrics
+            if (drawn := forest(shown.results, metric)) is not None
+        ],
+        "arms": _arms(shown),
+        "pieces": split_pieces(shown.arms.all()),
+        "rails": _rails(shown),
         "shadows": shadow_feedback(experiment=shown),
     }
     return render(request, "experiments/experiment.html", context)
@@ -73,9 +84,9 @@ def experiment(request: HttpRequest, project: Project, name: str) -> HttpRespons
 @project_page
 def experiment_stop(request: HttpRequest, project: Project, name: str) -> HttpResponse:
     experiment = selectors.experiment_get(project=project, name=name)
-    services.experiment_stop(experiment=experiment)
+    services.experiment_stop(experiment=experiment, by=account_of(request).get_username())
     messages.success(request, f"{experiment.name} is stopped; the default deployment answers everyone.")
-    return redirect("experiments", project.slug)
+    return redirect("experiment", project.slug, name)
 
 
 @require_POST
@@ -100,8 +111,33 @@ def _act(shown: Experiment, request: HttpRequest) -> str:
     if request.POST.get("action") == "stop_arm":
         services.arm_stop(arm=arm, why={"by": account_of(request).get_username()})
         return f"{arm.name} is stopped; its users go to the control."
-    services.experiment_promote(experiment=shown, arm=arm)
+    services.experiment_promote(experiment=shown, arm=arm, by=account_of(request).get_username())
     return f"{arm.deployment} answers by default, and the experiment is over."
+
+
+def _arms(shown: Experiment) -> list[dict[str, Any]]:
+    """Each with the users and items that were counted for it; None where nothing is counted of a shadow."""
+    counted = {arm["name"]: arm for arm in shown.results.get("arms", ())}
+    return [
+        {
+            "arm": arm,
+            "num_users": counted.get(arm.name, {}).get("num_users") if arm.kind != arm.Kind.SHADOW else None,
+            "num_shown": counted.get(arm.name, {}).get("num_shown") if arm.kind != arm.Kind.SHADOW else None,
+        }
+        for arm in shown.arms.all()
+    ]
+
+
+def _rails(shown: Experiment) -> list[dict[str, Any]]:
+    """Where each guardrail stands with each arm; before anything was counted only what was asked for."""
+    known: list[dict[str, Any]] = shown.results.get("guardrails") or []
+    if known:
+        return known
+    return [
+        {"metric": rail.metric, "harm": rail.harm, "tolerance": rail.tolerance, "state": "waiting", "num_users": 0}
+        | {"min_users": rail.min_users, "relative_low": None, "arm": ""}
+        for rail in shown.guardrails.all()
+    ]
 
 
 def _metrics(shown: Experiment) -> list[str]:

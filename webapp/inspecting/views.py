@@ -30,7 +30,8 @@ RECENT_SHOWN = 12
 @project_page
 def inspector(request: HttpRequest, project: Project) -> HttpResponse:
     find = FindForm(request.GET if "recommendation_id" in request.GET else None)
-    ask = AskForm(request.GET if "user_id" in request.GET else None, project=project, initial={"k": 10})
+    asked = {"k": "10", **request.GET.dict()} if "user_id" in request.GET else None
+    ask = AskForm(asked, project=project, initial={"k": 10})
     context: dict[str, Any] = {"project": project, "page": "inspector", "find_form": find, "ask_form": ask}
     status = 200
     if find.is_bound:

@@ -9,20 +9,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from engine.spec.deployment import DeploymentDocument
 from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
 from webapp.experiments.feedback_page import feedback_tables
+from webapp.experiments.feedback_pictures import SPANS, hours_of, traffic_pictures
 from webapp.experiments.feedback_selectors import deployment_feedback
 from webapp.experiments.replay_views import ReplayForm, replays_context
-from webapp.registry.differences import Difference, differences
 from webapp.serving import selectors, services
+from webapp.serving.answering import answering_of
 from webapp.serving.deployment_selectors import revisions_of
+from webapp.serving.document_words import Change, Lines, changes, document_lines
 from webapp.serving.forms import DeploymentForm
 from webapp.serving.models import Deployment, DeploymentRevision
 
 REVISIONS_SHOWN = 20
-FEEDBACK_HOURS = 24
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -56,13 +56,19 @@ def deployment(request: HttpRequest, project: Project, name: str) -> HttpRespons
     if request.method == "POST" and form.is_valid() and _put(request, form, project, name):
         messages.success(request, f"{name} is changed; replicas load what is new and switch over.")
         return redirect("deployment", project.slug, name)
-    feedback = deployment_feedback(deployment=shown, hours=FEEDBACK_HOURS)
+    hours = hours_of(request.GET.get("hours", ""))
+    feedback = deployment_feedback(deployment=shown, hours=hours)
+    lines = document_lines(shown.document)
     context = {
         "project": project,
         "page": "deployments",
         "deployment": shown,
         "form": form,
-        "own": differences(DeploymentDocument().as_json(), shown.document or DeploymentDocument().as_json()),
+        "lines": lines,
+        "own": {change.what for change in changes(document_lines({}), lines)},
+        "answering": answering_of(deployment=shown),
+        "pictures": traffic_pictures(deployment=shown, hours=hours),
+        "spans": SPANS,
         "revisions": _revisions(shown),
         "feedback": feedback,
         **feedback_tables(feedback),
@@ -95,18 +101,19 @@ def _revisions(shown: Deployment) -> list[dict[str, Any]]:
     before: list[DeploymentRevision | None] = [*found[1:], None]
     pairs = list(zip(found, before, strict=True))[:REVISIONS_SHOWN]
     return [
-        {"revision": one, "is_current": one.number == shown.revision, "differences": _changes(one, previous)}
+        {"revision": one, "is_current": one.number == shown.revision, "changes": _changes(one, previous)}
         for one, previous in pairs
     ]
 
 
-def _changes(one: DeploymentRevision, previous: DeploymentRevision | None) -> list[Difference]:
-    return [] if previous is None else differences(_whole(previous), _whole(one))
+def _changes(one: DeploymentRevision, previous: DeploymentRevision | None) -> list[Change]:
+    return [] if previous is None else changes(_whole(previous), _whole(one))
 
 
-def _whole(revision: DeploymentRevision) -> dict[str, Any]:
-    models = {"retrieval model": revision.retrieval, "ranking model": revision.ranking}
-    return {**revision.document, **{role: str(version) for role, version in models.items() if version is not None}}
+def _whole(revision: DeploymentRevision) -> Lines:
+    models = {"Retrieval model": revision.retrieval, "Ranking model": revision.ranking}
+    named = {role: str(version) for role, version in models.items() if version is not None}
+    return named | document_lines(revision.document)
 
 
 @require_POST

@@ -27,7 +27,7 @@ WAIT_LIMIT_S = 120.0
 @project_page
 def try_it(request: HttpRequest, project: Project) -> HttpResponse:
     trial = _trial(request, project)
-    form = TryForm(request.POST or None, initial={"user_id": trial.user_id, "k": trial.k} if trial else {"k": 10})
+    form = TryForm(_posted(request), initial={"user_id": trial.user_id, "k": trial.k} if trial else {"k": 10})
     if request.method == "POST" and form.is_valid():
         user_id, k = form.cleaned_data["user_id"], form.cleaned_data["k"]
         try:
@@ -94,6 +94,14 @@ def try_after(request: HttpRequest, project: Project) -> HttpResponse:
     context = {"project": project, **_trial_context(project, trial, coverage)}
     context["action"] = _action(schema_document(project=project))
     return render(request, "serving/try_answer.html", context)
+
+
+def _posted(request: HttpRequest) -> dict[str, str] | None:
+    """The form as it was sent; a user of the suggestions is asked for like one that is typed."""
+    if request.method != "POST":
+        return None
+    posted = {name: str(value) for name, value in request.POST.items()}
+    return posted | {"user_id": posted["seen_user"]} if posted.get("seen_user") else posted
 
 
 def _trial_context(project: Project, trial: Trial | None, coverage: Coverage | None = None) -> dict[str, Any]:

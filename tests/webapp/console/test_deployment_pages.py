@@ -197,8 +197,8 @@ def test_it_lists_revisions_with_their_differences_and_goes_back(
     )
     address = reverse("deployment", args=[project.slug, "main"])
     page = Page(browser.get(address).content.decode())
-    assert "timeout_ms: 500 → 99" in page.text
-    assert "− ranking model" in page.text
+    assert "Timeout : 500 ms → 99 ms" in page.text
+    assert "removed: Ranking model" in page.text
     assert "faster" in page.text
     back = reverse("deployment_roll_back", args=[project.slug, "main"])
     assert browser.post(back, {"revision": "1"}, follow=True).status_code == 200
@@ -247,9 +247,10 @@ def test_it_draws_differences_and_promotes_an_arm(
     results_update(experiment=experiment)
     address = reverse("experiment", args=[project.slug, "first"])
     page = Page(browser.get(address).content.decode())
-    drawn = page.all("svg", class_="intervals")
-    assert "next +200.0%" in (drawn[0]["aria-label"] or "")
-    assert page.all("g", class_="up")
+    assert "click_rate, difference to the control: next +200.0%" in page.text
+    assert page.all("tr", class_="up")
+    assert "surely more" in page.text
+    assert page.all("svg", class_="split-bar")[0]["aria-label"] == "Traffic: main 60%, next 40%"
     assert page.unlabelled == []
 
     act = reverse("experiment_act", args=[project.slug, "first"])

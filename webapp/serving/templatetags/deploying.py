@@ -50,6 +50,12 @@ def signed(value: float) -> str:
 
 
 @register.filter
+def signed_share(value: float | None) -> str:
+    """A share as a percentage with its sign."""
+    return NONE if value is None else f"{value:+.1%}"
+
+
+@register.filter
 def since(time_ms: int, start_ms: int) -> str:
     """How long after `start_ms`."""
     seconds = (time_ms - start_ms) / 1000
