@@ -19,14 +19,16 @@ namespace py = pybind11;
 /// names the argument and the type received, ValueError the rank or layout.
 template <typename T>
 py::array array_argument(const py::handle& value, const std::string& name, py::ssize_t rank) {
-  const std::string wanted = name + " must be a NumPy array of " + std::string(py::str(py::dtype::of<T>()));
+  // Only when it is needed: NumPy takes longer to name a type than to compare two.
+  const auto wanted = [&name] {
+    return name + " must be a NumPy array of " + std::string(py::str(py::dtype::of<T>())) + ", received ";
+  };
   if (!py::isinstance<py::array>(value)) {
-    throw py::type_error(wanted + ", received " + std::string(py::str(py::type::of(value).attr("__name__"))));
+    throw py::type_error(wanted() + std::string(py::str(py::type::of(value).attr("__name__"))));
   }
   auto array = py::reinterpret_borrow<py::array>(value);
-  if (!array.dtype().equal(py::dtype::of<T>())) {
-    throw py::type_error(wanted + ", received " + std::string(py::str(array.dtype())));
-  }
+  if (!array.dtype().equal(py::dtype::of<T>()))
+    throw py::type_error(wanted() + std::string(py::str(array.dtype())));
   if (array.ndim() != rank) {
     throw py::value_error(name + " must have " + std::to_string(rank) + " dimension(s), received " +
                           std::to_string(array.ndim()));

@@ -12,4 +12,5 @@ PYBIND11_MODULE(_core, module) {
   freshet::python::bind_checkpoint(module);
   freshet::python::bind_serving_table(module);
   freshet::python::bind_dense_program(module);
+  freshet::python::bind_row_scan(module);
 }

@@ -61,7 +61,7 @@ class Numpy:
 
     def search(self, user: Vectors, num: int) -> Rows:
         scores = self._items @ user
-        rows = likely_best(scores, 4 * num)
+        rows, _ = likely_best(scores, 4 * num)
         rows = rows[self._present[rows]]
         if rows.size < num:
             rows = np.flatnonzero(self._present).astype(np.int32)

@@ -26,8 +26,10 @@ def best(rows: Rows, scores: Scores, num: int) -> Found:
     return Found(rows[order], scores[order])
 
 
-def likely_best(scores: Scores, num: int) -> Rows:
-    """Places of all scores above a bound, lowest place first; about `num` of them, when a sample of the scores is like the whole."""
+def likely_best(scores: Scores, num: int) -> tuple[Rows, float]:
+    """Places of all scores from a bound on, lowest place first, and that bound; about `num` of them, when a sample of the scores is like
+    the whole."""
     sample = scores[:: max(1, scores.size // max(_SAMPLE, _SAMPLED_ABOVE * scores.size // max(1, num)))]
     place = min(sample.size, max(1, num * sample.size // scores.size))
-    return np.flatnonzero(scores >= np.partition(sample, -place)[-place]).astype(np.int32)
+    bound = np.partition(sample, -place)[-place]
+    return np.flatnonzero(scores >= bound).astype(np.int32), float(bound)

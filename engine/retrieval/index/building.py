@@ -51,7 +51,7 @@ class Build:
             self.lists.extend(self._rows.view(), _EXTEND_ROWS)
 
     def _sample(self, num: int) -> Vectors:
-        vectors, present = self._rows.view()
+        vectors, present, _ = self._rows.view()
         rows = np.flatnonzero(present)
         if len(rows) > num:
             rows = self._generator.choice(rows, num, replace=False)

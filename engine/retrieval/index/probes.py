@@ -50,7 +50,7 @@ class Calibration:
         return ranks
 
     def _made_up(self, generator: np.random.Generator) -> list[Vectors]:
-        vectors, present = self._rows.view()
+        vectors, present, _ = self._rows.view()
         rows = np.flatnonzero(present)
         if not rows.size:
             return []

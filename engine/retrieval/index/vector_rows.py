@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from engine.embedding.row_scan import RowScan, whole_blocks
 from engine.errors import EngineError
 from engine.retrieval.source import Mask, Rows, Scores
 
@@ -16,10 +17,12 @@ _FIRST_ROWS: Final = 1024
 
 
 class RowsView(NamedTuple):
-    """`vectors` float32[n, dim] and `present` bool[n] of the rows below n, as they are now and as they are written to."""
+    """`vectors` float32[n, dim] and `present` bool[n] of the rows below n, as they are now and as they are written to; `scan` holds the
+    same vectors in bytes, for looking through all of them."""
 
     vectors: Vectors
     present: Mask
+    scan: RowScan | None = None
 
 
 class VectorRows:
@@ -37,6 +40,7 @@ class VectorRows:
         self.num_vectors = 0
         self._num_rows = 0
         self._arrays = RowsView(np.zeros((_FIRST_ROWS, dim), np.float32), np.zeros(_FIRST_ROWS, np.bool_))
+        self._scan = RowScan.zeros(_FIRST_ROWS, dim)
 
     @property
     def num_rows(self) -> int:
@@ -45,17 +49,17 @@ class VectorRows:
 
     @property
     def memory_bytes(self) -> int:
-        return self._arrays.vectors.nbytes + self._arrays.present.nbytes
+        return self._arrays.vectors.nbytes + self._arrays.present.nbytes + self._scan.memory_bytes
 
     def view(self) -> RowsView:
         """All rows below `num_rows`."""
         num_rows = self._num_rows  # before the arrays, which may be longer and are never shorter
-        vectors, present = self._arrays
-        return RowsView(vectors[:num_rows], present[:num_rows])
+        vectors, present, _ = self._arrays
+        return RowsView(vectors[:num_rows], present[:num_rows], self._scan)
 
     def scores_of(self, user: Vectors, rows: Rows) -> Scores:
         """float32[n]: the dot product of each row with `user` float32[dim]; NaN for a row without a vector, and for -1."""
-        vectors, present = self.view()
+        vectors, present, _ = self.view()
         if not present.size:
             return np.full(len(rows), np.nan, np.float32)
         known = (rows >= 0) & (rows < present.size)
@@ -66,7 +70,7 @@ class VectorRows:
 
     def vectors_of(self, rows: Rows) -> Vectors:
         """float32[n, dim]; zeros for a row without a vector, and for -1."""
-        vectors, present = self.view()
+        vectors, present, _ = self.view()
         if not present.size:
             return np.zeros((len(rows), self.dim), np.float32)
         known = (rows >= 0) & (rows < present.size)
@@ -88,26 +92,29 @@ class VectorRows:
             raise EngineError(f"{num_bad} of {len(rows)} item vectors are not finite")
         bound = max(self._num_rows, int(rows.max()) + 1)
         if bound > self._arrays.present.size:
-            self._grow(max(bound, 2 * self._arrays.present.size))
-        written, present = self._arrays
+            self._grow(whole_blocks(max(bound, 2 * self._arrays.present.size)))
+        written, present, _ = self._arrays
         written[rows] = vectors
+        self._scan.write(rows, vectors)
         self.num_vectors += len(rows) - int(np.count_nonzero(present[rows]))
         present[rows] = True
         self._num_rows = bound
 
     def remove(self, rows: Rows) -> None:
         """As `VectorIndex.remove`."""
-        vectors, present = self._arrays
+        vectors, present, _ = self._arrays
         rows = rows[(rows >= 0) & (rows < self._num_rows)]
         rows = np.unique(rows[present[rows]])
         present[rows] = False
         vectors[rows] = 0.0
+        self._scan.write(rows, vectors[rows])
         self.num_vectors -= len(rows)
 
     def _grow(self, capacity: int) -> None:
-        vectors, present = self._arrays
+        vectors, present, _ = self._arrays
         # Zeros that nobody has touched take no memory, so doubling costs address space only.
         more = RowsView(np.zeros((capacity, self.dim), np.float32), np.zeros(capacity, np.bool_))
         more.vectors[: self._num_rows] = vectors[: self._num_rows]
         more.present[: self._num_rows] = present[: self._num_rows]
+        self._scan = self._scan.grown(capacity, self.dim)
         self._arrays = more

@@ -1,6 +1,8 @@
 """Freshet's C++ core: FID hashing over Arrow arrays, collisionless embedding tables, their serving copies and checkpoints."""
 
 from engine_cc._core import (
+    SCAN_BLOCK_ROWS,
+    SCAN_LEAST,
     Checkpoint,
     DenseProgram,
     Plan,
@@ -14,9 +16,14 @@ from engine_cc._core import (
     pool,
     pool_columns,
     pool_gradient,
+    scan_block_bytes,
+    scan_products,
+    write_scan_rows,
 )
 
 __all__ = [
+    "SCAN_BLOCK_ROWS",
+    "SCAN_LEAST",
     "Checkpoint",
     "DenseProgram",
     "Plan",
@@ -30,4 +37,7 @@ __all__ = [
     "pool",
     "pool_columns",
     "pool_gradient",
+    "scan_block_bytes",
+    "scan_products",
+    "write_scan_rows",
 ]

@@ -208,3 +208,14 @@ class DenseProgram:
         result: Place,
         num_columns: int,
     ) -> Floats: ...
+
+SCAN_BLOCK_ROWS: int
+SCAN_LEAST: float
+
+def scan_block_bytes(dim: int) -> int: ...
+def write_scan_rows(
+    rows: NDArray[np.int32], vectors: Floats, packed: NDArray[np.int8], scales: Floats
+) -> None: ...
+def scan_products(
+    packed: NDArray[np.int8], scales: Floats, user: Floats, num_blocks: int
+) -> tuple[Floats, float]: ...

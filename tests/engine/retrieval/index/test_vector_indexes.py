@@ -230,3 +230,15 @@ class Beside(RuleBasedStateMachine):
 
 TestBeside = Beside.TestCase
 TestBeside.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-3, 1.0])
+def test_the_best_of_many_that_bytes_cannot_tell_apart_are_the_best(spread: float) -> None:
+    random = np.random.default_rng(5)
+    items = (1.0 + spread * random.normal(size=(9_000, 8))).astype(np.float32)
+    index = ExactIndex(8)
+    index.write(np.arange(9_000, dtype=np.int32), items)
+    user = random.normal(size=8).astype(np.float32)
+    found = index.search(user, 50)
+    scores = items.astype(np.float64) @ user.astype(np.float64)
+    assert scores[found.rows].tolist() == pytest.approx(np.sort(scores)[::-1][:50].tolist(), abs=1e-6)
