@@ -21,21 +21,40 @@ from webapp.catalog import inbox_services as services
 from webapp.catalog.inbox_selectors import TITLES, Selection
 from webapp.catalog.inbox_taking import inbox_limit
 from webapp.core.errors import Invalid
+from webapp.core.pictures.bars import Bar, Bars, bars
 
 PAGE_SIZE = 50
+BARS_SHOWN = 10
 LAST_SHOWN_MS = 253_402_300_799_000  # the end of the year 9999
 
 
 def _context(project: Project, **values: Any) -> dict[str, Any]:
     topic = topics.events(project.slug)
-    return {"project": project, "page": "data", "tab": "inbox", "topic": topic, **values}
+    return {"project": project, "page": "inbox", "tab": "inbox", "topic": topic, **values}
 
 
 @require_GET
 @project_page
 def inbox(request: HttpRequest, project: Project) -> HttpResponse:
     state = selectors.inbox_state(project=project)
-    return render(request, "catalog/inbox.html", _context(project, state=state, limit=inbox_limit()))
+    context = _context(project, state=state, limit=inbox_limit(), picture=_picture(project, state))
+    return render(request, "catalog/inbox.html", context)
+
+
+def _picture(project: Project, state: selectors.InboxState) -> Bars | None:
+    """How many there are of each reason and field, most first; one reason alone needs no picture."""
+    if len(state.groups) < 2:
+        return None
+    address = reverse("dead_events", args=[project.slug])
+    values = [
+        Bar(
+            f"{group.title} {group.field}".strip(),
+            group.num_all,
+            f"{address}?{urlencode({'reason': group.reason, 'field': group.field})}" if group.num_kept else "",
+        )
+        for group in state.groups[:BARS_SHOWN]
+    ]
+    return bars(values, unit="messages", title="Bad messages by reason")
 
 
 @require_GET

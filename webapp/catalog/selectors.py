@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from engine.errors import CorruptRecord, UnknownTopic
 from engine.spec.canary import is_canary
@@ -25,6 +25,7 @@ from webapp.core.paging import Page, clamp, cursor_of, key_of
 from webapp.registry.selectors import event_validator
 
 RECORDS_LOOKED_AT = 2000
+MAX_SOURCES = 50
 
 EntityModel = TypeVar("EntityModel", bound=Entity)
 
@@ -61,9 +62,30 @@ def users_page(*, project: Project, cursor: str | None = None, limit: int = 100,
     return _page(User.objects.filter(project=project), cursor, limit, search)
 
 
-def rejected_rows(*, project: Project, limit: int = 100) -> QuerySet[RejectedRow]:
-    """The newest refused rows, newest first."""
-    return RejectedRow.objects.filter(project=project).order_by("-received_at", "-id")[:limit]
+def rejected_page(
+    *, project: Project, source: str = "", cursor: str | None = None, limit: int = 50
+) -> Page[RejectedRow]:
+    """Refused rows, newest first, those of one source where it is given. Raises `Invalid` for a broken cursor."""
+    if "\x00" in source:
+        raise Invalid.field("source", "must not contain the NUL character", shorten(source))
+    rows = RejectedRow.objects.filter(project=project)
+    if source:
+        rows = rows.filter(source=source)
+    if cursor:
+        key = key_of(cursor)
+        if not key.isdecimal() or len(key) > 18:
+            raise Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80]))
+        rows = rows.filter(pk__lt=int(key))
+    limit = clamp(limit)
+    found = list(rows.order_by("-pk")[: limit + 1])
+    page = found[:limit]
+    return Page(page, cursor_of(str(page[-1].pk)) if len(found) > limit else None)
+
+
+def rejected_sources(*, project: Project) -> list[tuple[str, int]]:
+    """Where refused rows came from and how many of each are kept, most first."""
+    rows = RejectedRow.objects.filter(project=project).values_list("source").annotate(num=Count("pk"))
+    return list(rows.order_by("-num", "source")[:MAX_SOURCES])
 
 
 def recent_events(*, project: Project, limit: int = 100) -> list[Event]:

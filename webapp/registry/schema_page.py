@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.spec.candidates import CoOccurrence, Unfinished
@@ -25,6 +25,7 @@ class SettingPart:
     only: tuple[str, ...] | None = None
 
 
+LABELS = {"schema.candidates.unfinished.window_s": "Brought back for (seconds)"}
 GROUPS: tuple[tuple[str, str, tuple[SettingPart, ...]], ...] = (
     (
         "Joining",
@@ -121,4 +122,5 @@ def _settings(part: SettingPart, settings: Mapping[str, Any], by_path: Mapping[s
         values = dict.fromkeys(part.model.model_fields) if is_optional else {}
     # The specification names a setting without the form's prefix.
     problems = {f"schema.{field}": rule for field, rule in by_path.items()}
-    return controls(part.model, path, values, problems, only=part.only)
+    made = controls(part.model, path, values, problems, only=part.only)
+    return [replace(one, label=LABELS.get(one.path, one.label)) for one in made]

@@ -91,8 +91,18 @@ def rows_from_form(data: Mapping[str, Any]) -> SchemaRows:
         items=_posted(Property, "items", data),
         events=events,
         counters=_posted(Counter, "counters", data),
-        settings=read_part(Schema, "schema", data, SETTINGS),
+        settings=_settings(data),
     )
+
+
+def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Unfinished items of no type at all are none."""
+    settings = read_part(Schema, "schema", data, SETTINGS)
+    candidates = settings.get("candidates") or {}
+    unfinished = candidates.get("unfinished") or {}
+    if not unfinished.get("started") and not unfinished.get("finished"):
+        candidates.pop("unfinished", None)
+    return settings
 
 
 def fits_form(document: Any) -> bool:

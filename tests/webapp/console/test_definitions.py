@@ -215,6 +215,7 @@ def test_it_publishes_a_schema_and_lists_what_changed(browser: Client, project: 
     text = Page(browser.get(reverse("schema", args=[project.slug])).content.decode()).text
     assert "+ items.price" in text
     assert "− events.purchase" in text
+    assert "purchase events of this type are rejected" in text
     assert "prices" in text
 
 

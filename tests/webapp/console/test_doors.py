@@ -16,7 +16,7 @@ from webapp.serving.services import deployment_put
 from webapp.training.models import Run
 
 PLAIN_PAGES = [
-    "overview", "api_keys", "schema", "schema_edit", "events", "events_upload", "rejected_rows", "items", "users",
+    "overview", "api_keys", "schema", "schema_edit", "events", "imports", "exports", "insights", "inbox", "rejected_rows", "items", "users",
     "models", "model_new", "runs", "sync", "deployments", "experiments", "try_it",
 ]  # fmt: skip
 

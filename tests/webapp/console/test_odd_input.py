@@ -51,9 +51,10 @@ def test_it_refuses_a_model_with_a_nul_character(browser: Client, project: Proje
 
 @pytest.mark.parametrize("line", [DEEP, LONG_NUMBER, "NaN"])
 def test_it_rejects_the_line_of_a_file_that_is_no_json_it_takes(browser: Client, project: Project, line: str) -> None:
-    file = SimpleUploadedFile("events.jsonl", line.encode())
-    answer = browser.post(reverse("events_upload", args=[project.slug]), {"file": file})
-    assert "Rejected 1" in Page(answer.content.decode()).text
+    good = b'{"type": "click", "user_id": "ann", "item_id": "tea", "timestamp": 1769860800000}'
+    file = SimpleUploadedFile("events.jsonl", good + b"\n" + line.encode())
+    answer = browser.post(reverse("imports", args=[project.slug]), {"file": file}, follow=True)
+    assert "1 of the first 2 rows would be rejected" in Page(answer.content.decode()).text
 
 
 @pytest.mark.parametrize("path", ["models/%00/", "models/%0A/edit", "models/A/", "deployments/%00/", "sync/%00/v1/"])

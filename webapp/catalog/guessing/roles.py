@@ -14,6 +14,8 @@ from webapp.catalog.imports.choices import Use
 from webapp.catalog.models import Import
 
 MAX_TYPES: Final = 50
+LEAST_CONSTANT: Final = 10
+"""In so many rows a value that never changes is no accident."""
 _NAMES: Final[dict[Use, tuple[str, ...]]] = {
     Use.TIME: ("timestamp", "eventtime", "time", "ts", "datetime", "eventtimestamp", "occurredat", "createdat", "date", "unixtime"),
     Use.USER: ("userid", "user", "uid", "visitorid", "visitor", "customerid", "customer", "clientid", "client", "memberid", "member",
@@ -204,7 +206,7 @@ def _rest(profile: ColumnProfile) -> Guess:
         return Guess(Use.LEAVE, "its values are objects, which no property holds")
     if not profile.num_given:
         return Guess(Use.LEAVE, "every value is empty")
-    if profile.num_distinct == 1 and profile.num > 1:
+    if profile.num_distinct == 1 and profile.num_given >= LEAST_CONSTANT:
         return Guess(Use.LEAVE, f"every row says {profile.examples[0]}, which tells rows apart by nothing")
     return Guess(Use.PROPERTY, "it is none of the above, and may tell users or items apart")
 
