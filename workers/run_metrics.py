@@ -1,4 +1,4 @@
-"""A run's metrics beside the database: event files that TensorBoard opens, `tensorboard --logdir <data>/metrics/<project>`."""
+"""A run's metrics beside the database: event files that TensorBoard opens, `tensorboard --logdir <data>/tensorboard/<project>`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from webapp.training.event_folders import event_folder, metrics_root
+from webapp.training.event_folders import event_folder, events_root
 from webapp.training.models import Run
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def forget_old() -> int:
         event_folder(run)
         for run in Run.objects.select_related("model_version__model__project").order_by("-id")[:RUNS_KEPT]
     }
-    gone = [folder for folder in _folders(metrics_root()) if folder not in kept]
+    gone = [folder for folder in _folders(events_root()) if folder not in kept]
     for folder in gone:
         shutil.rmtree(folder, ignore_errors=True)
     return len(gone)

@@ -10,14 +10,14 @@ from webapp.accounts.models import Project
 from webapp.training.models import Run
 
 
-def metrics_root() -> Path:
+def events_root() -> Path:
     folder: Path = settings.DATA_DIR
-    return folder / "metrics"
+    return folder / "tensorboard"
 
 
 def project_folder(project: Project) -> Path:
     """What `tensorboard --logdir` takes to show all runs of the project."""
-    return metrics_root() / project.slug
+    return events_root() / project.slug
 
 
 def event_folder(run: Run) -> Path:

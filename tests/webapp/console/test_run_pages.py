@@ -181,5 +181,5 @@ def test_it_says_how_to_open_the_event_files(
     run = made(versions[0])
     address = f"/p/{project.slug}/runs/{run.pk}/details"
     assert "No event files are there" in text_of(browser, address)
-    (tmp_path / "metrics" / "shop" / "retrieval-v1" / f"run-{run.pk}").mkdir(parents=True)
-    assert f"tensorboard --logdir {tmp_path}/metrics/shop" in text_of(browser, address)
+    (tmp_path / "tensorboard" / "shop" / "retrieval-v1" / f"run-{run.pk}").mkdir(parents=True)
+    assert f"tensorboard --logdir {tmp_path}/tensorboard/shop" in text_of(browser, address)

@@ -115,7 +115,7 @@ export class Chart {
   }
 
   range(low, high) {
-    if (low === null || high === null) return [0, 1];
+    if (low === null || high === null || (low === 0 && high === 0)) return [0, 1];
     const pad = (high - low || Math.abs(high) || 1) * 0.08;
     const bottom = low - pad;
     return [this.fromZero || this.isStacked || (low >= 0 && bottom < 0) ? 0 : bottom, high + pad];
