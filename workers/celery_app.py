@@ -16,6 +16,7 @@ from django.conf import settings
 from kombu import Queue
 
 from webapp.core.jobs import QUEUES, Job
+from workers.pulse import PulseStep
 from workers.stopping import STOP, end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
@@ -29,6 +30,7 @@ COUNT_EVENTS_EVERY_S = 10.0
 INSIGHTS_EVERY_S = 60.0
 
 app = Celery("freshet")
+app.steps["worker"].add(PulseStep)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_serializer="json",

@@ -6,6 +6,7 @@ import logging
 
 from django.utils import timezone
 
+from webapp.accounts.key_services import api_keys_prune
 from webapp.accounts.models import Project
 from webapp.alerts.services import alerts_prune
 from webapp.core.jobs import Job
@@ -27,6 +28,7 @@ def prune() -> None:
     history_prune()
     feedback_prune()
     alerts_prune(now=timezone.now())
+    api_keys_prune(now=timezone.now())
     counts_prune()
     run_metrics.forget_old()
     num_ids = retention.forget_event_ids()
