@@ -33,13 +33,16 @@ class HistogramBar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """`limit_x`: where the objective lies, in per cent. `within`: the share that met it; None where nothing was measured."""
+    """`limit_x`: where the objective lies, in per cent, and `edges` where each bin begins, with its seconds. `within`: the share that
+    met the objective; None where nothing was measured.
+    """
 
     bars: tuple[HistogramBar, ...]
     num_measured: int
     num_given_up: int
     within: float | None
     limit_x: float
+    edges: tuple[tuple[float, str], ...] = ()
     objective_s: float = OBJECTIVE_S
     height: float = HEIGHT
     bottom: float = BOTTOM
@@ -75,7 +78,8 @@ def histogram(values_s: Sequence[float], num_given_up: int = 0) -> Histogram:
     num_within = sum(bar.number for bar in bars if not bar.is_late)
     num_all = len(values_s) + num_given_up
     within = num_within / num_all if num_all else None
-    return Histogram(bars, len(values_s), num_given_up, within, round(EDGES_S.index(OBJECTIVE_S) * each, 2))
+    edges = tuple((round(number * each, 2), f"{edge:g}") for number, edge in enumerate(EDGES_S))
+    return Histogram(bars, len(values_s), num_given_up, within, edges[EDGES_S.index(OBJECTIVE_S)][0], edges)
 
 
 def _label(number: int) -> str:

@@ -1,0 +1,147 @@
+"""The parameter-sync page: what it knows of before it was opened, and what it lets people do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.webapp.client import DEFINITION
+from tests.webapp.console.page import Page
+from webapp.accounts.models import Project
+from webapp.audit.models import AuditEntry
+from webapp.registry.models import ModelVersion
+from webapp.registry.services import model_publish
+from webapp.serving.freshness_histogram import histogram
+from webapp.serving.models import FreshnessPoint
+from webapp.serving.sync_page import publish_page
+from webapp.tracing.models import SyncPace
+from webapp.tracing.services import ResyncNote, publish_note, replica_note
+from webapp.tracing.sync_history import sync_history, verified_of
+from webapp.training.services import publish_record
+
+NOW = datetime(2026, 11, 21, 12, 0, 5, tzinfo=UTC)
+NOW_MS = int(NOW.timestamp() * 1000)
+
+
+@pytest.fixture
+def version(project: Project) -> ModelVersion:
+    return model_publish(project=project, name="retrieval", document=DEFINITION)
+
+
+def stood(version: ModelVersion, at_ms: int, sequence: int, **more: object) -> None:
+    values = {"num_behind": 0, "age_s": 0.5, "num_rows_applied": 0, "num_bytes_applied": 0, "resyncs": []} | more
+    replica_note(
+        model_version=version,
+        replica="r-1",
+        at_ms=at_ms,
+        reached=[(at_ms, sequence)],
+        sequence=sequence,
+        verified_sequence=sequence,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def published(version: ModelVersion, at_ms: int, sequence: int, slots: dict[int, int]) -> None:
+    publish_note(
+        model_version=version,
+        at_ms=at_ms,
+        sequences=[sequence],
+        num_rows=sum(slots.values()),
+        num_deletes=0,
+        num_bytes=1000,
+        examples_through={0: sequence},
+        rows_by_slot=slots,
+    )
+
+
+def test_it_brings_ten_seconds_together_into_bins(version: ModelVersion) -> None:
+    for at_ms, behind, age_s in ((NOW_MS - 40_000, 4, 2.0), (NOW_MS - 37_000, 9, 1.0), (NOW_MS, 0, 0.25)):
+        stood(version, at_ms, 5, num_behind=behind, age_s=age_s, num_rows_applied=20, num_bytes_applied=400)
+    published(version, NOW_MS - 20_000, 6, {1: 30, 2: 10})
+    published(version, NOW_MS, 7, {1: 10})
+    history = sync_history(model_version=version, window_s=1800, now=NOW)
+    assert (history.bin_s, len(history.at_ms), history.at_ms[-1]) == (20, 90, NOW_MS - 5_000)
+    assert history.behind["r-1"][-3:] == [9.0, None, 0.0]
+    assert history.age_s["r-1"][-3:] == [2.0, None, 0.25]
+    assert history.rows_applied_s["r-1"][-3:] == [2.0, None, 1.0]
+    assert history.touched_s == {1: [0.0] * 88 + [1.5, 0.5], 2: [0.0] * 88 + [0.5, 0.0]}
+    assert sync_history(model_version=version, window_s=900, now=NOW).bin_s == 10
+
+
+def test_it_says_where_digests_were_last_found_equal(version: ModelVersion) -> None:
+    stood(version, int(timezone.now().timestamp() * 1000), 12)
+    assert verified_of(model_version=version) == {"r-1": 12}
+
+
+def test_it_sorts_events_into_bins_around_the_objective() -> None:
+    found = histogram([0.2, 0.5, 0.7, 4.9, 5.0, 5.1, 400.0], num_given_up=1)
+    assert [(bar.label, bar.number, bar.is_late) for bar in found.bars if bar.number] == [
+        ("0–0.5", 2, False),
+        ("0.5–1", 1, False),
+        ("4–5", 2, False),
+        ("5–7.5", 1, True),
+        ("> 300", 1, True),
+    ]
+    assert (found.within, found.num_measured) == (0.625, 7), "what was given up did not arrive in time either"
+
+
+def test_it_shows_what_was_before_the_page_was_opened(browser: Client, version: ModelVersion) -> None:
+    now_ms = int(timezone.now().timestamp() * 1000)
+    resync = ResyncNote("digest", now_ms - 60_000, 3, 9, "dim8 differs")
+    stood(version, now_ms - 60_000, 9, resyncs=[resync], num_behind=3)
+    published(version, now_ms - 50_000, 9, {1: 300, 2: 20})
+    FreshnessPoint.objects.create(model_version=version, replica="r-1", wall_s=[0.5, 7.0], event_s=[0.5, 7.0])
+    text = Page(
+        browser.get(reverse("sync_model", args=["shop", "retrieval", 1]), {"window": "15m"}).content.decode()
+    ).text
+    assert "Its tables were not the trainer's" in text
+    assert "dim8 differs" in text
+    assert "50.0% of 2 within 5 s" in text
+    assert "Rows that training touched and published, by slot, in rows/s" in text
+    assert "user" in text
+    assert "Deltas that each replica had yet to apply" in text
+
+
+def test_it_pages_publishes_by_their_number(browser: Client, version: ModelVersion) -> None:
+    for sequence in range(1, 46):
+        publish_record(
+            model_version=version,
+            kind="rows",
+            sequence=sequence,
+            num_rows=1,
+            num_deletes=0,
+            num_bytes=9,
+            event_time=None,
+        )
+    first = publish_page(model_version=version)
+    assert [one.sequence for one in first.rows] == list(range(45, 25, -1))
+    last = publish_page(
+        model_version=version, before_id=publish_page(model_version=version, before_id=first.older_id).older_id
+    )
+    assert ([one.sequence for one in last.rows], last.older_id) == ([5, 4, 3, 2, 1], None)
+    address = reverse("sync_model", args=["shop", "retrieval", 1])
+    assert "Newest" in Page(browser.get(address, {"before": first.older_id}).content.decode()).text
+    assert browser.get(address, {"before": "x"}).status_code == 400
+
+
+def test_it_sets_how_often_is_published_and_takes_it_back(browser: Client, version: ModelVersion) -> None:
+    address, shown = (
+        reverse("sync_pace", args=["shop", "retrieval", 1]),
+        reverse("sync_model", args=["shop", "retrieval", 1]),
+    )
+    assert browser.post(address, {"interval_s": "2.5"}).headers["Location"] == shown
+    page = Page(browser.get(shown).content.decode()).text
+    assert "a delta of touched rows every 2.5 s, set by member" in page
+    assert "As the definition says (1.0 s)" in page
+    for wrong in ("", "nan", "0.01", "1e9", "soon"):
+        answer = browser.post(address, {"interval_s": wrong}, follow=True)
+        assert SyncPace.objects.get().interval_s == 2.5
+        assert "interval_s" in answer.content.decode() or "must be" in answer.content.decode()
+    browser.post(address, {"undo": "1"})
+    assert not SyncPace.objects.exists()
+    actions = AuditEntry.objects.filter(project=version.model.project, action__startswith="sync_pace")
+    assert sorted(actions.values_list("action", flat=True)) == ["sync_pace_cleared", "sync_pace_set"]
