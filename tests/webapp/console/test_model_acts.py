@@ -130,10 +130,7 @@ def test_it_archives_a_model_and_takes_it_out_again(browser: Client, project: Pr
         lambda: model_publish(project=project, name="ranker", document=changed(serving={"precision": "int8"})),
         lambda: search_start(
             model_version=version,
-            settings={
-                "parameters": [{"path": "training.batch_size", "kind": "choice", "values": [32, 64]}],
-                "num_trials": 2,
-            },
+            settings={"varies": [{"kind": "choice", "path": "training.batch_size", "values": [64, 128]}]},
         ),
     ):
         with pytest.raises(Conflict, match="is archived"):
