@@ -41,7 +41,7 @@ def own_workers() -> list[int]:
     pulse = pulse_now()
     assert pulse is not None
     keys = redis_connection().keys("freshet:worker:*")
-    found = [json.loads(redis_connection().get(key) or b"{}") for key in keys]  # type: ignore[union-attr, arg-type]
+    found = [json.loads(redis_connection().get(key) or b"{}") for key in keys]
     return [one["concurrency"] for one in found if one["pid"] == os.getpid()]
 
 

@@ -47,7 +47,7 @@ def jobs(request: HttpRequest, project: Project) -> HttpResponse:
             {
                 "work": one,
                 "lasted_s": one.lasted_s(now),
-                "held": leases.get(one.lease),
+                "held": leases.get(one.lease) if one.is_open else None,
                 "by": one.by or began.get((one.kind.value, one.id), ""),
             }
             for one in found.rows
