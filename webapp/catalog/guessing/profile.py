@@ -107,7 +107,7 @@ def _typed(given: list[Any]) -> Typed:
 
 
 def _of_integers(tried: list[Any]) -> Typed:
-    unit = time_unit_of(tried) if len({str(cell) for cell in tried}) > 1 else None
+    unit = time_unit_of(tried)
     if unit in (TimeUnit.MS, TimeUnit.S, TimeUnit.US):
         words = {TimeUnit.MS: "milliseconds", TimeUnit.S: "seconds", TimeUnit.US: "microseconds"}[unit]
         because = f"the whole numbers are of the size of {words} since 1970"
