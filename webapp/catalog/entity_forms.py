@@ -26,7 +26,7 @@ class EntitySearchForm(forms.Form):
 
     q = forms.CharField(label="Search", required=False, max_length=256, strip=True)
     hidden = forms.ChoiceField(
-        label="Shown", required=False, choices=[("", "all"), (NO, "not hidden"), (YES, "hidden")]
+        label="Shown", required=False, choices=[("", "all"), (NO, "not hidden"), (YES, "only hidden")]
     )
     since = forms.DateField(
         label="Created since", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
