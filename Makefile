@@ -17,7 +17,7 @@ TEST_ENV := env -u DATABASE_URL -u REDIS_URL -u FRESHET_DATA_DIR -u FRESHET_LOG_
 CC_SOURCES = $(shell find engine_cc tests/engine_cc tests/bench/engine_cc -name build -prune -o \( -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop kafka test test-cc lint freshness chaos kills bench bench-engine bench-encoding bench-training bench-ingest bench-joining bench-index bench-ranking bench-recommend evaluate-globo screenshot password manage lock clean
+.PHONY: help setup setup-dev run stop kafka test test-cc lint freshness chaos kills bench bench-engine bench-encoding bench-training bench-ingest bench-joining bench-index bench-ranking bench-recommend bench-console evaluate-globo screenshot password manage lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ bench-ranking: setup-dev ## a ranker's answer and its dense pass beside other li
 
 bench-recommend: setup-dev ## requests a second and latency, on a system started for it
 	@$(TEST_ENV) $(RUN) -m tests.bench recommend $(ARGS)
+
+bench-console: setup-dev ## server time of every console page over a million events. ARGS=--quick
+	@$(TEST_ENV) $(RUN) -m tests.bench console $(ARGS)
 
 evaluate-globo: setup ## replay the Globo clicks: floors, the pipeline, HR@10 by sync interval. ARGS='--first 400000'
 	@$(RUN) manage.py evaluate globo $(ARGS)

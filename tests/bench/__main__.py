@@ -17,6 +17,7 @@ NAMES = {
     "index": "indexes of item vectors: recall, latency, and what a change costs",
     "cold_start": "what stand-ins for the ids of new items are worth (MovieLens)",
     "ranking": "a ranker's answer, and its dense pass beside other libraries'",
+    "console": "server time of every console page with a large database",
     "recommend": "requests a second and latency of POST /recommend",
 }
 

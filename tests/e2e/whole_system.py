@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ class WholeSystem:
     password: str
     logs: Path
     log_url: str
+    environment: Mapping[str, str]
+    """What a command needs to work on this system."""
 
 
 @contextmanager
@@ -43,8 +45,9 @@ def whole_system(folder: Path) -> Iterator[WholeSystem]:
         running = _wait(launcher, data_dir, output)
         password = secrets.token_urlsafe(12)
         _create_account(clean | running.environment, "tester", password)
+        environment = running.environment
         yield WholeSystem(
-            running.base_url, "tester", password, data_dir / "logs", running.environment["FRESHET_LOG_URL"]
+            running.base_url, "tester", password, data_dir / "logs", environment["FRESHET_LOG_URL"], environment
         )
     finally:
         launcher.terminate()

@@ -57,12 +57,14 @@ def test_it_sends_people_to_tls_and_leaves_programs_alone() -> None:
     assert Client().get("/sign-in", secure=True).headers["Strict-Transport-Security"].startswith("max-age=3600")
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
-def test_no_template_has_what_the_content_policy_refuses(template: Path) -> None:
-    text = template.read_text()
-    assert [name for name, pattern in INLINE.items() if pattern.search(text)] == []
+def test_no_template_has_what_the_content_policy_refuses() -> None:
+    found = {
+        str(template.relative_to(ROOT)): refused
+        for template in TEMPLATES
+        if (refused := [name for name, pattern in INLINE.items() if pattern.search(template.read_text())])
+    }
+    assert found == {}
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_no_script_evaluates_text(script: Path) -> None:
-    assert EVALUATES.search(script.read_text()) is None
+def test_no_script_evaluates_text() -> None:
+    assert [str(script.relative_to(ROOT)) for script in SCRIPTS if EVALUATES.search(script.read_text())] == []

@@ -95,7 +95,7 @@ def _steps(project: Project, num_events: int, link: Callable[..., str]) -> list[
             f"{_count(num_events, 'event')} accepted."
             if num_events
             else "Upload a file of what users did, or create a key and stream it.",
-            (("Upload", link("events_upload")), ("Create a key", link("api_keys"))),
+            (("Upload", link("imports")), ("Create a key", link("api_keys"))),
             num_events > 0,
         ),
         Step(
