@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "webapp.tracing",
     "webapp.experiments",
     "webapp.batches",
+    "webapp.erasure",
     "webapp.insights",
     "webapp.exports",
     "workers",
@@ -113,6 +114,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "webapp.accounts.console.roles",
             ],
         },
     }
