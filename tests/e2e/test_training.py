@@ -27,7 +27,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(running_freshet: WholeSystem, cookies: list[dict[str, Any]]) -> Scene:
     address = create_project(running_freshet, "trained", cookies=cookies)
-    made = make_scene(running_freshet.log_url, "trained")
+    made = make_scene(running_freshet.environment, "trained")
     return Scene(address, made["runs"], made["searches"][0])
 
 

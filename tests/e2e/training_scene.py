@@ -10,6 +10,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,9 +20,9 @@ START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NUM_POINTS = 900
 
 
-def make_scene(log_url: str, slug: str) -> dict[str, list[int]]:
+def make_scene(environment: Mapping[str, str], slug: str) -> dict[str, list[int]]:
     """In a process of its own, so that this one's settings stay the tests'. `{"runs", "searches"}`, ids."""
-    told = {"DATABASE_URL": log_url, "FRESHET_LOG_URL": log_url, "DJANGO_SETTINGS_MODULE": "webapp.settings"}
+    told = {**environment, "DJANGO_SETTINGS_MODULE": "webapp.settings"}
     command = [sys.executable, "-m", "tests.e2e.training_scene", slug]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | told, check=True, capture_output=True, text=True)
     found: dict[str, list[int]] = json.loads(done.stdout.splitlines()[-1])
