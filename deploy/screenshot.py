@@ -1,4 +1,4 @@
-"""`make screenshot`: draw the running system's parameter-sync page into docs/screenshot.png."""
+"""`make screenshot`: draw pages of the running system into docs/ for the README: home, a training run, parameter sync, the inspector."""
 
 from __future__ import annotations
 
@@ -7,23 +7,44 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.launcher.environment import ROOT
 
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
+
+    from webapp.accounts.models import Account, Project
+
 WIDTH, HEIGHT = 1280, 860
+SCALE = 1.5
 
 
-def _session_key() -> str:
-    """A signed-in session of the first account: passwords are kept as hashes, so nobody can type one here."""
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.contrib.sessions.backends.db import SessionStore
+@dataclass(frozen=True)
+class Shot:
+    """A page and the picture's name in the folder of pictures."""
 
+    name: str
+    address: str
+
+
+def _account() -> Account:
     from webapp.accounts.models import Account
 
     account = Account.objects.order_by("pk").first()
     if account is None:
         raise SystemExit("There is no account to sign in with; start the system with its demo.")
+    return account
+
+
+def _session_key(account: Account) -> str:
+    """A signed-in session: passwords are kept as hashes, so nobody can type one here."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.sessions.backends.db import SessionStore
+
     session = SessionStore()
     session[SESSION_KEY] = str(account.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
@@ -32,29 +53,75 @@ def _session_key() -> str:
     return str(session.session_key)
 
 
+def _shots(project: Project) -> Iterator[Shot]:
+    """What the README shows, of what the project has."""
+    from webapp.training.models import Run
+
+    home = f"/p/{project.slug}/"
+    yield Shot("screenshot-home", home)
+    # a ranking model has the most to show
+    runs = Run.objects.filter(project=project, state=Run.State.RUNNING, mode=Run.Mode.ONLINE).order_by("pk")
+    if (run := runs.first()) is not None:
+        yield Shot("screenshot-run", f"{home}runs/{run.pk}/")
+    yield Shot("screenshot-sync", f"{home}sync/")
+    if recommendation_id := _recommended(project):
+        yield Shot("screenshot-inspector", f"{home}inspector/?recommendation_id={recommendation_id}")
+
+
+def _recommended(project: Project) -> str:
+    """A recommendation that was answered lately and that later events speak of, else any; empty where there is none."""
+    from webapp.catalog.selectors import recent_events
+
+    followed = ""
+    for event in recent_events(project=project, limit=500):
+        if event.recommendation_id and event.items:
+            return event.recommendation_id
+        followed = followed or event.recommendation_id or ""
+    return followed
+
+
+def _draw(context: BrowserContext, address: str, out: Path, wait_s: float) -> None:
+    page = context.new_page()
+    page.goto(address)
+    time.sleep(wait_s)
+    page.screenshot(path=out)
+    page.close()
+    sys.stdout.write(f"{out}\n")
+
+
 def main() -> int:
-    """0 when the picture is written."""
+    """0 when the pictures are written."""
     parser = argparse.ArgumentParser(prog="python -m deploy.screenshot", description=__doc__)
-    parser.add_argument("--page", default="/p/demo/sync/", help="default: /p/demo/sync/")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshot.png")
-    parser.add_argument("--wait", type=float, default=20.0, help="seconds for charts to fill (default 20)")
+    parser.add_argument("--project", default="demo", help="its short name (default demo)")
+    parser.add_argument("--page", default="", help="one page instead, such as /p/demo/data/")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "docs", help="the folder; with --page the file (default docs)"
+    )
+    parser.add_argument("--wait", type=float, default=8.0, help="seconds for a page's charts to fill (default 8)")
     options = parser.parse_args()
     import django
 
     django.setup()
     from playwright.sync_api import sync_playwright
 
-    key, base_url = _session_key(), os.environ["FRESHET_BASE_URL"]
+    from webapp.accounts.models import Project
+
+    key, base_url = _session_key(_account()), os.environ["FRESHET_BASE_URL"]
+    project = Project.objects.filter(slug=options.project).first()
+    if project is None and not options.page:
+        raise SystemExit(f"There is no project {options.project!r}.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.5)
+        context = browser.new_context(
+            viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE, color_scheme="light"
+        )
         context.add_cookies([{"name": "sessionid", "value": key, "url": base_url}])
-        page = context.new_page()
-        page.goto(base_url + options.page)
-        time.sleep(options.wait)
-        page.screenshot(path=options.out)
+        if options.page:
+            _draw(context, base_url + options.page, options.out, options.wait)
+        elif project is not None:
+            for shot in _shots(project):
+                _draw(context, base_url + shot.address, options.out / f"{shot.name}.png", options.wait)
         browser.close()
-    sys.stdout.write(f"{options.out}\n")
     return 0
 
 
