@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from engine.spec.schema import Property
+from engine.spec.schema import Property, PropertyType
 from webapp.accounts.console import REFUSALS, problems_of, project_page
 from webapp.accounts.models import Project
 from webapp.catalog import selectors, services
@@ -165,14 +165,15 @@ def _list(request: HttpRequest, project: Project, room: Room) -> HttpResponse:
         found = entities_found(project=project, kind=room.kind, query=query, cursor=cursor, limit=PAGE_SIZE)
     kept = request.GET.copy()
     kept.pop("cursor", None)
-    names = form.columns
+    declared = declared_of(project, room.kind)
+    columns = [(name, declared[name].type in (PropertyType.INTEGER, PropertyType.FLOAT)) for name in form.columns]
     context = _context(
         project,
         room,
         form=form,
         found=found,
-        columns=names,
-        rows=[(row, [row.properties.get(name) for name in names]) for row in found.rows],
+        columns=columns,
+        rows=[(row, [(row.properties.get(name), is_number) for name, is_number in columns]) for row in found.rows],
         is_first=cursor is None,
         is_filtered=not query.is_everything or not is_good,
         kept=kept.urlencode(),
