@@ -7,9 +7,9 @@ from typing import Any, Final
 
 GROUPS: Final = {
     "by_source": ("source", "By source"),
-    "by_position": ("position", "By place"),
     "by_revision": ("revision", "By revision"),
     "by_arm": ("arm", "By arm"),
+    "by_position": ("position", "By place"),
 }
 
 

@@ -32,7 +32,9 @@ class ForestRow:
 
     @property
     def verdict(self) -> str:
-        return "the control" if self.is_control else "too few users yet" if self.low is None else VERDICTS[self.side]
+        if self.is_control:
+            return "the control"
+        return "too few users or actions yet" if self.low is None else VERDICTS[self.side]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class Forest:
     rows: list[ForestRow]
     ticks: list[Tick]
     zero: float
+
+    @property
+    def is_rate(self) -> bool:
+        return self.metric.endswith("_rate")
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody did anything of it."""
+        return not any(row.value for row in self.rows)
 
     @property
     def summary(self) -> str:

@@ -62,16 +62,19 @@ def experiment(request: HttpRequest, project: Project, name: str) -> HttpRespons
     shown = selectors.experiment_get(project=project, name=name)
     metrics = _metrics(shown)
     points = interval_points(experiment=shown)
+    drawn = [one for metric in metrics if (one := forest(shown.results, metric)) is not None]
+    decides = shown.metric or (metrics[0] if metrics else "")
     context = {
         "project": project,
         "page": "experiments",
         "experiment": shown,
-        "decides": shown.metric or (metrics[0] if metrics else ""),
+        "decides": decides,
         "metrics": [
-            {"name": metric, "forest": drawn, "history": history_picture(points, metric)}
-            for metric in metrics
-            if (drawn := forest(shown.results, metric)) is not None
+            {"name": one.metric, "forest": one, "history": history_picture(points, one.metric)}
+            for one in drawn
+            if not one.is_empty or one.metric == decides
         ],
+        "empty_metrics": [one.metric for one in drawn if one.is_empty and one.metric != decides],
         "arms": _arms(shown),
         "pieces": split_pieces(shown.arms.all()),
         "rails": _rails(shown),

@@ -19,7 +19,7 @@ from webapp.inspecting.explained import Explained, explained_of
 from webapp.inspecting.finding import recommendation_find
 from webapp.inspecting.forms import AskForm, FindForm
 from webapp.inspecting.logged import Logged, logged_of
-from webapp.serving.preview_comparing import compared
+from webapp.serving.preview_comparing import compared, explanation_of, reasons_of
 from webapp.serving.try_page import suggested_users
 
 RECENT_LOOKED_AT = 300
@@ -75,12 +75,15 @@ def _rerun(project: Project, logged: Logged | None) -> dict[str, Any]:
     explained = explained_of(reply)
     shown = [item.item_id for item in logged.items]
     now = [item.item_id for item in explained.items]
+    reasons = reasons_of(explanation_of(reply))
+    gone = {item_id: reasons.get(item_id, "no source brought it") for item_id in shown if item_id not in now}
     return {
         "explained": explained,
         "beside": [
             {
                 "place": place + 1,
                 "then": shown[place] if place < len(shown) else "",
+                "gone": gone.get(shown[place], "") if place < len(shown) else "",
                 "now": now[place] if place < len(now) else "",
                 "move": shown.index(now[place]) - place if place < len(now) and now[place] in shown else None,
                 "fell": place - shown.index(now[place]) if place < len(now) and now[place] in shown else 0,
