@@ -10,6 +10,8 @@ const COLOURS = {
 };
 // Lines are told apart without colour too.
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 4], [12, 4]];
+// What the ticks of a time may lie apart.
+const SECONDS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800, 2419200];
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const charts = new Set();
 dark.addEventListener("change", () => charts.forEach((chart) => chart.rebuild()));
@@ -96,7 +98,7 @@ export class Chart {
       cursor: { y: false, points: { size: 6 }, drag: { x: this.onZoom !== null, y: false, setScale: false }, sync: this.group ? { key: this.group, scales: ["x", null] } : undefined, bind: { dblclick: () => () => this.onZoom?.(null) } },
       scales: { x: { time: false }, y: { range: (_, low, high) => this.range(low, high) } },
       axes: [
-        { ...axis, size: 24, space: 80, values: (plot, ticks) => this.across.ticks(ticks, plot.scales.x.max - plot.scales.x.min), ...(this.across.key === "at_s" ? { incrs: [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800] } : {}) },
+        { ...axis, size: 24, space: 80, values: (plot, ticks) => this.across.ticks(ticks, plot.scales.x.max - plot.scales.x.min), ...(this.across.key === "num_examples" ? {} : { incrs: SECONDS }) },
         { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },
       ],
       series: [{}, ...this.lines()],

@@ -1,6 +1,7 @@
 // How charts write numbers and moments: with their unit, short enough for an axis.
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
-const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const plain = { format: (value) => (value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(2) : digits.format(value)) };
 
 function size(value) {
   const units = ["B", "kB", "MB", "GB", "TB"];
