@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -106,8 +107,8 @@ def test_it_has_an_address_for_every_moment_and_reads_no_more_than_it_shows(proj
     now_ms = wall_ms()
     for number in range(30):
         events_ingest(
-            project=project, rows=[click(f"e{number}")], source="test", clock_ms=lambda at=now_ms + number: at
-        )  # type: ignore[misc]
+            project=project, rows=[click(f"e{number}")], source="test", clock_ms=partial(int, now_ms + number)
+        )
     first = tail_page(project=project, wanted=EVERYTHING, until_ms=now_ms + 19, limit=8)
     assert shown(first) == [("accepted", f"e{number}") for number in range(19, 11, -1)]
     assert first.older_ms == now_ms + 11

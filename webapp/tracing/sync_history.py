@@ -59,23 +59,32 @@ class SyncHistory:
 def sync_history(*, model_version: ModelVersion, window_s: int, now: datetime | None = None) -> SyncHistory:
     """`NUM_BINS` bins up to now, or fewer and none shorter than what is kept."""
     bin_s = max(ROW_S, -(-window_s // NUM_BINS // ROW_S) * ROW_S)
-    end_s = int((now or timezone.now()).timestamp()) // bin_s * bin_s + bin_s
+    now_s = (now or timezone.now()).timestamp()
+    end_s = int(now_s) // bin_s * bin_s + bin_s
     starts_s = range(end_s - (window_s // bin_s) * bin_s, end_s, bin_s)
     place = {one: number for number, one in enumerate(starts_s)}
+    # What lasts still has had less time.
+    last_s = max(float(ROW_S), now_s - starts_s[-1])
+
+    def lasts_s(number: int) -> float:
+        return last_s if number == len(starts_s) - 1 else float(bin_s)
+
     history = SyncHistory(bin_s, [one * 1000 for one in starts_s], bytes_s=[0.0] * len(starts_s))
     values = {"bin_s": bin_s, "start": datetime.fromtimestamp(starts_s.start, UTC), "version": model_version.pk}
     for moment, num_bytes in _rows(_PUBLISHED, values):
-        history.bytes_s[place[_seconds(moment)]] = float(num_bytes) / bin_s
+        number = place[_seconds(moment)]
+        history.bytes_s[number] = float(num_bytes) / lasts_s(number)
     for moment, slot, num_rows in _rows(_TOUCHED, values):
         of_slot = history.touched_s.setdefault(int(slot), [0.0] * len(starts_s))
-        of_slot[place[_seconds(moment)]] = float(num_rows) / bin_s
+        number = place[_seconds(moment)]
+        of_slot[number] = float(num_rows) / lasts_s(number)
     for moment, replica, behind, age_s, num_rows, num_bytes in _rows(_REPLICAS, values):
         number = place[_seconds(moment)]
         for series, value in (
             (history.behind, behind),
             (history.age_s, age_s),
-            (history.rows_applied_s, num_rows / bin_s),
-            (history.bytes_applied_s, num_bytes / bin_s),
+            (history.rows_applied_s, float(num_rows) / lasts_s(number)),
+            (history.bytes_applied_s, float(num_bytes) / lasts_s(number)),
         ):
             series.setdefault(replica, [None] * len(starts_s))[number] = None if value is None else float(value)
     return history

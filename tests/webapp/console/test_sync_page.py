@@ -67,8 +67,8 @@ def test_it_brings_ten_seconds_together_into_bins(version: ModelVersion) -> None
     assert (history.bin_s, len(history.at_ms), history.at_ms[-1]) == (20, 90, NOW_MS - 5_000)
     assert history.behind["r-1"][-3:] == [9.0, None, 0.0]
     assert history.age_s["r-1"][-3:] == [2.0, None, 0.25]
-    assert history.rows_applied_s["r-1"][-3:] == [2.0, None, 1.0]
-    assert history.touched_s == {1: [0.0] * 88 + [1.5, 0.5], 2: [0.0] * 88 + [0.5, 0.0]}
+    assert history.rows_applied_s["r-1"][-3:] == [2.0, None, 2.0], "the last ten seconds have only begun"
+    assert history.touched_s == {1: [0.0] * 88 + [1.5, 1.0], 2: [0.0] * 88 + [0.5, 0.0]}
     assert sync_history(model_version=version, window_s=900, now=NOW).bin_s == 10
 
 
@@ -124,7 +124,7 @@ def test_it_pages_publishes_by_their_number(browser: Client, version: ModelVersi
     )
     assert ([one.sequence for one in last.rows], last.older_id) == ([5, 4, 3, 2, 1], None)
     address = reverse("sync_model", args=["shop", "retrieval", 1])
-    assert "Newest" in Page(browser.get(address, {"before": first.older_id}).content.decode()).text
+    assert "Newest" in Page(browser.get(address, {"before": str(first.older_id)}).content.decode()).text
     assert browser.get(address, {"before": "x"}).status_code == 400
 
 
