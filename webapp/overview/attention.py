@@ -18,7 +18,9 @@ from webapp.batches.models import Batch
 from webapp.catalog.models import DeadEvent, Import, RejectedRow
 from webapp.core.navigation import address_of
 from webapp.core.rate_windows import rates_of
+from webapp.core.templatetags.console import duration
 from webapp.insights.models import Insight
+from webapp.overview.fresh import OBJECTIVE_S, freshness_by_version, versions_online
 from webapp.serving.models import Deployment, Replica
 from webapp.serving.selectors import ALIVE_S, replicas_alive
 from webapp.training.models import JoinerProgress, Run
@@ -122,6 +124,21 @@ def _failed_jobs(project: Project, link: Link) -> Iterator[Finding]:
                 )
 
 
+def _late(project: Project, link: Link) -> Iterator[Finding]:
+    """What trains online and reaches replicas later than promised."""
+    versions = versions_online([project.pk]).get(project.pk, [])
+    fresh = freshness_by_version([version.pk for version in versions])
+    for version in versions:
+        measured = fresh[version.pk].worst_s
+        if measured is not None and measured > OBJECTIVE_S:
+            message = (
+                f"What {version} learns is served after {duration(measured)}, and should be within {OBJECTIVE_S:g} s"
+            )
+            about = "p95 of the last 5 minutes. Parameter sync shows which of trainer and replicas is late."
+            url = link("sync_model", version.model.name, version.version)
+            yield Finding(False, message, about, None, "Parameter sync", url)
+
+
 def _growing_lag(project: Project, link: Link) -> Iterator[Finding]:
     rates = rates_of([project.slug])
     if rates is None:
@@ -196,6 +213,7 @@ SOURCES: tuple[tuple[Callable[[Project, Link], Iterator[Finding]], frozenset[str
     (_failed_runs, frozenset({AlertKind.RUN_FAILED})),
     (_failed_jobs, frozenset()),
     (_joiner, frozenset()),
+    (_late, frozenset({AlertKind.FRESHNESS})),
     (_growing_lag, frozenset({AlertKind.JOINER_LAG, AlertKind.TRAINER_LAG})),
     (_inbox, frozenset()),
     (_rejected, frozenset({AlertKind.BAD_ROWS})),

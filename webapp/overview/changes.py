@@ -134,8 +134,15 @@ def _acts(project: Project, link: Link) -> Iterator[Change]:
     entries = AuditEntry.objects.filter(project=project).exclude(actor_kind="system").order_by("-at", "-id")
     for one in entries[: 3 * NUM_OF_A_KIND]:
         if not one.action.startswith(TOLD_BY_THEMSELVES):
-            what = f"{one.action.replace('_', ' ').capitalize()}: {one.target}"
+            verb = one.action.rpartition("_")[2]
+            what = f"{one.target}: {DONE.get(verb, one.action.replace('_', ' '))}"
             yield Change(one.at, "act", what, by=one.actor_name, url=link("audit"))
+
+
+DONE = {
+    "add": "added", "change": "changed", "create": "made", "delete": "deleted", "erase": "erased", "hide": "hidden", "put": "changed",
+    "remove": "removed", "rotate": "rotated", "save": "changed", "silence": "silenced", "stop": "stopped", "update": "changed",
+}  # fmt: skip
 
 
 KINDS = (_schemas, _models, _runs, _publishes, _deployments, _imports, _keys, _resyncs, _acts)

@@ -167,6 +167,12 @@ def test_it_finds_a_model_that_learned_and_answers_nowhere(project: Project, onl
     assert messages(project) == ["finder v1 is not deployed"]
 
 
+def test_it_finds_what_is_served_later_than_promised(project: Project, online: Run) -> None:
+    deployment_put(project=project, name="main", retrieval=online.model_version, ranking=None)
+    FreshnessPoint.objects.create(model_version=online.model_version, replica="replica-1", wall_s=[7.2])
+    assert "What finder v1 learns is served after 7.2 s, and should be within 5 s" in messages(project)
+
+
 def test_an_open_alert_comes_first_and_is_not_said_twice(project: Project, version: ModelVersion) -> None:
     run_finished(run=run_start(model_version=version, mode="batch"), state=Run.State.FAILED, error="no")
     values: dict[str, Any] = {"value": 1, "peak": 1, "threshold": 0, "since": timezone.now() - timedelta(minutes=3)}
