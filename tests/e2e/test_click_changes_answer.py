@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,14 +38,14 @@ def clicks_file(path: Path, *, num_clicks: int, seed: int) -> Path:
 
 
 def upload(page: Page, file: Path) -> None:
-    page.goto("/p/tea-shop/data/upload")
+    """Its columns are guessed: reader, article, and seconds since 1970."""
+    page.goto("/p/tea-shop/data/imports/")
     page.get_by_label("File").set_input_files(file)
-    page.get_by_label("Every row is").select_option("click")
-    page.get_by_label("Times are").select_option("s")
-    page.get_by_label("User id column").fill("reader")
-    page.get_by_label("Item id column").fill("article")
-    page.get_by_label("Time column").fill("ts")
-    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Upload and look at it").click()
+    expect(page.get_by_label("Every row is of type")).to_have_value("click")
+    expect(page.get_by_label("Times are")).to_have_value("s")
+    page.get_by_role("button", name="Start the import").click()
+    expect(page.get_by_role("region", name="Progress")).to_contain_text("finished", timeout=LONG_MS)
 
 
 def reload_until(page: Page, is_so: Callable[[], bool], *, patience_ms: int = LONG_MS) -> None:
@@ -99,7 +100,8 @@ def create_project_and_schema(page: Page) -> None:
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_text("0 of 7 done")).to_be_visible()
     page.goto("/p/tea-shop/schema/edit")
-    page.get_by_label("Document").fill(json.dumps(SCHEMA))
+    page.get_by_role("button", name="JSON").click()
+    page.get_by_label("Document", exact=True).fill(json.dumps(SCHEMA))
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.get_by_text("Version 2 is in force.")).to_be_visible()
 
@@ -107,18 +109,20 @@ def create_project_and_schema(page: Page) -> None:
 def create_model(page: Page) -> None:
     page.goto("/p/tea-shop/models/new")
     page.get_by_label("Name", exact=True).fill("finder")
+    for part in ("Embedding optimizer", "Training", "Parameter sync"):
+        page.get_by_role("heading", name=part, exact=True).click()
     page.locator('[name="training.batch_size"]').fill("32")
     page.locator('[name="sparse_optimizer.learning_rate.value"]').fill("0.2")
     page.locator('[name="sync.interval_s"]').fill("0.5")
     page.locator('[name="training.batch_size"]').press("Tab")
-    expect(page.locator("#preview")).to_contain_text('"batch_size": 32')
+    expect(page.locator("#f-document")).to_have_value(re.compile('"batch_size": 32'))
     page.get_by_role("button", name="Create the model").click()
     expect(page.get_by_text("finder v1 is written")).to_be_visible()
 
 
 def bring_events(page: Page, folder: Path) -> None:
     upload(page, clicks_file(folder / "first.csv", num_clicks=NUM_CLICKS, seed=1))
-    expect(page.get_by_role("status").filter(has_text="rows read")).to_contain_text("1,500 rows read")
+    expect(page.get_by_role("region", name="Progress")).to_contain_text("1,500 of about 1,500 rows")
     page.goto("/p/tea-shop/")
     reload_until(page, lambda: number_in(page, "Examples joined") >= NUM_CLICKS)
 

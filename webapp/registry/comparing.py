@@ -11,6 +11,7 @@ from engine.spec.dense_weights import num_weights, size_of, weight_shapes
 from engine.spec.evolution import Fate, SlotFate, plan_evolution
 from engine.spec.training_settings import OnChangedSlot
 from webapp.registry.differences import Difference, differences
+from webapp.registry.lean import lean_row
 from webapp.registry.models import ModelVersion
 from webapp.registry.reading_order import in_reading_order
 from webapp.registry.selectors import source_types_of
@@ -79,7 +80,8 @@ def _grouped(found: list[Difference]) -> list[ChangeGroup]:
     by_part: dict[str, list[Change]] = {}
     for one in found:
         part, _, where = one.path.partition(".")
-        by_part.setdefault(part, []).append(Change(one.kind, where, one.before, one.after))
+        before, after = (each if "." in where else lean_row(part, each) for each in (one.before, one.after))
+        by_part.setdefault(part, []).append(Change(one.kind, where, before, after))
     known = [part for part in GROUPS if part in by_part]
     return [ChangeGroup(GROUPS.get(part, part), by_part[part]) for part in [*known, *(by_part.keys() - GROUPS.keys())]]
 

@@ -26,11 +26,28 @@ def lean(document: Mapping[str, Any]) -> dict[str, Any]:
                 kept[name] = rows
         elif info is None:
             kept[name] = value
-        elif not info.is_required() and value == _as_json(default_of(info)):
-            continue
-        elif (shorter := _lean_of(shape_of(info), value, is_row=name == "architecture")) or shorter == 0:
-            kept[name] = shorter
+        elif info.is_required() or not _says_default(shape_of(info), value, _as_json(default_of(info))):
+            shorter = _lean_of(shape_of(info), value, is_row=name == "architecture")
+            if shorter or shorter == 0:
+                kept[name] = shorter
     return kept
+
+
+def lean_row(part: str, row: Any) -> Any:
+    """One row of `features`, `slots`, `dense` or `tasks` likewise; of anything else, as it is."""
+    shape = ROWS.get(part)
+    if shape is None or not isinstance(row, dict):
+        return row
+    return _lean_of(shape if isinstance(shape, Variants) else Part(shape), row, is_row=True)
+
+
+def _says_default(shape: Any, value: Any, default: Any) -> bool:
+    """Whether it is the default, or a part that leaves out what the default says."""
+    if value == default:
+        return True
+    if not isinstance(shape, Variants | Part) or not isinstance(value, dict) or not isinstance(default, dict):
+        return False
+    return bool(_lean_of(shape, value, is_row=False) == _lean_of(shape, default, is_row=False))
 
 
 def _lean_of(shape: Any, value: Any, *, is_row: bool) -> Any:
@@ -52,18 +69,9 @@ def _fields(model: type[Document], value: Mapping[str, Any], *, is_row: bool) ->
         if info is None or info.is_required() or name == "kind" or (is_row and name in _ALWAYS):
             kept[name] = given
             continue
-        default = _as_json(default_of(info))
-        if given == default:
-            continue
         shape = shape_of(info)
-        shorter = _lean_of(shape, given, is_row=False)
-        if (
-            isinstance(shape, Variants | Part)
-            and isinstance(default, dict)
-            and shorter == _lean_of(shape, default, is_row=False)
-        ):
-            continue
-        kept[name] = shorter
+        if not _says_default(shape, given, _as_json(default_of(info))):
+            kept[name] = _lean_of(shape, given, is_row=False)
     return kept
 
 

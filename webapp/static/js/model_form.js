@@ -1,8 +1,11 @@
 // The definition's form and its JSON: problems at their fields, lines to jump to, folds that stay as they are, and nothing typed is swapped away.
-const form = document.getElementById("definition");
 let typedSince = false;
+const open = new Map();
+
+const isOurs = (event) => event.target.closest?.("#definition") !== null;
 
 function mark() {
+  const form = document.getElementById("definition");
   for (const made of form.querySelectorAll(".wrong[data-live]")) made.remove();
   for (const field of form.querySelectorAll("[aria-invalid][data-live]")) {
     field.removeAttribute("aria-invalid");
@@ -40,31 +43,44 @@ function grow() {
   while (gutter.children.length > number) gutter.lastChild.remove();
 }
 
-form.addEventListener("input", (event) => {
-  typedSince = true;
-  if (event.target.id === "f-document") grow();
-});
-form.addEventListener("change", () => { typedSince = true; });
-form.addEventListener("click", (event) => {
-  const line = event.target.closest(".to-line")?.closest("[data-line]")?.dataset.line;
-  if (line) toLine(Number(line));
-});
+function remember(part) {
+  for (const fold of part.querySelectorAll("details[id]")) open.set(fold.id, fold.open);
+}
 
-form.addEventListener("htmx:beforeRequest", () => { typedSince = false; });
-form.addEventListener("htmx:beforeOnLoad", (event) => {
-  // what was typed meanwhile is asked about next; an answer to what was there before would overwrite it
-  if (typedSince) event.preventDefault();
-});
-
-const open = new Map();
-document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
-  for (const fold of event.detail.target.querySelectorAll("details[id]")) open.set(fold.id, fold.open);
-});
-document.body.addEventListener("htmx:oobAfterSwap", () => {
+function restore() {
   for (const [id, wasOpen] of open) {
     const fold = document.getElementById(id);
     if (fold && wasOpen !== fold.open && !fold.querySelector("[aria-invalid]")) fold.open = wasOpen;
   }
   mark();
+}
+
+for (const kind of ["input", "change"]) {
+  document.addEventListener(kind, (event) => {
+    if (!isOurs(event)) return;
+    typedSince = true;
+    if (event.target.id === "f-document") grow();
+  });
+}
+document.addEventListener("click", (event) => {
+  const line = event.target.closest(".to-line")?.closest("[data-line]")?.dataset.line;
+  if (line) toLine(Number(line));
 });
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (isOurs(event)) typedSince = false;
+});
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  // what was typed meanwhile is asked about next; an answer to what was there before would overwrite it
+  if (isOurs(event) && typedSince) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  // a page that says what is wrong is a page
+  if (event.detail.xhr.status === 400) Object.assign(event.detail, { shouldSwap: true, isError: false });
+  if (event.detail.target.id === "main") remember(event.detail.target);
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "main") restore();
+});
+document.addEventListener("htmx:oobBeforeSwap", (event) => remember(event.detail.target));
+document.addEventListener("htmx:oobAfterSwap", restore);
 mark();
