@@ -20,6 +20,8 @@ from webapp.tracing.stages import Reach, Stage
 from webapp.tracing.waterfall import Waterfall, waterfall
 from webapp.tracing.windows import windows_of
 
+NOTED_WITHIN_MS = 15_000
+
 
 @dataclass
 class Trace:
@@ -35,6 +37,7 @@ class Trace:
     lanes: list[Lane] = field(default_factory=list)
     picture: Waterfall | None = None
     problem: str = ""
+    age_ms: int = 0
 
     @property
     def event(self) -> FoundEvent | None:
@@ -49,7 +52,9 @@ class Trace:
         if isinstance(self.found, NotFound):
             return self.found.rejected is not None or self.found.dead is not None
         stages = [*self.stages, *(stage for lane in self.lanes for stage in lane.all_stages)]
-        return all(stage.is_settled for stage in stages)
+        # When a stage was reached is noted within seconds; until then it looks as if that were forgotten.
+        is_noted = self.age_ms > NOTED_WITHIN_MS or all(stage.reach is not Reach.FORGOTTEN for stage in stages)
+        return is_noted and all(stage.is_settled for stage in stages)
 
 
 class Tracer:
@@ -97,6 +102,7 @@ class Tracer:
         trace = Trace(
             self._event_id, found, examples=examples[:SHOWN], num_examples=len(examples), is_cut=self._scan.is_cut
         )
+        trace.age_ms = now_ms - found.event.received_ms
         trace.stages = [_received(project, found), joined, *window_stages(found, windows, joined, now_ms)]
         trace.stages += _no_example_yet(found, joined, own)
         trace.impression_id = next((one for each in own if (one := recommendation_event_id(found.event, each))), None)
