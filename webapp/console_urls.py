@@ -11,6 +11,7 @@ from webapp.accounts import member_views as members
 from webapp.accounts import views as accounts
 from webapp.alerts.urls import alert_pages
 from webapp.jobs.urls import job_pages
+from webapp.reference.urls import reference_pages
 from webapp.audit import views as audit
 from webapp.batches import views as batches
 from webapp.catalog import entity_page_views as entity_pages
@@ -57,6 +58,7 @@ project_pages = [
     path("members/invitations/<int:invitation_id>", members.invitation_withdraw, name="invitation_withdraw"),
     *alert_pages,
     *job_pages,
+    *reference_pages,
     path("audit/", audit.audit, name="audit"),
     path("audit/entries.csv", audit.audit_csv, name="audit_csv"),
     path("schema/", registry.schema, name="schema"),

@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "webapp.accounts",
     "webapp.audit",
     "webapp.alerts",
+    "webapp.reference",
     "webapp.catalog",
     "webapp.registry",
     "webapp.training",

@@ -73,7 +73,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("API keys", "api_keys"),
             Place("Members", "members"),
             Place("Audit log", "audit"),
-            Place("API reference", "api_docs", of_project=False),
+            Place("API reference", "api_reference", ("api_operation",)),
         ),
     ),
 )

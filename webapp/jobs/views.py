@@ -88,6 +88,7 @@ def processes(request: HttpRequest, project: Project) -> HttpResponse:
 @project_page
 def job_act(request: HttpRequest, project: Project, kind: str, work_id: int) -> HttpResponse:
     act = request.POST.get("act", "")
+    selectors.work_get(project=project, kind=kind, work_id=work_id)
     if act == "stop":
         work = services.work_stop(project=project, kind=kind, work_id=work_id)
         messages.success(request, f"{work.kind.label} {work.id} stops.")

@@ -34,7 +34,7 @@ from webapp.training.services import run_start
 
 STREAMS_OF_A_PROJECT = {"event_debugger_live", "event_trace_live"}
 STREAMS = {"run_live", "search_live", "sync_live"} | STREAMS_OF_A_PROJECT
-NAMES = {"model": "retrieval", "deployment": "main", "experiment": "first"}
+NAMES = {"job": "run", "model": "retrieval", "deployment": "main", "experiment": "first"}
 KEPT = (
     ApiKey,
     AlertChannel,
@@ -83,6 +83,7 @@ def theirs(other_project: Project) -> dict[str, int]:
             project=other_project, role="viewer", account=owner, lasts=timedelta(days=1), now=timezone.now()
         )[0].pk,
         "run_id": run.pk,
+        "work_id": run.pk,
         "search_id": search.pk,
         "number": 1,
         "dead_event_id": dead.pk,
