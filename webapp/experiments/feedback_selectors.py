@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
+from webapp.accounts.models import Project
 from webapp.experiments.feedback_counting import SHOWN
 from webapp.experiments.models import Experiment, Feedback, FeedbackCount, ShadowCount
 from webapp.serving.models import Deployment
@@ -48,6 +49,12 @@ def deployment_feedback(*, deployment: Deployment, hours: int = 24) -> Row:
         "by_hour": _grouped(counts, ("hour",)),
         "as_shadow": _shadows(shadows),
     }
+
+
+def feedback_by_deployment(*, project: Project, hours: int = 24) -> dict[str, Row]:
+    """By name, of what each deployment showed in the last `hours`: {"num_shown", "actions", "rates"}, as in `deployment_feedback`."""
+    counts = FeedbackCount.objects.filter(project=project, hour__gt=_since(hours))
+    return {row["deployment"]: row for row in _grouped(counts, ("deployment",))}
 
 
 def shadow_feedback(*, experiment: Experiment) -> list[Row]:

@@ -46,7 +46,9 @@ def inspector(request: HttpRequest, project: Project) -> HttpResponse:
         status = 200 if ask.is_valid() else 400
     else:
         context["recent"] = _recent(project)
-    context["users"] = suggested_users(project=project)
+    recent = context.get("recent")
+    # The events that say what was given lately also say to whom.
+    context["users"] = list({one["user_id"]: None for one in recent}) if recent else suggested_users(project=project)
     return render(request, "inspecting/inspector.html", context, status=status)
 
 

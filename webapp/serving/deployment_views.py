@@ -13,7 +13,7 @@ from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
 from webapp.experiments.feedback_page import feedback_tables
 from webapp.experiments.feedback_pictures import SPANS, hours_of, traffic_pictures
-from webapp.experiments.feedback_selectors import deployment_feedback
+from webapp.experiments.feedback_selectors import deployment_feedback, feedback_by_deployment
 from webapp.experiments.replay_views import ReplayForm, replays_context
 from webapp.serving import selectors, services
 from webapp.serving.answering import answering_of
@@ -30,6 +30,7 @@ REVISIONS_SHOWN = 20
 def deployments(request: HttpRequest, project: Project) -> HttpResponse:
     chosen: dict[str, Any] = {role: request.GET[role] for role in ("retrieval", "ranking") if role in request.GET}
     known = selectors.deployments_of(project=project)
+    shown = feedback_by_deployment(project=project)
     form = DeploymentForm(request.POST or None, project=project, initial={"name": "" if known else "main", **chosen})
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
@@ -41,7 +42,7 @@ def deployments(request: HttpRequest, project: Project) -> HttpResponse:
     context = {
         "project": project,
         "page": "deployments",
-        "deployments": known,
+        "deployments": [(one, shown.get(one.name)) for one in known],
         "replicas": selectors.replicas_alive(),
         "form": form,
     }
