@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RUNS_KEPT: Final = 200
+RUNS_KEPT: Final = 100
 """Of all projects together, the newest."""
 
 

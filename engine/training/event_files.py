@@ -12,7 +12,7 @@ from typing import Any, Final
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
-MAX_POINTS: Final = 8192
+MAX_POINTS: Final = 4096
 MIN_SPACING_S: Final = 5.0
 _VERSION: Final = "brain.Event:2"
 """What the first record of an event file says."""
