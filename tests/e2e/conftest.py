@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.e2e import signing_in
 from tests.e2e.browser import ARGUMENTS, chromium_path
 from tests.e2e.looks import LOOKS, Look, draw, faults, open_context, watch
 from tests.e2e.signing_in import create_project, session_cookies
@@ -31,6 +32,12 @@ def cookies(running_freshet: WholeSystem) -> list[dict[str, Any]]:
 def new_project(running_freshet: WholeSystem, cookies: list[dict[str, Any]]) -> Callable[[str], str]:
     """`new_project("tea")` makes a project of that short name and gives its address, `/p/tea/`."""
     return lambda slug: create_project(running_freshet, slug, cookies=cookies)
+
+
+@pytest.fixture
+def post_events(running_freshet: WholeSystem, cookies: list[dict[str, Any]]) -> Callable[[str, int], None]:
+    """`post_events("/p/tea/", 25)` sends so many clicks through the public API."""
+    return lambda address, num: signing_in.post_events(running_freshet, address.split("/")[2], num, cookies=cookies)
 
 
 @pytest.fixture(scope="module")

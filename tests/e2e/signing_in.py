@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any
 
 import httpx
@@ -34,3 +35,29 @@ def create_project(system: WholeSystem, slug: str, *, cookies: list[dict[str, An
         answer = client.post("/", data=form, headers={"Referer": system.base_url})
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
+
+
+def post_events(system: WholeSystem, slug: str, num_events: int, *, cookies: list[dict[str, Any]]) -> None:
+    """Sends clicks through the public API, with a key that the console makes for it."""
+    with httpx.Client(base_url=system.base_url) as client:
+        for cookie in cookies:
+            client.cookies.set(cookie["name"], cookie["value"])
+        page = client.get(f"/p/{slug}/keys/").text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token is not None
+        form = {"csrfmiddlewaretoken": token[1], "name": "sender", "scopes": ["ingest"]}
+        made = client.post(f"/p/{slug}/keys/", data=form, headers={"Referer": system.base_url})
+        secret = re.search(r"data-secret>([^<]+)<", made.text)
+        assert secret is not None, made.text
+        events = [
+            {
+                "event_id": f"{uuid.uuid4()}",
+                "type": "click",
+                "user_id": f"user-{number}",
+                "item_id": f"item-{number % 7}",
+            }
+            for number in range(num_events)
+        ]
+        headers = {"Authorization": f"Bearer {secret[1]}"}
+        answer = httpx.post(f"{system.base_url}/api/v1/events", json={"events": events}, headers=headers, timeout=30)
+        assert answer.status_code < 300, answer.text

@@ -21,7 +21,7 @@ from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish, schema_publish
 from webapp.training.models import Run, RunMetric
 from webapp.training.search_models import Search, Trial
-from webapp.training.services import joiner_report, publish_record, run_finished, run_note_report, run_report, run_start
+from webapp.training.services import joiner_report, publish_record, run_finished, run_note_report, run_report
 
 NUM_USERS, NUM_ITEMS, NUM_SHOWN = 30, 60, 150
 TOPICS = ("science", "tennis", "games", "economy", "health")
@@ -107,10 +107,10 @@ def refuse(project: Project, account: Account) -> None:
 def train(retriever: ModelVersion, ranker: ModelVersion, choose: random.Random) -> None:
     """Runs that ended well, failed, and go on; their curves and reports; a search."""
     for version in (retriever, ranker):
-        batch = run_start(model_version=version, mode="batch")
+        batch = run_of(version, Run.Mode.BATCH)
         curve(batch, choose)
         run_finished(run=batch, state=Run.State.SUCCEEDED)
-    failed = run_start(model_version=ranker, mode="batch")
+    failed = run_of(ranker, Run.Mode.BATCH)
     run_report(run=failed, values={"loss": 9.1, "num_examples": 100}, num_examples=100, event_time=None)
     run_finished(
         run=failed,
@@ -118,10 +118,9 @@ def train(retriever: ModelVersion, ranker: ModelVersion, choose: random.Random) 
         error="InvalidArgument: a label was neither 0 nor 1\n  in engine/training/step.py",
     )
     for version in (retriever, ranker):
-        online = run_start(model_version=version, mode="online")
+        online = run_of(version, Run.Mode.ONLINE)
         curve(online, choose)
-        # nobody is to take it up: the population is looked at, not trained
-        Run.objects.filter(pk=online.pk).update(state=Run.State.STOPPED, wanted=False, finished_at=timezone.now())
+        run_finished(run=online, state=Run.State.STOPPED)
         for sequence in range(1, 30):
             kind = "dense" if sequence % 5 == 0 else "rows"
             publish_record(
@@ -148,6 +147,11 @@ SEARCH: dict[str, Any] = {
     "varies": [{"kind": "log_range", "path": "sparse_optimizer.learning_rate.value", "low": 0.001, "high": 0.1}],
     "num_trials": 8,
 }
+
+
+def run_of(version: ModelVersion, mode: str) -> Run:
+    """A run that no worker takes up: the population is looked at, not trained."""
+    return Run.objects.create(project=version.model.project, model_version=version, mode=mode, wanted=False)
 
 
 def curve(run: Run, choose: random.Random, num_points: int = 60) -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from textwrap import shorten
 from typing import Any
 
 from django.db.models import Max, Model
@@ -32,6 +33,7 @@ COUNTED_AT_MOST = 1000
 SHOWN_OF_A_KIND = 3
 GROWING_MINUTES, GROWING_ABOVE = 10, 1000
 SILENT_S = 60
+LONGEST = 200
 
 Link = Callable[..., str]
 
@@ -86,7 +88,7 @@ def _joiner(project: Project, link: Link) -> Iterator[Finding]:
         return
     if progress.error:
         yield Finding(
-            True, "The joiner reports an error", progress.error[:200], progress.updated_at, "Runs", link("runs")
+            True, "The joiner reports an error", _short(progress.error), progress.updated_at, "Runs", link("runs")
         )
     elif progress.updated_at < timezone.now() - timedelta(seconds=SILENT_S):
         about = "No event becomes an example. A worker of the queue joiner takes it up again."
@@ -105,7 +107,7 @@ def _failed_runs(project: Project, link: Link) -> Iterator[Finding]:
     failed = [run for run in newest if run.state == Run.State.FAILED and _is_recent(run.finished_at)]
     for run in sorted(failed, key=lambda run: -run.pk)[:SHOWN_OF_A_KIND]:
         message = f"The {run.mode} run {run.pk} of {run.model_version} failed"
-        yield Finding(True, message, run.error[:200], run.finished_at, "Open the run", link("run", run.pk))
+        yield Finding(True, message, _short(run.error), run.finished_at, "Open the run", link("run", run.pk))
 
 
 def _failed_jobs(project: Project, link: Link) -> Iterator[Finding]:
@@ -120,7 +122,7 @@ def _failed_jobs(project: Project, link: Link) -> Iterator[Finding]:
             at = getattr(one, "finished_at", None)
             if _is_recent(at):
                 yield Finding(
-                    True, words.format(one), str(getattr(one, "error", ""))[:200], at, "Open it", address(one)
+                    True, words.format(one), _short(str(getattr(one, "error", ""))), at, "Open it", address(one)
                 )
 
 
@@ -221,6 +223,10 @@ SOURCES: tuple[tuple[Callable[[Project, Link], Iterator[Finding]], frozenset[str
     (_undeployed, frozenset()),
     (_drained, frozenset()),
 )
+
+
+def _short(error: str) -> str:
+    return shorten(error, LONGEST, placeholder="…")
 
 
 def _is_recent(at: datetime | None) -> bool:

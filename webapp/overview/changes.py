@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from textwrap import shorten
 
 from django.db.models import OuterRef, Subquery
 
@@ -21,6 +22,7 @@ from webapp.training.models import Publish, Run
 NUM_SHOWN = 12
 NUM_OF_A_KIND = 10
 VERSIONS_LOOKED_AT = 50
+LONGEST = 160
 
 TOLD_BY_THEMSELVES = (
     "schema_", "model_publish", "deployment_", "api_key_", "run_start", "run_stop", "import_start", "project_create",
@@ -72,7 +74,7 @@ def _runs(project: Project, link: Link) -> Iterator[Change]:
     for run in runs.order_by("-pk")[:NUM_OF_A_KIND]:
         name, url = f"{run.mode.capitalize()} run {run.pk} of {run.model_version}", link("run", run.pk)
         if run.finished_at:
-            about = run.error[:160] or f"{run.num_examples:,} examples"
+            about = shorten(run.error, LONGEST, placeholder="…") or f"{run.num_examples:,} examples"
             yield Change(run.finished_at, "run", f"{name} {ENDS.get(run.state, run.state)}", about, url=url)
         if run.started_at:
             yield Change(run.started_at, "run", f"{name} started", url=url)

@@ -169,7 +169,7 @@ def _errors(rates: ProjectRates | None, url: str) -> Cell:
     shown = sorted(by_status.items(), key=lambda each: -each[1])[:STATUSES_SHOWN]
     words = [f"{status} ×{amount_text(num)}" for status, num in shown]
     if rejected := rates.total("rejected"):
-        words.append(f"{amount_text(rejected)} rows refused")
+        words.append(f"{amount_text(rejected)} {'row' if rejected == 1 else 'rows'} refused")
     failed = sum(num for status, num in by_status.items() if status >= 500)
     return Cell(
         "errors",
