@@ -170,7 +170,7 @@ def _replay(row: Replay, slug: str) -> Work:
         progress=row.share_done if row.num_answers else None,
         done=f"{row.num_done:,} answers",
         by=row.created_by,
-        link=reverse("deployment_replays", args=[slug, row.deployment.name]),
+        link=reverse("deployment", args=[slug, row.deployment.name]) + "#replays",
     )
 
 
