@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -86,5 +87,12 @@ def test_it_says_what_a_change_of_the_schema_means_as_one_types(
     expect(means).to_contain_text("is there twice")
     page.locator('[name="items.2.name"]').fill("brand")
     expect(means).to_contain_text("ready")
+    # the JSON follows the form, and is taken back into it
+    json = page.get_by_label("The document as JSON")
+    expect(json).to_have_value(re.compile('"brand"'))
+    json.fill(json.input_value().replace('"brand"', '"maker"'))
+    expect(means).to_contain_text("item.maker")
+    page.get_by_role("button", name="Take the JSON into the form").click()
+    expect(page.locator('[name="items.2.name"]')).to_have_value("maker")
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.get_by_text("Version 2 is in force.")).to_be_visible()

@@ -103,7 +103,7 @@ def import_piece(request: HttpRequest, project: Project, import_id: int) -> Http
             raise Invalid.field("offset", "must be a number of bytes", repr(offset[:40]))
         there = services.import_append(loading=loading, offset=int(offset), chunk=request.body)
     except REFUSALS as error:
-        return JsonResponse({"message": error.message}, status=400)
+        return JsonResponse({"message": error.message}, status=getattr(error, "status", 400))
     page = reverse("import", args=[project.slug, import_id]) if loading.choices is not None else ""
     return JsonResponse({"num_bytes": there, "page": page})
 
@@ -122,8 +122,12 @@ def import_page(request: HttpRequest, project: Project, import_id: int) -> HttpR
         rejected=first_rejected(loading.rejected_file, REJECTED_SHOWN) if loading.has_file else [],
         max_lines=MAX_LINES,
     )
-    template = "imports/progress.html" if request.GET.get("part") else "imports/import.html"
-    return render(request, template, context)
+    if not request.GET.get("part"):
+        return render(request, "imports/import.html", context)
+    progress = render(request, "imports/progress.html", context)
+    if context["is_ended"]:  # what stands around it has changed with it
+        progress["HX-Refresh"] = "true"
+    return progress
 
 
 def _draft_page(

@@ -51,8 +51,12 @@ def export(request: HttpRequest, project: Project, export_id: int) -> HttpRespon
     """With `part=1` the progress alone, which the page asks for each second while there is any."""
     found = selectors.export_get(project=project, export_id=export_id)
     context = {"project": project, "page": "exports", "export": found, "is_ended": found.state in services.ENDED}
-    template = "exports/progress.html" if request.GET.get("part") else "exports/export.html"
-    return render(request, template, context)
+    if not request.GET.get("part"):
+        return render(request, "exports/export.html", context)
+    progress = render(request, "exports/progress.html", context)
+    if context["is_ended"]:  # what stands around it has changed with it
+        progress["HX-Refresh"] = "true"
+    return progress
 
 
 @require_GET

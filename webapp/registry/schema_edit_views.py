@@ -1,9 +1,7 @@
-"""Changing a schema: as a form or as JSON, with what is wrong with it, what differs and what that means beside either."""
+"""Changing a schema: as a form with the JSON beside it, with what is wrong with it, what differs and what that means."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
@@ -19,25 +17,18 @@ from webapp.catalog.imports.page import proposed_schema
 from webapp.catalog.imports.proposing import Addition
 from webapp.catalog.imports.selectors import import_get
 from webapp.catalog.models import Import
-from webapp.core.strict_json import BrokenJson, read_json
 from webapp.registry import selectors, services
 from webapp.registry.differences import differences
+from webapp.registry.json_text import written
 from webapp.registry.models import SchemaVersion
 from webapp.registry.reading_order import in_reading_order
 from webapp.registry.schema_meaning import meaning
 from webapp.registry.schema_page import form_context
-from webapp.registry.schema_rows import NamedRow, SchemaRows, fits_form, rows_from_form, rows_of
+from webapp.registry.schema_rows import NamedRow, SchemaRows, fits_form, rows_of
+from webapp.registry.schema_sides import NO_PLACE, Posted, form_digest, read_posted
 from webapp.registry.schema_uses import models_in_use
 
-
-@dataclass(slots=True)
-class Posted:
-    """What was posted: `rows` of the form, or `text`; the document of either, None for text that is no JSON."""
-
-    document: Any
-    rows: SchemaRows | None = None
-    text: str | None = None
-    problems: list[dict[str, str]] = field(default_factory=list)
+Problems = list[dict[str, str]]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -47,15 +38,32 @@ def schema_edit(request: HttpRequest, project: Project) -> HttpResponse:
     current = selectors.schema_current(project=project)
     if request.method != "POST":
         return _begun(request, project, current)
-    posted = _posted(request)
-    action = request.POST.get("action", "publish")
+    posted = read_posted(request.POST.dict())
+    action, _, argument = request.POST.get("action", "publish").partition(":")
     if action == "publish":
         return _publish(request, project, current, posted)
-    if posted.document is None:
-        return _text_page(request, project, current, posted.text or "", posted.problems)
+    posted = posted.decided(action)
+    if posted.document is None or posted.is_undecided:
+        return _again(request, project, current, posted, posted.problems)
     if action == "as_text":
-        return _text_page(request, project, current, _indented(posted.document), [])
-    return _changed(request, project, current, posted)
+        return _text_page(request, project, current, written(posted.document), [])
+    rows = posted.rows_of_side()
+    if rows is None:
+        return _again(request, project, current, posted, [NO_PLACE])
+    _change_rows(rows, action, argument)
+    return _form_page(request, project, current, rows, [])
+
+
+@require_POST
+@project_page
+def schema_preview(request: HttpRequest, project: Project) -> HttpResponse:
+    """What is wrong with the document as it stands, what differs from the one in force, and what that means; and the JSON of a form."""
+    current = selectors.schema_current(project=project)
+    posted = read_posted(request.POST.dict())
+    context = _preview(project, current, posted)
+    if posted.rows is not None and posted.text is None:
+        context |= _json_side(posted.document) | {"swaps_json": True}
+    return render(request, "registry/schema_preview.html", context)
 
 
 def _begun(request: HttpRequest, project: Project, current: SchemaVersion) -> HttpResponse:
@@ -66,30 +74,8 @@ def _begun(request: HttpRequest, project: Project, current: SchemaVersion) -> Ht
         document, additions = proposed_schema(source, Schema.parse(current.document, "schema"))
         document = in_reading_order(Schema, document)
     if not fits_form(document):
-        return _text_page(request, project, current, _indented(document), [])
+        return _text_page(request, project, current, written(document), [])
     return _form_page(request, project, current, rows_of(document), [], additions=additions)
-
-
-def _changed(request: HttpRequest, project: Project, current: SchemaVersion, posted: Posted) -> HttpResponse:
-    """A row added or taken away, or the text as a form."""
-    rows = posted.rows
-    if rows is None:
-        if not fits_form(posted.document):
-            rule = "has parts the form has no place for; publish it as text"
-            shape = {"field": "(document)", "rule": rule, "received": ""}
-            return _text_page(request, project, current, posted.text or "", [shape])
-        rows = rows_of(in_reading_order(Schema, posted.document))
-    action, _, argument = request.POST.get("action", "").partition(":")
-    _change_rows(rows, action, argument)
-    return _form_page(request, project, current, rows, [])
-
-
-@require_POST
-@project_page
-def schema_preview(request: HttpRequest, project: Project) -> HttpResponse:
-    """The document as it stands, what is wrong with it, what differs from the one in force, and what that means."""
-    current = selectors.schema_current(project=project)
-    return render(request, "registry/schema_preview.html", _preview(project, current, _posted(request)))
 
 
 def _publish(request: HttpRequest, project: Project, current: SchemaVersion, posted: Posted) -> HttpResponse:
@@ -106,9 +92,7 @@ def _publish(request: HttpRequest, project: Project, current: SchemaVersion, pos
             problems = problems_of(error) or [{"field": "(document)", "rule": error.message, "received": ""}]
         else:
             return _published(request, project, current, published)
-    if posted.rows is not None:
-        return _form_page(request, project, current, posted.rows, problems)
-    return _text_page(request, project, current, posted.text or "", problems)
+    return _again(request, project, current, posted, problems)
 
 
 def _published(
@@ -122,17 +106,13 @@ def _published(
     return redirect("import", project.slug, source.pk) if source is not None else redirect("schema", project.slug)
 
 
-def _posted(request: HttpRequest) -> Posted:
-    if "document" in request.POST:
-        text = request.POST["document"]
-        try:
-            return Posted(read_json(text), text=text)
-        except BrokenJson as error:
-            complaint = {"field": "(document)", "rule": f"is not JSON: {error}", "received": ""}
-            return Posted(None, text=text, problems=[complaint])
-    rows = rows_from_form(request.POST)
-    document, problems = rows.document()
-    return Posted(document, rows=rows, problems=problems)
+def _again(
+    request: HttpRequest, project: Project, current: SchemaVersion, posted: Posted, problems: Problems
+) -> HttpResponse:
+    """The page as it was posted, nothing of it lost."""
+    if posted.rows is None:
+        return _text_page(request, project, current, posted.text or "", problems)
+    return _form_page(request, project, current, posted.rows, problems, beside=posted)
 
 
 def _import_of(request: HttpRequest, project: Project) -> Import | None:
@@ -167,12 +147,15 @@ def _preview(project: Project, current: SchemaVersion, posted: Posted) -> dict[s
         "project": project,
         "current": current,
         "preview_problems": problems,
-        "document": made.as_json() if made else posted.document,
-        "is_text": posted.text is not None,
+        "is_by_text": posted.is_by_text and posted.rows is not None,
         "differences": differences(before, made.as_json()) if made else [],
-        "is_valid": made is not None,
         "meanings": meaning(Schema.parse(current.document), made, models_in_use(project=project)) if made else [],
     }
+
+
+def _json_side(document: Any) -> dict[str, Any]:
+    """The JSON beside the form, and what the page has to remember to tell later which of the two was changed."""
+    return {"json": written(in_reading_order(Schema, document)), "form_was": form_digest(document)}
 
 
 def _form_page(
@@ -180,37 +163,38 @@ def _form_page(
     project: Project,
     current: SchemaVersion,
     rows: SchemaRows,
-    problems: list[dict[str, str]],
+    problems: Problems,
     *,
     additions: list[Addition] | None = None,
+    beside: Posted | None = None,
 ) -> HttpResponse:
+    """`beside` has the JSON that was changed beside the form, and stands until one is taken into the other."""
     document, named = rows.document()
-    preview = _preview(project, current, Posted(document, rows=rows, problems=named))
+    side = _json_side(document)
+    posted = Posted(document, rows=rows, problems=named)
+    preview = _preview(project, current, posted)
     context = (
         preview
         | _frame(request, project, current, problems)
         | form_context(rows, problems or preview["preview_problems"])
+        | side
+        | {"json_was": side["json"], "additions": additions or []}
     )
-    context["additions"] = additions or []
+    if beside is not None and beside.text is not None:
+        context["json"] = beside.text
+        context["form_was"] = "" if beside.is_undecided else context["form_was"]
     return render(request, "registry/schema_form.html", context, status=400 if problems else 200)
 
 
 def _text_page(
-    request: HttpRequest, project: Project, current: SchemaVersion, text: str, problems: list[dict[str, str]]
+    request: HttpRequest, project: Project, current: SchemaVersion, text: str, problems: Problems
 ) -> HttpResponse:
-    try:
-        posted = Posted(read_json(text), text=text)
-    except BrokenJson as error:
-        posted = Posted(
-            None, text=text, problems=[{"field": "(document)", "rule": f"is not JSON: {error}", "received": ""}]
-        )
-    context = _preview(project, current, posted) | _frame(request, project, current, problems) | {"text": text}
+    preview = _preview(project, current, read_posted({"document": text}))
+    context = preview | _frame(request, project, current, problems) | {"text": text}
     return render(request, "registry/schema_text.html", context, status=400 if problems else 200)
 
 
-def _frame(
-    request: HttpRequest, project: Project, current: SchemaVersion, problems: list[dict[str, str]]
-) -> dict[str, Any]:
+def _frame(request: HttpRequest, project: Project, current: SchemaVersion, problems: Problems) -> dict[str, Any]:
     return {
         "project": project,
         "page": "schema",
@@ -221,7 +205,3 @@ def _frame(
         "property_types": [kind.value for kind in PropertyType],
         "roles": [role.value for role in EventRole],
     }
-
-
-def _indented(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False)

@@ -12,6 +12,7 @@ from engine.spec.schema import Schema
 from tests.webapp.client import DEFINITION
 from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
+from webapp.registry.json_text import written
 from webapp.registry.reading_order import in_reading_order
 from webapp.registry.schema_meaning import meaning
 from webapp.registry.schema_rows import fits_form, rows_from_form, rows_of
@@ -133,6 +134,38 @@ def test_it_goes_from_form_to_text_and_back(browser: Client, project: Project) -
     odd = edit(browser, project, {"document": '{"events": [1]}', "action": "as_form"})
     assert "no place for" in odd.content.decode()
     assert not fits_form({"events": {"click": {"colour": 1}}})
+
+
+def test_it_takes_the_json_beside_the_form_where_that_alone_was_changed(browser: Client, project: Project) -> None:
+    schema_publish(project=project, document=FULL)
+    stored = in_reading_order(Schema, schema_current(project=project).document)
+    html = browser.get(reverse("schema_edit", args=[project.slug])).content.decode()
+    form_was = Page(html).value_of("form_was") or ""
+    was = written(stored)
+    fields = {**posted(stored), "form_was": form_was, "json_was": was.replace("\n", "\r\n")}
+    changed = was.replace('"history_length": 30', '"history_length": 31')
+    text = Page(
+        browser.post(reverse("schema_preview", args=[project.slug]), {**fields, "json": changed}).content.decode()
+    ).text
+    assert "histories keep 31 items instead of 30" in text
+    assert "By the JSON" in text
+    taken = Page(edit(browser, project, {**fields, "json": changed, "action": "as_form"}).content.decode())
+    assert taken.value_of("schema.history_length") == "31"
+    both = edit(browser, project, {**fields, "json": changed, "schema.history_length": "40", "action": "publish"})
+    assert both.status_code == 400
+    page = Page(both.content.decode())
+    assert "were both changed" in page.text
+    assert page.value_of("schema.history_length") == "40"
+    assert page.value_of("form_was") == ""  # still undecided when it is posted again
+    undecided = {**fields, "json": changed, "form_was": "", "action": "add:users"}
+    assert edit(browser, project, undecided).status_code == 400
+    by_form = Page(edit(browser, project, {**undecided, "action": "refresh"}).content.decode())
+    assert by_form.value_of("form_was") == form_was
+    broken = edit(browser, project, {**fields, "json": "{", "action": "publish"})
+    assert broken.status_code == 400
+    assert "is not JSON" in broken.content.decode()
+    assert edit(browser, project, {**fields, "json": changed, "action": "publish"}).status_code == 302
+    assert schema_current(project=project).document["history_length"] == 31
 
 
 def test_it_previews_differences_and_meaning_as_one_types(browser: Client, project: Project) -> None:

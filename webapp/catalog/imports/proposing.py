@@ -48,6 +48,7 @@ def proposal(document: dict[str, Any], sample: Sample, choices: Choices, notes: 
     else:
         declared = made.document.setdefault(choices.kind.value, {})
         _propose_properties(made, declared, choices.kind.value, choices.used(Use.PROPERTY), notes)
+    made.additions.sort(key=lambda one: one.of != ("events",))  # types before properties
     return made
 
 

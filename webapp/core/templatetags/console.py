@@ -17,7 +17,7 @@ NONE = "–"
 """What stands for a value there is none of; templates hand filters the empty text for a name they do not know."""
 
 BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
-GOOD = frozenset({"running", "succeeded", "live", "done", "accepted", "ready"})
+GOOD = frozenset({"running", "succeeded", "finished", "live", "done", "accepted", "ready"})
 BAD = frozenset({"failed", "rejected", "silent", "revoked"})
 
 
