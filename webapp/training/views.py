@@ -76,8 +76,9 @@ def run_stop(request: HttpRequest, project: Project, run_id: int) -> HttpRespons
 @require_POST
 @project_page
 def run_go_on(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+    shown = selectors.run_get(project=project, run_id=run_id)
     try:
-        run_resume(run=selectors.run_get(project=project, run_id=run_id))
+        run_resume(run=shown)
         messages.success(request, "The run goes on from its newest checkpoint as soon as a worker is free.")
     except REFUSALS as error:
         messages.error(request, error.message)

@@ -20,10 +20,12 @@ from webapp.accounts.services import account_create, api_key_create
 from webapp.alerts.models import AlertChannel, AlertRule
 from webapp.alerts.services import alert_channel_create
 from webapp.batches.models import Batch
-from webapp.catalog.models import DeadEvent
+from webapp.catalog.models import DeadEvent, Import
 from webapp.console_urls import project_pages
+from webapp.erasure.models import Erasure
 from webapp.experiments.models import Experiment, Replay
 from webapp.experiments.services import experiment_start
+from webapp.exports.models import Export
 from webapp.registry.models import Model, SchemaVersion
 from webapp.registry.services import model_publish
 from webapp.serving.models import Deployment
@@ -32,8 +34,11 @@ from webapp.training.models import Run, Search
 from webapp.training.search_services import search_start, trial_begin, trial_finished
 from webapp.training.services import run_start
 
-STREAMS_OF_A_PROJECT = {"event_debugger_live", "event_trace_live"}
-STREAMS = {"run_live", "search_live", "sync_live"} | STREAMS_OF_A_PROJECT
+STREAMS_OF_A_PROJECT = {"event_debugger_live", "event_trace_live", "overview_live"}
+STREAMS = {"run_live", "run_log_live", "search_live", "sync_live"} | STREAMS_OF_A_PROJECT
+MOVED = {"events_upload"}
+"""Addresses of before, which lead to where the page is now."""
+
 NAMES = {"job": "run", "model": "retrieval", "deployment": "main", "experiment": "first"}
 KEPT = (
     ApiKey,
@@ -84,6 +89,9 @@ def theirs(other_project: Project) -> dict[str, int]:
         )[0].pk,
         "run_id": run.pk,
         "work_id": run.pk,
+        "import_id": Import.objects.create(project=other_project, file_name="theirs.csv", fingerprint="theirs").pk,
+        "export_id": Export.objects.create(project=other_project, what="items", state="succeeded", wanted=False).pk,
+        "erasure_id": Erasure.objects.create(project=other_project, kind="user", entity_id="theirs").pk,
         "search_id": search.pk,
         "number": 1,
         "dead_event_id": dead.pk,
@@ -96,6 +104,8 @@ def addresses(project: Project, ids: dict[str, int]) -> dict[str, str]:
     """Every page of the console as an address in `project`, with the other project's ids and names."""
     found = {}
     for page in project_pages:
+        if page.name in MOVED:
+            continue
         parts: dict[str, Any] = {}
         for part in page.pattern.converters:
             kind = str(page.name).partition("_")[0]
