@@ -63,6 +63,14 @@ class Answers(replica_pb2_grpc.ReplicaServicer):
         num = len(request.expressions)
         return counted_to_wire(CountReply(self.counts.num_items, self.counts.counts[:num]))
 
+    def Doors(self, request: wire.DoorsRequest, context: grpc.ServicerContext) -> wire.DoorsReply:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "gRPC alone")
+        return wire.DoorsReply()
+
+    def Known(self, request: wire.KnownRequest, context: grpc.ServicerContext) -> wire.KnownReply:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "as a replica of before")
+        return wire.KnownReply()
+
     def CatchUp(self, request: wire.CatchUpRequest, context: grpc.ServicerContext) -> wire.CatchUpReply:
         return wire.CatchUpReply(reached=True, replica="replica-1")
 
