@@ -120,7 +120,7 @@ def test_it_has_an_address_for_every_moment_and_reads_no_more_than_it_shows(proj
 def test_it_remembers_whole_ranges_and_not_each_event(project: Project) -> None:
     events_ingest(project=project, rows=[click(f"e{number}") for number in range(40)], source="test")
     senders_tell()
-    [sending] = senders_of(project.slug)
+    [sending] = senders_of(project.slug).calls
     assert (sending.source, sending.who, sending.ranges) == ("test", "", ((0, 0, 40),))
     assert ranges_of([]) == []
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ KEPT: Final = 2_000
 KEPT_S: Final = 3_600
 MAX_WAITING: Final = 500
 TELL_AFTER_S: Final = 0.3
+_BEYOND: Final = 2**63
 
 Range = tuple[int, int, int]
 """Partition, first offset, and the offset behind the last."""
@@ -43,8 +45,20 @@ class Sending:
     num_repeated: int = 0
     num_rejected: int = 0
 
-    def brought(self, partition: int, offset: int) -> bool:
-        return any(one == partition and first <= offset < after for one, first, after in self.ranges)
+
+class Senders:
+    """The newest calls, newest first, and which of them brought what is at a place of the log: no two brought the same."""
+
+    def __init__(self, calls: Sequence[Sending]) -> None:
+        self.calls = calls
+        self._ranges = sorted((*one, number) for number, call in enumerate(calls) for one in call.ranges)
+
+    def of(self, partition: int, offset: int) -> Sending | None:
+        place = bisect_right(self._ranges, (partition, offset, _BEYOND)) - 1
+        if place < 0:
+            return None
+        found, first, after, number = self._ranges[place]
+        return self.calls[number] if found == partition and first <= offset < after else None
 
 
 def door_of(source: str) -> str:
@@ -62,18 +76,19 @@ def note_sent(
     _teller.put(project, (wall_ms(), who, source, list(positions), num_repeated, num_rejected))
 
 
-def senders_of(project: str, limit: int = 500) -> list[Sending]:
-    """The newest calls, newest first; nothing when Redis does not answer."""
+def senders_of(project: str, limit: int = 500) -> Senders:
+    """Of the newest calls; of none when Redis does not answer."""
     try:
         # typed as if it might be a promise, which only the client for asyncio makes
         kept: Any = redis_connection().lrange(_key(project), 0, limit - 1)
     except redis.RedisError as error:
         logger.warning("who sent what is not known: %s", error)
-        return []
-    return [
-        Sending(at, who, source, tuple(map(tuple, ranges)), *nums)
-        for at, who, source, ranges, *nums in map(orjson.loads, kept)
-    ]
+        return Senders([])
+    return Senders([_sending(*orjson.loads(one)) for one in kept])
+
+
+def _sending(at_ms: int, who: str, source: str, ranges: list[list[int]], *nums: int) -> Sending:
+    return Sending(at_ms, who, source, tuple((one, first, after) for one, first, after in ranges), *nums)
 
 
 def ranges_of(positions: list[Position]) -> list[Range]:

@@ -21,6 +21,7 @@ from webapp.serving.sync_page import DEFAULT_WINDOW, WINDOWS, publish_page, sync
 
 INTERVAL_S = 1.0
 PICTURES_EVERY = 10
+"""Turns; longer where a picture's bins are."""
 MAX_LIFE_S = 300.0
 READS: Mapping[str, bool] = {"may_edit": False}
 
@@ -36,11 +37,11 @@ async def sync(request: HttpRequest, project: Project, name: str, version: int) 
 async def _updates(
     project: Project, followed: ModelVersion, window_s: int, may: Mapping[str, bool]
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    turn = 0
+    turn, every = 0, max(PICTURES_EVERY, window_s // 240)
     while True:
         # the page has pictures when it is loaded
         turn += 1
-        with_pictures = window_s if turn % PICTURES_EVERY == 0 else None
+        with_pictures = window_s if turn % every == 0 else None
         yield "update", await sync_to_async(sync_update)(project, followed, with_pictures, may)
         await asyncio.sleep(INTERVAL_S)
 

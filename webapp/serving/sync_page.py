@@ -14,7 +14,7 @@ from webapp.serving.freshness_histogram import OBJECTIVE_S, Histogram, freshness
 from webapp.serving.freshness_series import freshness_of, freshness_series
 from webapp.serving.sync_orders import orders_described
 from webapp.tracing.models import Resync, SyncPace
-from webapp.tracing.sync_history import SyncHistory, resyncs_of, sync_history, verified_of
+from webapp.tracing.sync_history import NUM_BINS, SyncHistory, resyncs_of, sync_history, verified_of
 from webapp.training.models import Publish
 
 WINDOWS = {"15m": (900, "15 min"), "1h": (3600, "1 hour"), "6h": (21_600, "6 hours"), "24h": (86_400, "24 hours")}
@@ -118,7 +118,7 @@ def publish_page(*, model_version: ModelVersion, before_id: int | None = None) -
 
 
 def _freshness(model_version: ModelVersion, window_s: int) -> Lines | None:
-    points = freshness_series(model_version=model_version, window_s=window_s)
+    points = freshness_series(model_version=model_version, window_s=window_s, num_points=NUM_BINS)
     if not points:
         return None
     at_ms = [round(point["at_s"] * 1000) for point in points]

@@ -13,7 +13,7 @@ from django.utils import timezone
 from webapp.registry.models import ModelVersion
 from webapp.tracing.models import ROW_S, Resync
 
-NUM_BINS = 90
+NUM_BINS = 60
 RESYNCS_SHOWN = 20
 
 _PUBLISHED = """

@@ -17,7 +17,7 @@ from engine.streams import topics
 from engine.streams.partitioning import partition_of
 from webapp.accounts.models import Project
 from webapp.catalog.models import DeadEvent, RejectedRow
-from webapp.catalog.senders import Sending, senders_of
+from webapp.catalog.senders import Senders, senders_of
 from webapp.core.clock import wall_ms
 from webapp.core.errors import Invalid
 from webapp.core.log import event_log
@@ -97,7 +97,9 @@ def tail_page(
     rows, since = reader.events_before(until_ms, limit)
     rows += reader.refused(when(until_ms))
     rows += [
-        repeats_row(one) for one in reader.sendings if one.num_repeated and (until_ms is None or one.at_ms <= until_ms)
+        repeats_row(one)
+        for one in reader.senders.calls
+        if one.num_repeated and (until_ms is None or one.at_ms <= until_ms)
     ]
     shown = sorted(filter(wanted.passes, rows), key=lambda row: row.at_ms, reverse=True)
     # Behind what was looked at there may be events between refused rows; they come with the page before.
@@ -117,7 +119,7 @@ def tail_news(
     )
     dead = list(DeadEvent.objects.filter(project=project, pk__gt=after.dead_id).order_by("-pk")[:NEWS_AT_ONCE])
     rows += [rejected_row(row) for row in rejected] + [_dead(row) for row in dead]
-    rows += [repeats_row(one) for one in reader.sendings if one.num_repeated and one.at_ms > after.at_ms]
+    rows += [repeats_row(one) for one in reader.senders.calls if one.num_repeated and one.at_ms > after.at_ms]
     places = TailPlaces(
         offsets,
         rejected[0].pk if rejected else after.rejected_id,
@@ -133,11 +135,11 @@ class _Reader:
         self._project, self._wanted = project, wanted
         self._log, self._topic = event_log(), topics.events(project.slug)
         self._intake = Intake(event_validator(project=project), time.time)
-        self.sendings: list[Sending] = senders_of(project.slug)
+        self.senders = senders_of(project.slug)
 
     def told_ms(self, now_ms: int) -> int:
         """Up to when calls were told of: what was sent just now is still to be."""
-        return self.sendings[0].at_ms if self.sendings else now_ms - TOLD_WITHIN_MS
+        return self.senders.calls[0].at_ms if self.senders.calls else now_ms - TOLD_WITHIN_MS
 
     def ends(self) -> dict[int, int]:
         return {partition: held.stop for partition, held in self._bounds().items()}
@@ -146,6 +148,8 @@ class _Reader:
         """The newest, and back to when all were looked at where there are more."""
         rows: list[TailRow] = []
         since: list[int] = []
+        if self._wanted.only_refused:
+            return rows, None
         for partition, held in self._bounds().items():
             stop = held.stop
             if until_ms is not None:
@@ -169,9 +173,11 @@ class _Reader:
         rows: list[TailRow] = []
         ends, num_passed = {}, 0
         for partition, held in self._bounds().items():
+            ends[partition] = held.stop
+            if self._wanted.only_refused:
+                continue
             first = max(held.start, min(offsets.get(partition, held.stop), held.stop), held.stop - NEWS_AT_ONCE)
             num_passed += max(0, first - offsets.get(partition, first))
-            ends[partition] = max(held.stop, 0)
             for record in backwards(self._log, self._topic, partition, range(first, held.stop), NEWS_AT_ONCE):
                 if (row := self._row(record)) is not None:
                     rows.append(row)
@@ -198,9 +204,9 @@ class _Reader:
         return {partition: bounds[partition]}
 
     def _row(self, record: Any) -> TailRow | None:
-        if not self._wanted.may_be(record):
+        if not self._wanted.may_be(record) or not self._wanted.may_be_sent(record, self.senders):
             return None
-        row = event_row(record, self._intake, self.sendings)
+        row = event_row(record, self._intake, self.senders)
         return row if row is not None and self._wanted.passes(row) else None
 
     def _received_ms(self, partition: int, offset: int) -> int:
@@ -208,7 +214,7 @@ class _Reader:
             [record] = self._log.read(self._topic, partition, offset, 1)
         except (OffsetOutOfRange, ValueError):
             return 0
-        row = event_row(record, self._intake, ())
+        row = event_row(record, self._intake, Senders([]))
         return record.timestamp_ms if row is None else row.at_ms
 
 

@@ -14,7 +14,7 @@ from engine.spec.event import Event
 from engine.spec.intake import Intake
 from engine.streams.log import StoredRecord
 from webapp.catalog.models import DeadEvent, RejectedRow
-from webapp.catalog.senders import Sending
+from webapp.catalog.senders import Senders, Sending
 from webapp.core.errors import Invalid
 from webapp.tracing.finding import when
 
@@ -71,6 +71,15 @@ class TailFilter:
             return self.event_type.encode() in record.value
         return b'"%b"' % CANARY_TYPE.encode() not in record.value
 
+    def may_be_sent(self, record: StoredRecord, senders: Senders) -> bool:
+        """Whether it may have been brought by whom is wanted, without reading what it says."""
+        if not self.sender:
+            return True
+        call = senders.of(record.partition, record.offset)
+        if call is not None:
+            return self.sender.lower() in (call.who or call.source).lower()
+        return b'"served":{' in record.value or b'"received_ms"' not in record.value
+
     def passes(self, row: TailRow) -> bool:
         if self.sender and self.sender.lower() not in row.sent_by.lower():
             return False
@@ -110,7 +119,7 @@ class TailRow:
         return max(0, len(self.items) - ITEMS_SHOWN)
 
 
-def event_row(record: StoredRecord, intake: Intake, sendings: Sequence[Sending]) -> TailRow | None:
+def event_row(record: StoredRecord, intake: Intake, senders: Senders) -> TailRow | None:
     """None of a record that is no event: the joiner buries it, and then it is shown as dead."""
     arrivals: list[Event] = []
     try:
@@ -125,16 +134,16 @@ def event_row(record: StoredRecord, intake: Intake, sendings: Sequence[Sending])
         event.user_id,
         event.item_ids,
         f"{record.partition}:{record.offset}",
-        _sender(record, event, sendings, is_foreign=bool(arrivals)),
+        _sender(record, event, senders, is_foreign=bool(arrivals)),
     )
 
 
-def _sender(record: StoredRecord, event: Event, sendings: Sequence[Sending], *, is_foreign: bool) -> str:
+def _sender(record: StoredRecord, event: Event, senders: Senders, *, is_foreign: bool) -> str:
     if is_foreign:
         return TOPIC_WRITER
     if event.served is not None:
         return f"served by {event.served.deployment}"
-    sending = next((one for one in sendings if one.brought(record.partition, record.offset)), None)
+    sending = senders.of(record.partition, record.offset)
     return "" if sending is None else sending.who or sending.source
 
 

@@ -63,13 +63,13 @@ def test_it_brings_ten_seconds_together_into_bins(version: ModelVersion) -> None
         stood(version, at_ms, 5, num_behind=behind, age_s=age_s, num_rows_applied=20, num_bytes_applied=400)
     published(version, NOW_MS - 20_000, 6, {1: 30, 2: 10})
     published(version, NOW_MS, 7, {1: 10})
-    history = sync_history(model_version=version, window_s=1800, now=NOW)
-    assert (history.bin_s, len(history.at_ms), history.at_ms[-1]) == (20, 90, NOW_MS - 5_000)
+    history = sync_history(model_version=version, window_s=1200, now=NOW)
+    assert (history.bin_s, len(history.at_ms), history.at_ms[-1]) == (20, 60, NOW_MS - 5_000)
     assert history.behind["r-1"][-3:] == [9.0, None, 0.0]
     assert history.age_s["r-1"][-3:] == [2.0, None, 0.25]
     assert history.rows_applied_s["r-1"][-3:] == [2.0, None, 2.0], "the last ten seconds have only begun"
-    assert history.touched_s == {1: [0.0] * 88 + [1.5, 1.0], 2: [0.0] * 88 + [0.5, 0.0]}
-    assert sync_history(model_version=version, window_s=900, now=NOW).bin_s == 10
+    assert history.touched_s == {1: [0.0] * 58 + [1.5, 1.0], 2: [0.0] * 58 + [0.5, 0.0]}
+    assert sync_history(model_version=version, window_s=600, now=NOW).bin_s == 10
 
 
 def test_it_says_where_digests_were_last_found_equal(version: ModelVersion) -> None:
