@@ -51,6 +51,8 @@ def visit(browser: Client) -> dict[str, tuple[str, int, str]]:
             broken.append(f"{address} answers {answer.status_code}")
             return None
         last[:] = [(len(asked), answer.content.decode())]
+        if "<html" not in last[0][1]:
+            broken.append(f"{address} is linked to and is a part of a page")
         return last[0][1]
 
     for kind, address in crawl("crowded", open_page):
