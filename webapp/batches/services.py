@@ -11,6 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from webapp.accounts.models import Project
+from webapp.audit.services import audit_record
 from webapp.batches.models import Batch
 from webapp.catalog.models import User
 from webapp.core import jobs
@@ -58,6 +59,8 @@ def batch_start(
             format=format,
             num_users=User.objects.filter(project=project).count() if wanted is None else len(wanted),
         )
+        details = {"deployment": named, "users": batch.num_users}
+        audit_record(project=project, action="batch_start", target=f"batch {batch.pk}", details=details)
         transaction.on_commit(lambda: jobs.send(jobs.Job.RECOMMEND_BATCH, batch_id=batch.pk), robust=True)
     return batch
 
@@ -65,7 +68,9 @@ def batch_start(
 def batch_stop(*, batch: Batch) -> Batch:
     """Ask for the end of a batch. Its worker stops at its next look; with no worker on it, it is stopped now."""
     open_batches = Batch.objects.filter(pk=batch.pk).exclude(state__in=ENDED)
-    open_batches.update(wanted=False)
+    with transaction.atomic():
+        if open_batches.filter(wanted=True).update(wanted=False):
+            audit_record(project=batch.project, action="batch_stop", target=f"batch {batch.pk}")
     if lease_holder(name=batch.lease_name) is None:
         open_batches.update(state=Batch.State.STOPPED, finished_at=Now())
     batch.refresh_from_db()
@@ -77,7 +82,9 @@ def batch_delete(*, batch: Batch) -> None:
     if batch.state not in ENDED:
         raise Conflict(f"Batch {batch.pk} is at work; stop it first.")
     shutil.rmtree(batch.folder, ignore_errors=True)
-    batch.delete()
+    with transaction.atomic():
+        audit_record(project=batch.project, action="batch_delete", target=f"batch {batch.pk}")
+        batch.delete()
 
 
 def batches_end_unwanted() -> None:

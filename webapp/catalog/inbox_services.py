@@ -19,6 +19,7 @@ from engine.spec.validation import EventValidator
 from engine.streams import topics
 from engine.streams.log import Record
 from webapp.accounts.models import Project
+from webapp.audit.services import audit_record
 from webapp.catalog import storage
 from webapp.catalog.arrivals import events_arrived
 from webapp.catalog.inbox_models import DeadEvent, DeadEventCount, Inbox, storable, storable_problem
@@ -64,6 +65,8 @@ def dead_events_replay(*, project: Project, selection: Selection, clock_ms: Call
         with transaction.atomic():
             _replay(rules, ids, done)
     _settle(project, selection)
+    counts = {"replayed": done.num_replayed, "refused": done.num_refused}
+    audit_record(project=project, action="dead_events_replay", target="inbox", details=counts)
     return done
 
 
@@ -73,6 +76,7 @@ def dead_events_discard(*, project: Project, selection: Selection) -> int:
     for ids in _bites(selection.of(project)):
         num_discarded += DeadEvent.objects.filter(project=project, pk__in=ids).delete()[0]
     _settle(project, selection)
+    audit_record(project=project, action="dead_events_discard", target="inbox", details={"discarded": num_discarded})
     return num_discarded
 
 

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Now
 
 from engine.spec.schema import EventRole
 from webapp.accounts.models import Project
+from webapp.audit.services import audit_record
 from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.selectors import lease_holder
@@ -65,6 +66,8 @@ def replay_start(*, deployment: Deployment, wanted: Wanted, by: str = "") -> Rep
             max_answers=wanted.max_answers,
             created_by=by,
         )
+        details = {"deployment": deployment.name}
+        audit_record(project=replay.project, action="replay_start", target=f"replay {replay.pk}", details=details)
         transaction.on_commit(lambda: jobs.send(jobs.Job.REPLAY, replay_id=replay.pk), robust=True)
     return replay
 
@@ -72,7 +75,9 @@ def replay_start(*, deployment: Deployment, wanted: Wanted, by: str = "") -> Rep
 def replay_stop(*, replay: Replay) -> Replay:
     """Ask for its end. Its worker stops at its next look; with no worker on it, it is stopped now."""
     open_replays = Replay.objects.filter(pk=replay.pk, state__in=OPEN)
-    open_replays.update(wanted=False)
+    with transaction.atomic():
+        if open_replays.filter(wanted=True).update(wanted=False):
+            audit_record(project=replay.project, action="replay_stop", target=f"replay {replay.pk}")
     if lease_holder(name=replay.lease_name) is None:
         open_replays.update(state=Replay.State.STOPPED, finished_at=Now())
     replay.refresh_from_db()

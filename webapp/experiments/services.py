@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from webapp.accounts.models import Project
+from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict, Invalid
 from webapp.experiments.choosing import NUM_PARTS
 from webapp.experiments.holdout import HOLDOUT, holdout_deployment
@@ -93,6 +94,8 @@ def experiment_start(
                 )
                 for rail in design.guardrails
             )
+            shares = {deployment.name: share for deployment, share in arms}
+            _recorded(experiment, "experiment_start", {"arms": shares, "of": NUM_PARTS})
     except IntegrityError as error:
         if Experiment.objects.filter(project=project, name=name).exists():
             raise Conflict(f"There was already an experiment {name!r}; its assignment is not used twice.") from error
@@ -104,7 +107,9 @@ def experiment_start(
 def experiment_stop(*, experiment: Experiment, by: str = "") -> None:
     """Traffic goes to the default deployment again. Stopping twice is harmless."""
     running = Experiment.objects.filter(pk=experiment.pk, is_running=True)
-    running.update(is_running=False, stopped_at=Now(), stopped_why={"how": "stopped", "by": by})
+    with transaction.atomic():
+        if running.update(is_running=False, stopped_at=Now(), stopped_why={"how": "stopped", "by": by}):
+            _recorded(experiment, "experiment_stop", {})
     plans_forget()
 
 
@@ -113,7 +118,10 @@ def arm_stop(*, arm: Arm, why: Mapping[str, Any]) -> bool:
     if arm.is_control:
         raise Conflict("The control cannot be stopped by itself; stop the experiment.")
     going = Arm.objects.filter(pk=arm.pk, stopped_at=None, experiment__is_running=True)
-    was_going = bool(going.update(stopped_at=Now(), stopped_why=dict(why)))
+    with transaction.atomic():
+        was_going = bool(going.update(stopped_at=Now(), stopped_why=dict(why)))
+        if was_going:
+            _recorded(arm.experiment, "arm_stop", {"arm": arm.name, "why": dict(why)})
     plans_forget()
     return was_going
 
@@ -133,6 +141,8 @@ def experiment_promote(*, experiment: Experiment, arm: Arm, by: str = "") -> Exp
         Experiment.objects.filter(pk=experiment.pk).update(
             promoted_arm=arm, promoted_at=Now(), default_before=default, rolled_back_at=None
         )
+        before = None if default is None else default.name
+        _recorded(experiment, "experiment_promote", {"arm": arm.name, "default_before": before})
     plans_forget()
     return experiment_get(project=experiment.project, name=experiment.name)
 
@@ -145,8 +155,13 @@ def experiment_roll_back(*, experiment: Experiment) -> Experiment:
         Project.objects.select_for_update().get(pk=experiment.project_id)
         _make_default(experiment.project_id, experiment.default_before)
         Experiment.objects.filter(pk=experiment.pk).update(rolled_back_at=Now())
+        _recorded(experiment, "experiment_roll_back", {"default": experiment.default_before.name})
     plans_forget()
     return experiment_get(project=experiment.project, name=experiment.name)
+
+
+def _recorded(experiment: Experiment, action: str, details: Mapping[str, Any]) -> None:
+    audit_record(project=experiment.project, action=action, target=f"experiment {experiment.name}", details=details)
 
 
 def _make_default(project_id: int, deployment: Deployment) -> None:

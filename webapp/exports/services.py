@@ -72,7 +72,9 @@ def export_start(
 def export_stop(*, export: Export) -> Export:
     """Ask for its end. Its worker stops at its next look; with no worker on it, it is stopped now."""
     open_exports = Export.objects.filter(pk=export.pk).exclude(state__in=ENDED)
-    open_exports.update(wanted=False)
+    with transaction.atomic():
+        if open_exports.filter(wanted=True).update(wanted=False):
+            audit_record(project=export.project, action="export_stop", target=_target(export))
     if lease_holder(name=export.lease_name) is None:
         open_exports.update(state=Export.State.STOPPED, finished_at=Now())
     export.refresh_from_db()

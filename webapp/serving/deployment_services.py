@@ -12,6 +12,7 @@ from engine.errors import InvalidDocument, Problem
 from engine.spec.architecture import kinds_of_ranking, kinds_of_retrieval
 from engine.spec.deployment import DeploymentDocument
 from webapp.accounts.models import Project
+from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict, Invalid
 from webapp.experiments.models import Arm
 from webapp.experiments.selectors import plans_forget
@@ -71,6 +72,13 @@ def deployment_put(
                 created_by=by,
                 note=note,
             )
+        if changed or is_default:
+            audit_record(
+                project=project,
+                action="deployment_put",
+                target=f"deployment {name}",
+                details={"revision": deployment.revision, "is_default": deployment.is_default, "note": note},
+            )
     plans_forget()
     return deployment
 
@@ -101,6 +109,8 @@ def deployment_make_default(*, deployment: Deployment) -> None:
         Project.objects.select_for_update().get(pk=deployment.project_id)
         Deployment.objects.filter(project=deployment.project_id, is_default=True).update(is_default=False)
         Deployment.objects.filter(pk=deployment.pk).update(is_default=True, is_active=True)
+        target = f"deployment {deployment.name}"
+        audit_record(project=deployment.project, action="deployment_make_default", target=target)
     plans_forget()
 
 
@@ -116,6 +126,7 @@ def deployment_delete(*, deployment: Deployment) -> None:
             deployment.delete()
         except ProtectedError as error:
             raise Conflict(f"{deployment.name!r} is an arm of the running experiment; stop that first.") from error
+        audit_record(project=deployment.project, action="deployment_delete", target=f"deployment {deployment.name}")
     plans_forget()
 
 

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from webapp.accounts.models import Project
+from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict, NotFound
 from webapp.registry.models import ModelVersion
 from webapp.serving.models import Deployment, Replica, ReplicaPosition, SyncOrder
@@ -27,6 +28,8 @@ def snapshot_order(*, model_version: ModelVersion, asked_by: str = "") -> SyncOr
     runs = Run.objects.filter(model_version=model_version, mode=Run.Mode.ONLINE, wanted=True, state=Run.State.RUNNING)
     if not runs.exists():
         raise Conflict(f"{model_version} is not trained online now, so nobody has parameters to write.")
+    project = model_version.model.project
+    audit_record(project=project, action="snapshot_order", target=f"model {model_version}")
     return _order(model_version, SyncOrder.Kind.SNAPSHOT, asked_by)
 
 
@@ -40,6 +43,10 @@ def resync_order(*, model_version: ModelVersion, replica: str, asked_by: str = "
         raise NotFound(f"No replica {replica!r} serves {model_version}.")
     if not replicas_alive().filter(name=replica).exists():
         raise Conflict(f"Replica {replica!r} is silent; it loads a snapshot by itself when it starts.")
+    details = {"replica": replica}
+    audit_record(
+        project=model_version.model.project, action="resync_order", target=f"model {model_version}", details=details
+    )
     return _order(model_version, SyncOrder.Kind.RESYNC, asked_by, replica)
 
 
@@ -55,7 +62,9 @@ def replica_drain(*, replica: str, project: Project | None = None) -> Replica:
         answering = list(replicas_alive().filter(drained_at=None).order_by("pk").select_for_update())
         if not any(one.pk != found.pk for one in answering):
             raise Conflict(f"{replica!r} is the only replica that answers; start another one first.")
-        Replica.objects.filter(pk=found.pk, drained_at=None).update(drained_at=Now())
+        is_news = Replica.objects.filter(pk=found.pk, drained_at=None).update(drained_at=Now())
+        if is_news and project is not None:
+            audit_record(project=project, action="replica_drain", target=f"replica {replica}")
     found.refresh_from_db()
     return found
 
@@ -63,7 +72,10 @@ def replica_drain(*, replica: str, project: Project | None = None) -> Replica:
 def replica_undrain(*, replica: str, project: Project | None = None) -> Replica:
     """Ask it again. Raises as `replica_drain`."""
     found = _replica(replica, project)
-    Replica.objects.filter(pk=found.pk).update(drained_at=None)
+    with transaction.atomic():
+        is_news = Replica.objects.filter(pk=found.pk, drained_at__isnull=False).update(drained_at=None)
+        if is_news and project is not None:
+            audit_record(project=project, action="replica_undrain", target=f"replica {replica}")
     found.refresh_from_db()
     return found
 

@@ -13,6 +13,7 @@ from engine.spec.definition import ModelDefinition
 from engine.spec.schema import Schema
 from engine.spec.search import Choice, SearchSettings, with_values
 from webapp.accounts.models import Account
+from webapp.audit.services import audit_record
 from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.selectors import lease_holder
@@ -46,6 +47,12 @@ def search_start(*, model_version: ModelVersion, settings: object) -> Search:
             )
         search = Search.objects.create(
             project=model_version.model.project, model_version=model_version, settings=parsed.as_json()
+        )
+        audit_record(
+            project=search.project,
+            action="search_start",
+            target=f"search {search.pk}",
+            details={"of": str(model_version)},
         )
         transaction.on_commit(lambda: jobs.send(jobs.Job.SEARCH, search_id=search.pk), robust=True)
     return search
@@ -81,7 +88,9 @@ def _check(model_version: ModelVersion, settings: SearchSettings) -> None:
 def search_stop(*, search: Search) -> Search:
     """Ask for the end of a search. Its worker stops at its next look; with no worker on it, it is stopped now."""
     open_searches = Search.objects.filter(pk=search.pk).exclude(state__in=ENDED)
-    open_searches.update(wanted=False)
+    with transaction.atomic():
+        if open_searches.filter(wanted=True).update(wanted=False):
+            audit_record(project=search.project, action="search_stop", target=f"search {search.pk}")
     if lease_holder(name=search.lease_name) is None:
         open_searches.update(state=Search.State.STOPPED, finished_at=Now())
     search.refresh_from_db()

@@ -15,6 +15,7 @@ from engine.spec.definition import ModelDefinition
 from engine.spec.evolution import plan_evolution
 from engine.spec.training_settings import OnChangedSlot
 from webapp.accounts.models import Project
+from webapp.audit.services import audit_record
 from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.rates import rates
@@ -84,6 +85,12 @@ def run_start(
             start_from=start_from,
             input_file=input_file,
         )
+        audit_record(
+            project=run.project,
+            action="run_start",
+            target=f"run {run.pk}",
+            details={"of": str(model_version), "mode": mode},
+        )
         transaction.on_commit(lambda: jobs.send(JOB_OF_MODE[mode], run_id=run.pk), robust=True)
     return run
 
@@ -109,7 +116,9 @@ def _check_file(name: str, *, mode: str, start_from: ModelVersion | None) -> Non
 def run_stop(*, run: Run) -> Run:
     """Ask for the end of a run. Its worker stops at its next look; with no worker on it, it is stopped now."""
     open_runs = Run.objects.filter(pk=run.pk).exclude(state__in=ENDED)
-    open_runs.update(wanted=False)
+    with transaction.atomic():
+        if open_runs.filter(wanted=True).update(wanted=False):
+            audit_record(project=run.project, action="run_stop", target=f"run {run.pk}")
     if lease_holder(name=run.lease_name) is None:
         open_runs.update(state=Run.State.STOPPED, finished_at=Now())
     run.refresh_from_db()

@@ -186,7 +186,9 @@ def import_again(*, loading: Import) -> Import:
 def import_stop(*, loading: Import) -> Import:
     """Ask for the end. Its worker stops at its next look; with no worker on it, it is stopped now."""
     at_work = Import.objects.filter(pk=loading.pk, state__in=(Import.State.QUEUED, Import.State.RUNNING), has_file=True)
-    at_work.update(wanted=False, updated_at=Now())
+    with transaction.atomic():
+        if at_work.filter(wanted=True).update(wanted=False, updated_at=Now()):
+            audit_record(project=loading.project, action="import_stop", target=_target(loading))
     if lease_holder(name=loading.lease_name) is None:
         at_work.update(state=Import.State.STOPPED, finished_at=Now())
     loading.refresh_from_db()
