@@ -150,7 +150,7 @@ def posted_by(context: Mapping[str, Any]) -> dict[str, str]:
     posted = {"architecture.kind": context["chosen_kind"]}
     for control in controls_of(context):
         if control.kind != "boolean":
-            posted[control.path] = control.value or (control.options[0] if control.options else "")
+            posted[control.path] = control.value
         elif control.checked:
             posted[control.path] = "on"
     return posted

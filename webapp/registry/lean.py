@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic.fields import FieldInfo
+
+from engine.errors import InvalidDocument
 from engine.spec.definition import ModelDefinition
 from engine.spec.document import Document
 from webapp.registry.definition_form import ROWS
@@ -26,7 +29,7 @@ def lean(document: Mapping[str, Any]) -> dict[str, Any]:
                 kept[name] = rows
         elif info is None:
             kept[name] = value
-        elif info.is_required() or not _says_default(shape_of(info), value, _as_json(default_of(info))):
+        elif info.is_required() or not _says_default(info, value):
             shorter = _lean_of(shape_of(info), value, is_row=name == "architecture")
             if shorter or shorter == 0:
                 kept[name] = shorter
@@ -41,13 +44,15 @@ def lean_row(part: str, row: Any) -> Any:
     return _lean_of(shape if isinstance(shape, Variants) else Part(shape), row, is_row=True)
 
 
-def _says_default(shape: Any, value: Any, default: Any) -> bool:
-    """Whether it is the default, or a part that leaves out what the default says."""
-    if value == default:
-        return True
-    if not isinstance(shape, Variants | Part) or not isinstance(value, dict) or not isinstance(default, dict):
+def _says_default(info: FieldInfo, value: Any) -> bool:
+    """Whether it is the default, however it is spelled: a rate may be a number, and a part may leave out what goes without saying."""
+    default = default_of(info)
+    if not isinstance(default, Document):
+        return bool(value == getattr(default, "value", default))
+    try:
+        return type(default).parse(value) == default
+    except InvalidDocument:
         return False
-    return bool(_lean_of(shape, value, is_row=False) == _lean_of(shape, default, is_row=False))
 
 
 def _lean_of(shape: Any, value: Any, *, is_row: bool) -> Any:
@@ -70,12 +75,6 @@ def _fields(model: type[Document], value: Mapping[str, Any], *, is_row: bool) ->
             kept[name] = given
             continue
         shape = shape_of(info)
-        if not _says_default(shape, given, _as_json(default_of(info))):
+        if not _says_default(info, given):
             kept[name] = _lean_of(shape, given, is_row=False)
     return kept
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, Document):
-        return value.as_json()
-    return getattr(value, "value", value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.webapp.console.full_definition import FULL_RANKING
 from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
 from webapp.registry.architecture_titles import ABOUT
+from webapp.registry.both_sides import Changed, read_both
 from webapp.registry.definition_form import document_from_form
 from webapp.registry.definition_page import controls_of, form_context, posted_by
 from webapp.registry.models import ModelVersion
@@ -25,21 +28,48 @@ from webapp.registry.services import model_publish
 AREA = re.compile(r'<textarea name="(document|document_was)"[^>]*>\n?(.*?)</textarea>', re.DOTALL)
 
 
+class Posting(HTMLParser):
+    """What a browser posts of a page's form when nothing is touched: inputs, ticked boxes, chosen options or the first, and texts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.posted: dict[str, str] = {}
+        self._select = self._area = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name, value = given.get("name") or "", given.get("value") or ""
+        if tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and ("selected" in given or self._select not in self.posted):
+            self.posted[self._select] = value
+        elif tag == "textarea":
+            self._area = name
+        elif tag == "input" and name and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+            self.posted[name] = value
+
+    def handle_endtag(self, tag: str) -> None:
+        self._select = "" if tag == "select" else self._select
+        self._area = "" if tag == "textarea" else self._area
+
+    def handle_data(self, data: str) -> None:
+        if self._area:
+            self.posted[self._area] = self.posted.get(self._area, "") + data
+
+
 class Shown:
     """A page's form as a browser has it: what it would post, and what a person may change."""
 
-    def __init__(self, html: str, project: Project) -> None:
-        from html import unescape
-
+    def __init__(self, html: str) -> None:
         self.page = Page(html)
         self.areas = {name: unescape(text) for name, text in AREA.findall(html)}
         self.form_was = self.page.value_of("form_was")
-        self._project = project
+        self._untouched = Posting(html).posted
 
-    def posted(self, document: dict[str, Any], /, **changes: str) -> dict[str, str]:
-        """The controls of a document, the JSON side and what the page remembers; `changes` are typed over them."""
-        controls = posted_by(form_context(document, [], schema_document(project=self._project)))
-        return {**controls, **self.areas, "form_was": str(self.form_was), "name": "ranker", **changes}
+    def posted(self, **changes: str) -> dict[str, str]:
+        """What is typed over what the page shows."""
+        return self._untouched | self.areas | {"name": "ranker"} | changes
 
 
 @pytest.fixture
@@ -51,7 +81,7 @@ def shown(browser: Client, project: Project) -> Shown:
 def open_page(browser: Client, project: Project) -> Shown:
     answer = browser.get(reverse("model_edit", args=[project.slug, "ranker"]))
     assert answer.status_code == 200
-    return Shown(answer.content.decode(), project)
+    return Shown(answer.content.decode())
 
 
 def preview(browser: Client, project: Project, posted: dict[str, str]) -> str:
@@ -69,9 +99,12 @@ def newest() -> dict[str, Any]:
     return document
 
 
-def test_it_posts_back_what_it_shows(shown: Shown, project: Project) -> None:
+def test_it_posts_back_what_it_shows(shown: Shown, browser: Client, project: Project) -> None:
     """What a browser would post of the page is the document that it was made of, so that the server knows an untouched form."""
-    controls = posted_by(form_context(FULL_RANKING, [], schema_document(project=project)))
+    controls = shown.posted()
+    assert read_both(controls).changed is Changed.NEITHER
+    fresh = browser.get(reverse("model_new", args=[project.slug])).content.decode()
+    assert read_both(Shown(fresh).posted()).changed is Changed.NEITHER
     assert ModelDefinition.parse(document_from_form(controls)) == ModelDefinition.parse(FULL_RANKING)
     assert ModelDefinition.parse(json.loads(shown.areas["document"])) == ModelDefinition.parse(FULL_RANKING)
     assert shown.areas["document"] == shown.areas["document_was"]
@@ -79,9 +112,7 @@ def test_it_posts_back_what_it_shows(shown: Shown, project: Project) -> None:
 
 
 def test_it_writes_the_json_that_the_form_says(shown: Shown, browser: Client, project: Project) -> None:
-    html = preview(
-        browser, project, shown.posted(FULL_RANKING, **{"slots.0.dim": "12", "slots.1.dim": "12", "slots.2.dim": "12"})
-    )
+    html = preview(browser, project, shown.posted(**{"slots.0.dim": "12", "slots.1.dim": "12", "slots.2.dim": "12"}))
     assert 'id="json" hx-swap-oob="true"' in html
     assert 'id="fields"' not in html
     assert html.count("&quot;dim&quot;: 12") == 6  # as it is, and as it was
@@ -89,7 +120,7 @@ def test_it_writes_the_json_that_the_form_says(shown: Shown, browser: Client, pr
 
 def test_it_fills_the_form_that_the_json_says(shown: Shown, browser: Client, project: Project) -> None:
     typed = shown.areas["document"].replace('"hidden": [48, 24, 12]', '"hidden": [96]')
-    html = preview(browser, project, shown.posted(FULL_RANKING, document=typed))
+    html = preview(browser, project, shown.posted(document=typed))
     assert 'id="fields" hx-swap-oob="true"' in html
     assert 'id="json"' not in html
     page = Page(html)
@@ -101,7 +132,7 @@ def test_it_touches_neither_side_while_the_json_is_none_and_says_the_line(
     shown: Shown, browser: Client, project: Project
 ) -> None:
     typed = shown.areas["document"].replace('"slots": [', '"slots": [,', 1)
-    html = preview(browser, project, shown.posted(FULL_RANKING, document=typed))
+    html = preview(browser, project, shown.posted(document=typed))
     assert 'id="fields"' not in html and 'id="json"' not in html and 'id="memory"' not in html
     line = typed[: typed.index("[,")].count("\n") + 1
     assert f'data-line="{line}"' in html
@@ -110,20 +141,20 @@ def test_it_touches_neither_side_while_the_json_is_none_and_says_the_line(
 
 def test_it_loses_neither_side_when_both_were_changed(shown: Shown, browser: Client, project: Project) -> None:
     typed = shown.areas["document"].replace("[48, 24, 12]", "[96]")
-    posted = shown.posted(FULL_RANKING, document=typed, **{"training.batch_size": "77"})
+    posted = shown.posted(document=typed, **{"training.batch_size": "77"})
     html = preview(browser, project, posted)
     assert "were both changed" in html
     assert 'id="fields"' not in html and 'id="json"' not in html
     refused = publish(browser, project, posted)
     assert refused.status_code == 400
-    page = Shown(refused.content.decode(), project)
+    page = Shown(refused.content.decode())
     assert page.page.value_of("training.batch_size") == "77"
     assert "[96]" in page.areas["document"]
     assert ModelVersion.objects.count() == 1
     by_form = publish(browser, project, posted, "refresh")
-    assert "[96]" not in Shown(by_form.content.decode(), project).areas["document"]
+    assert "[96]" not in Shown(by_form.content.decode()).areas["document"]
     by_text = publish(browser, project, posted, "as_form")
-    assert Shown(by_text.content.decode(), project).page.value_of("training.batch_size") == "64"
+    assert Shown(by_text.content.decode()).page.value_of("training.batch_size") == "64"
 
 
 @pytest.mark.parametrize("side", ["form", "text"])
@@ -131,20 +162,18 @@ def test_it_publishes_the_side_that_was_changed_without_a_script(
     shown: Shown, browser: Client, project: Project, side: str
 ) -> None:
     if side == "form":
-        posted = shown.posted(FULL_RANKING, **{"training.batch_size": "77"})
+        posted = shown.posted(**{"training.batch_size": "77"})
     else:
         text = shown.areas["document"].replace('"batch_size": 64', '"batch_size": 77').replace("\n", "\r\n")
-        posted = shown.posted(FULL_RANKING, document=text)
+        posted = shown.posted(document=text)
     assert publish(browser, project, posted).status_code == 302
     assert newest()["training"]["batch_size"] == 77
 
 
 def test_it_says_problems_at_the_control_and_at_the_line(shown: Shown, browser: Client, project: Project) -> None:
-    html = preview(browser, project, shown.posted(FULL_RANKING, **{"slots.1.dim": "wide", "tasks.0.weight": "-1"}))
+    html = preview(browser, project, shown.posted(**{"slots.1.dim": "wide", "tasks.0.weight": "-1"}))
     found = dict(re.findall(r'data-line="(\d+)" data-control="([^"]+)"', html))
-    text = {name: json.loads(json.dumps(body)) for name, body in Shown(html, project).areas.items()}["document"].split(
-        "\n"
-    )
+    text = {name: json.loads(json.dumps(body)) for name, body in Shown(html).areas.items()}["document"].split("\n")
     assert set(found.values()) == {"slots.1.dim", "tasks.0.weight"}
     by_control = {control: text[int(line) - 1] for line, control in found.items()}
     assert '"wide"' in by_control["slots.1.dim"]
@@ -153,17 +182,17 @@ def test_it_says_problems_at_the_control_and_at_the_line(shown: Shown, browser: 
 
 
 def test_it_keeps_broken_json_and_the_form_when_publishing(shown: Shown, browser: Client, project: Project) -> None:
-    posted = shown.posted(FULL_RANKING, document='{"slots": ')
+    posted = shown.posted(document='{"slots": ')
     answer = publish(browser, project, posted)
     assert answer.status_code == 400
-    page = Shown(answer.content.decode(), project)
+    page = Shown(answer.content.decode())
     assert page.areas["document"] == '{"slots": '
     assert page.page.value_of("slots.0.name") == "user_id"
 
 
 def test_it_proposes_slots_for_the_chosen_architecture(shown: Shown, browser: Client, project: Project) -> None:
-    posted = shown.posted(FULL_RANKING, **{"architecture.kind": "din"})
-    page = Shown(publish(browser, project, posted, "propose").content.decode(), project)
+    posted = shown.posted(**{"architecture.kind": "din"})
+    page = Shown(publish(browser, project, posted, "propose").content.decode())
     assert json.loads(page.areas["document"])["architecture"] == {"kind": "din"}
     assert '"pooling": "sequence"' in page.areas["document"]
 
@@ -201,8 +230,8 @@ def test_it_starts_from_a_purpose(browser: Client, project: Project) -> None:
 
 
 def test_it_draws_and_estimates_what_is_being_written(shown: Shown, browser: Client, project: Project) -> None:
-    html = preview(browser, project, shown.posted(FULL_RANKING, **{"architecture.deepfm.hidden": "7"}))
+    html = preview(browser, project, shown.posted(**{"architecture.deepfm.hidden": "7"}))
     assert 'id="outlook"' in html
     assert "24 → 7" in html
-    broken = preview(browser, project, shown.posted(FULL_RANKING, **{"architecture.deepfm.hidden": "none"}))
+    broken = preview(browser, project, shown.posted(**{"architecture.deepfm.hidden": "none"}))
     assert 'id="outlook"' not in broken

@@ -30,7 +30,7 @@ def test_it_counts_a_few_values_that_come_often_as_they_are() -> None:
 
 
 def test_it_says_between_what_the_number_of_ids_must_lie() -> None:
-    """4 ids once each in a hundredth: at least 4, at most 400, by the estimator 4 · √100 = 40."""
+    """4 ids once each in a hundredth, none twice: at least 4, at most 400, by the estimator 4 · √100 = 40."""
     spread = spread_of("abcd", 0.01)
     assert (spread.least, spread.most) == (4, 400)
     assert spread.num_ids == pytest.approx(40)
@@ -39,6 +39,13 @@ def test_it_says_between_what_the_number_of_ids_must_lie() -> None:
 def test_it_believes_a_catalogue_that_has_no_more() -> None:
     assert spread_of("abcd", 0.01, most_ids=12).num_ids == pytest.approx(12)
     assert spread_of("abcd", 0.01, most_ids=2).num_ids == 4
+
+
+def test_it_finds_the_ids_of_an_even_stream() -> None:
+    stream = random.Random(2).choices(range(900), k=6_000)
+    spread = spread_of(random.Random(3).sample(stream, 2_000), 1 / 3)
+    assert spread.num_ids == pytest.approx(900, rel=0.1)
+    assert spread.num_rows(AdmitMinCount(min_count=3), None, 1.0) == pytest.approx(864, rel=0.15)
 
 
 @pytest.mark.parametrize("min_count", [1, 2, 5, 20])

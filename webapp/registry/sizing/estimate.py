@@ -11,7 +11,7 @@ from engine.spec.definition import ModelDefinition, Slot
 from engine.spec.dense_weights import num_optimizer_floats, num_weights
 from engine.spec.example import Cause, Example, Origin
 from engine.spec.slot import AdmitAlways
-from webapp.registry.sizing.cardinality import Spread, spread_of
+from webapp.registry.sizing.cardinality import Group, Spread, spread_of
 from webapp.registry.sizing.sample import CatalogueSample, DataSample
 from webapp.registry.sizing.source_values import SourceValues
 
@@ -58,7 +58,9 @@ class SlotEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes of everything. `num_over`: rows that the memory budget would evict. `sample_words` say what was looked at."""
+    """Bytes of everything. `num_over`: rows that the memory budget would evict. `sample_words` say what was looked at; nothing, where
+    there is no data.
+    """
 
     slots: tuple[SlotEstimate, ...]
     num_rows: float
@@ -77,6 +79,11 @@ class Estimate:
     delta_bytes: float | None
     day_bytes: float | None
     sample_words: str
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of any slot."""
+        return self.num_unknown == len(self.slots)
 
     @property
     def trainer_bytes(self) -> float:
@@ -181,7 +188,7 @@ def _of_catalogue(slot: Slot, values: SourceValues, sample: DataSample) -> tuple
     if of_side is None:
         return None, "known when there are examples"
     if slot.source in ("user.id", "item.id"):
-        ids = Spread(1.0, ((1.0, of_side.num),), 0.0, 1.0, of_side.num, of_side.num)
+        ids = Spread((Group(of_side.num, 1, 1.0),), of_side.num, of_side.num)
         return (ids, _catalogue_words(of_side, side)) if of_side.num else (None, f"no {side}s yet")
     made = [_made(properties, side) for properties in of_side.properties]
     found: list[Hashable] = [value for example in made for value in values.of_slot(slot, example)]
@@ -247,4 +254,4 @@ def _sample_words(sample: DataSample) -> str:
         return f"{len(sample.examples):,} of {sample.num_examples:,} examples, from all over the log"
     if sample.users.num or sample.items.num:
         return "the catalogue: there are no examples yet, so every id is taken to earn a row and to keep it"
-    return "nothing: there is no data yet"
+    return ""
