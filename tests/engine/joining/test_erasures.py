@@ -157,7 +157,7 @@ def test_impressions_on_the_disk_are_forgotten_too(tmp_path: Path) -> None:
 
 def test_a_killed_joiner_forgets_again_and_says_the_same(tmp_path: Path) -> None:
     """The order has a place in the steps: whoever does them again ends with the same state, the same examples and the same counts."""
-    log, told = MemoryLog(), []
+    log, told = MemoryLog(), list[Erased]()
     log.create_topic(topics.events("shop"))
     process = JoinerProcess(log, "shop", SCHEMA, tmp_path / "j", lambda: 10.0, on_erased=told.extend)
     events = [
@@ -182,7 +182,7 @@ def test_a_killed_joiner_forgets_again_and_says_the_same(tmp_path: Path) -> None
 
 
 def test_an_items_order_stands_in_every_partition_and_is_passed_on_in_each(tmp_path: Path) -> None:
-    log, told = MemoryLog(), []
+    log, told = MemoryLog(), list[Erased]()
     for topic in (topics.events("shop"), topics.examples("shop")):
         log.create_topic(topic, 3)
     process = JoinerProcess(log, "shop", SCHEMA, tmp_path / "j", lambda: 10.0, on_erased=told.extend)

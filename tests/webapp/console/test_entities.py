@@ -182,9 +182,11 @@ def test_an_items_page_counts_what_was_shown_and_acted_on_lately(
     browser: Client, project: Project, log: EventLog
 ) -> None:
     items = [{"item_id": "b001"}, {"item_id": "b002"}]
-    shown = [{"event_id": f"e{one}", "type": "impression", "user_id": "ann", "items": items} for one in range(4)]
-    clicks = [{"type": "click", "user_id": "ann", "item_id": "b001"}]
-    events_ingest(project=project, rows=shown + clicks, source="test")
+    rows: list[Any] = [
+        {"event_id": f"e{one}", "type": "impression", "user_id": "ann", "items": items} for one in range(4)
+    ]
+    rows.append({"type": "click", "user_id": "ann", "item_id": "b001"})
+    events_ingest(project=project, rows=rows, source="test")
     page = Page(browser.get(reverse("item", args=[project.slug, "b001"])).content.decode())
     assert "25.0%" in page.words
     assert "Nothing is deployed" in page.text
