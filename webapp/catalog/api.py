@@ -80,7 +80,10 @@ ITEM_HEADERS = [
 ]
 
 
-ERASED_DESCRIPTION = "What was learned and kept of it is erased within seconds by whoever holds it: the header `Location` is the address of the receipt."
+ERASED_DESCRIPTION = (
+    "What was learned and kept of it is erased within seconds by whoever holds it; "
+    "the header `Location` is the address of the receipt."
+)
 
 
 class EventsView(ApiView):
