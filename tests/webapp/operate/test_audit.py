@@ -18,6 +18,10 @@ from webapp.audit.acting import SYSTEM, Actor, ActorKind, acting, acting_as
 from webapp.audit.models import AuditEntry
 from webapp.audit.selectors import AuditFilter, audit_page
 from webapp.audit.services import MAX_DETAILS_BYTES, audit_record
+from webapp.experiments.services import experiment_start, experiment_stop
+from webapp.registry.services import model_publish
+from webapp.serving.services import deployment_put
+from webapp.training.services import run_start, run_stop
 
 ANN = Actor(ActorKind.ACCOUNT, "ann", "10.0.0.1")
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -139,3 +143,29 @@ def test_it_knows_the_account_and_the_key_while_a_request_lasts(
         ("key", "test", "127.0.0.1", "model first v1"),
     ]
     assert acting() is SYSTEM
+
+
+def test_it_notes_what_is_done_to_runs_deployments_and_experiments(project: Project, browser: Client) -> None:
+    version = model_publish(project=project, name="first", document=DEFINITION)
+    deployments = [
+        deployment_put(project=project, name=name, retrieval=version, ranking=None) for name in ("main", "other")
+    ]
+    deployment_put(project=project, name="main", retrieval=version, ranking=None)  # which changes nothing
+    experiment = experiment_start(project=project, name="split", arms=[(one, 5000) for one in deployments])
+    experiment_stop(experiment=experiment)
+    experiment_stop(experiment=experiment)
+    run = run_start(model_version=version, mode="online")
+    run_stop(run=run)
+    run_stop(run=run)
+    noted = AuditEntry.objects.filter(project=project).order_by("at", "id").values_list("action", "target")
+    assert [one for one in noted if one[0] not in ("project_create", "schema_publish")] == [
+        ("model_publish", "model first v1"),
+        ("deployment_put", "deployment main"),
+        ("deployment_put", "deployment other"),
+        ("experiment_start", "experiment split"),
+        ("experiment_stop", "experiment split"),
+        ("run_start", f"run {run.pk}"),
+        ("run_stop", f"run {run.pk}"),
+    ]
+    listed = browser.get(reverse("jobs", args=[project.slug])).content.decode()
+    assert "by system" in listed
