@@ -54,3 +54,19 @@ def test_it_slows_down_for_one_that_lives_and_not_for_one_that_died(tmp_path: Pa
     assert (stage.metrics[-1]["publish_interval_s"], stage.metrics[-1]["slowest_replica_behind"]) == (1.0, None)
     trainer.close()
     stage.assert_follower_equals(trainer)
+
+
+def test_another_pace_holds_from_when_it_is_asked_for(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    trainer = OnlineTrainer(
+        stage.definition, stage.log, "p", "m", 1, stage.directory, clock=stage.clock, on_metrics=stage.metrics.append
+    )
+    assert num_published(stage, trainer, 10) == 10
+    trainer.publication.publish_every(5.0)
+    num_published(stage, trainer, 5)
+    assert num_published(stage, trainer, 20) == 4
+    assert stage.metrics[-1]["publish_interval_s"] == 5.0
+    trainer.publication.publish_every(None)
+    assert num_published(stage, trainer, 10) >= 9
+    trainer.close()
+    stage.assert_follower_equals(trainer)
