@@ -107,20 +107,21 @@ def main() -> int:
     from webapp.accounts.models import Project
 
     key, base_url = _session_key(_account()), os.environ["FRESHET_BASE_URL"]
-    project = Project.objects.filter(slug=options.project).first()
-    if project is None and not options.page:
-        raise SystemExit(f"There is no project {options.project!r}.")
+    if options.page:
+        shots = [(options.page, options.out)]
+    else:
+        project = Project.objects.filter(slug=options.project).first()
+        if project is None:
+            raise SystemExit(f"There is no project {options.project!r}.")
+        shots = [(shot.address, options.out / f"{shot.name}.png") for shot in _shots(project)]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         context = browser.new_context(
             viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE, color_scheme="light"
         )
         context.add_cookies([{"name": "sessionid", "value": key, "url": base_url}])
-        if options.page:
-            _draw(context, base_url + options.page, options.out, options.wait)
-        elif project is not None:
-            for shot in _shots(project):
-                _draw(context, base_url + shot.address, options.out / f"{shot.name}.png", options.wait)
+        for address, out in shots:
+            _draw(context, base_url + address, out, options.wait)
         browser.close()
     return 0
 
