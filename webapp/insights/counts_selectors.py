@@ -10,10 +10,15 @@ from typing import Final
 
 from django.db.models import Sum
 
+from engine.errors import LogError
+from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.core.clock import wall_ms
+from webapp.core.log import event_log
 from webapp.insights.counting import HOUR_S, MINUTE_S
 from webapp.insights.models import EventCount, EventCounting
+
+PATIENCE_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,12 @@ PERIODS: Final = {
 @dataclass(frozen=True, slots=True)
 class EventsOverTime:
     """`bins_ms` is when each bin begins, the last of which is not over yet; `series` has a count for each bin, by type, the most
-    frequent type first."""
+    frequent type first. `num_waiting` records of the log have not been counted though there was time to."""
 
     period: Period
     bins_ms: list[int]
     series: dict[str, list[int]]
-    is_behind: bool
+    num_waiting: int = 0
 
     @property
     def totals(self) -> dict[str, int]:
@@ -74,8 +79,25 @@ def events_over_time(*, project: Project, period: Period, clock_ms: Callable[[],
         if place < period.num_bins:
             series[event_type][place] += num
     ordered = dict(sorted(series.items(), key=lambda each: (-sum(each[1]), each[0])))
-    is_behind = EventCounting.objects.filter(project=project, is_behind=True).exists()
-    return EventsOverTime(period, bins_ms, ordered, is_behind)
+    return EventsOverTime(period, bins_ms, ordered, num_waiting(project=project, clock_ms=clock_ms))
+
+
+def num_waiting(*, project: Project, clock_ms: Callable[[], int] = wall_ms) -> int:
+    """Records that the job has not counted for longer than it should take; 0 while it keeps up."""
+    counting = EventCounting.objects.filter(project=project).first()
+    if (
+        counting is not None
+        and not counting.is_behind
+        and clock_ms() - counting.updated_at.timestamp() * 1000 < PATIENCE_MS
+    ):
+        return 0
+    log, topic = event_log(), topics.events(project.slug)
+    try:
+        ends, earliest = log.end_offsets(topic), log.earliest_offsets(topic)
+    except LogError:  # the page is whole without it
+        return 0
+    counted = {} if counting is None else counting.next_offsets
+    return sum(max(0, end - max(earliest[one], int(counted.get(str(one), 0)))) for one, end in ends.items())
 
 
 def counts_between(*, project: Project, since_ms: int, until_ms: int) -> dict[str, int]:

@@ -12,9 +12,10 @@ from engine.streams.log import EventLog, Record
 from webapp.accounts.models import Project
 from webapp.catalog.models import Item
 from webapp.catalog.services import item_put
+from webapp.core.clock import wall_ms
 from webapp.insights import counting
 from webapp.insights.counting import counts_prune, events_count
-from webapp.insights.counts_selectors import PERIODS, counts_between, events_over_time
+from webapp.insights.counts_selectors import PERIODS, counts_between, events_over_time, num_waiting
 from webapp.insights.models import EventCount, EventCounting
 
 HOUR_MS = 3_600_000
@@ -55,6 +56,15 @@ def test_it_goes_on_with_what_one_turn_could_not_take(
     assert events_count(project=project) == 1
     assert not EventCounting.objects.get(project=project).is_behind
     assert counts_between(project=project, since_ms=NOW_MS, until_ms=NOW_MS + HOUR_MS) == {"click": 5}
+
+
+def test_it_says_how_many_wait_once_they_should_have_been_counted(project: Project, log: EventLog) -> None:
+    write(log, project, click(1, NOW_MS), click(2, NOW_MS))
+    assert num_waiting(project=project) == 2  # nobody has counted here yet
+    events_count(project=project)
+    write(log, project, click(3, NOW_MS))
+    assert num_waiting(project=project) == 0
+    assert num_waiting(project=project, clock_ms=lambda: wall_ms() + 61_000) == 1
 
 
 def test_it_passes_over_what_was_trimmed_and_what_is_no_event(project: Project, log: EventLog) -> None:

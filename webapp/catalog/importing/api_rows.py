@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +28,8 @@ _NO_TIME: Final = np.iinfo(np.int64).max
 _LINES_IN_A_PIECE: Final = 4096
 
 
-def event_rows(path: Path, schema: Schema) -> Iterator[Row | BrokenRow]:
-    """The file's events in the order of their times, those without a readable one last.
+def event_rows(path: Path, schema: Schema, *, sort: bool = True) -> Iterator[Row | BrokenRow]:
+    """The file's events in the order of their times, those without a readable one last; without `sort` as they stand in the file.
 
     A mapping beside it, `<file>.mapping.json`, says which column is what. Without one, JSON lines are events in the API's form; a CSV
     or Parquet file has a column for each of the API's fields (`NEEDED`, and if there are any `event_id`, `recommendation_id`) and for
@@ -36,10 +37,10 @@ def event_rows(path: Path, schema: Schema) -> Iterator[Row | BrokenRow]:
     """
     file_format, mapping = format_of(path), mapping_beside(path)
     if mapping is None and file_format is FileFormat.JSONL:
-        return _json_lines(path)
+        return _json_lines(path) if sort else itertools.starmap(_row, _lines(path))
     if mapping is None:
         mapping = _own_mapping(path, file_format, schema)
-    return EventFile(path, mapping, schema, sort=True).rows()
+    return EventFile(path, mapping, schema, sort=sort).rows()
 
 
 def mapping_beside(path: Path) -> EventMapping | None:

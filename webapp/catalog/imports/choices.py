@@ -131,7 +131,7 @@ class Choices(Document):
     def as_fingerprint(self) -> dict[str, Any]:
         """What of it decides which rows come: the mapping."""
         if self.kind == Import.Kind.EVENTS:
-            mapping: Any = "as_events" if self.as_events else self.event_mapping().as_json()
+            mapping: Any = ["as_events", self.sort] if self.as_events else self.event_mapping().as_json()
         else:
             mapping = self.entities_mapping().as_json()
         return {"kind": self.kind.value, "mapping": mapping}

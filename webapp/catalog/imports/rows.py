@@ -21,7 +21,7 @@ def rows_of_file(path: Path, choices: Choices, schema: Schema) -> Iterator[Row |
     """Every row, in an order that is the same each time. Raises `InvalidDocument`, OSError, `pa.ArrowException`."""
     if choices.kind == Import.Kind.EVENTS:
         if choices.as_events:
-            return event_rows(path, schema)
+            return event_rows(path, schema, sort=choices.sort)
         return EventFile(path, choices.event_mapping(), schema, sort=choices.sort).rows()
     return _entity_rows(path, choices, schema)
 

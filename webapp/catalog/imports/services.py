@@ -32,6 +32,7 @@ MAX_KEPT: Final = 200
 """Imports of a project with a file, drafts included."""
 
 MAX_AT_WORK: Final = 10
+MAX_SORTED_BYTES: Final = 500_000_000
 _DRAFT: Final = "draft:"
 _ENDINGS_RULE: Final = "must end in .csv, .jsonl, .ndjson or .parquet, with .gz or .zst behind it if it is packed"
 _HASHED_WHOLE_BYTES: Final = 64 << 20
@@ -148,6 +149,9 @@ def import_start(*, loading: Import) -> Import:
     if not loading.has_file or not loading.file.is_file():
         raise NotFound(f"The file of import {loading.pk} is no longer on the disk; upload it again.")
     choices = Choices.parse(loading.choices, "choices")
+    if choices.sort and loading.num_bytes > MAX_SORTED_BYTES:
+        rule = f"is done in memory, and so for files of at most {MAX_SORTED_BYTES:,} bytes; leave it out, or sort the file before"
+        raise Invalid.field("sort by time", rule, f"{loading.num_bytes:,} bytes")
     fingerprint = _fingerprint(loading.file, choices)
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=loading.project_id)
