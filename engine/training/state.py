@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ from engine.training.train_step import PlannedBatch, StepResult, TrainStep
 from engine.training.training_batch import BatchBuilder, RankingBatch, RetrievalBatch, note_dense
 
 __all__ = ["CHECKPOINTS", "SNAPSHOTS", "TrainingState"]
+
+logger = logging.getLogger(__name__)
 
 _COUNTED: Final = (
     "num_created",
@@ -139,6 +142,7 @@ class TrainingState:
         result = self._learn(logged, is_new, prepared) if len(logged) else None
         if result is not None and not result.finite:
             self.progress.num_refused_batches += 1
+            logger.warning("a batch of %d examples had no finite loss: nothing was learned from it", len(logged))
         num_before = self.progress.num_examples
         self.progress.note(logged)
         self.times.lap("observe")

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Final
 
 WAIT: Final = "wait"
+COMPILE: Final = "compile"
+"""The first step of a kind, which TensorFlow compiles: seconds, that would hide all others."""
+
 PHASES: Final = (
     "read", "evaluate", "encode", "lookup", "dense", "apply", "observe", "expire", "publish", "report",
 )  # fmt: skip
@@ -26,12 +29,12 @@ class StepTimes:
 
     def begin(self) -> None:
         """Forget what was measured; the next lap begins now."""
-        self._spent_s = dict.fromkeys((WAIT, *PHASES), 0.0)
+        self._spent_s = dict.fromkeys((WAIT, COMPILE, *PHASES), 0.0)
         self._num_steps = 0
         self._since_s = self._clock()
 
     def lap(self, phase: str) -> None:
-        """All time since the last lap was spent on `phase`, one of `PHASES`."""
+        """All time since the last lap was spent on `phase`, one of `PHASES` or `COMPILE`."""
         now_s = self._clock()
         self._spent_s[phase] += now_s - self._since_s
         self._since_s = now_s

@@ -26,7 +26,7 @@ from engine.training.dense_optimizer import DenseOptimizer
 from engine.training.retrieval_losses import retrieval_loss
 from engine.training.sparse_update import SparseUpdate
 from engine.training.step_inputs import InputsBySide, InputsOfPairs, rows_of_pairs
-from engine.training.step_times import StepTimes
+from engine.training.step_times import COMPILE, StepTimes
 from engine.training.task_losses import StepLoss, task_columns, task_losses, task_signature, task_tensors
 from engine.training.training_batch import RankingBatch, RetrievalBatch
 
@@ -133,14 +133,16 @@ class TrainStep:
         self._times.lap("lookup")
         of = _rows_of(batch)
         tensors = self._inputs.tensors(sparse, rows, sighted, of)
+        num_steps_known = len(self._steps)
         step = self._step(are_pairs=of[Side.USER] is None)
+        is_first = len(self._steps) > num_steps_known
         extra = self._extra_tensors(batch)
         started_s = self._clock()
         loss, scores, labels, input_gradients, num_steps = step(tensors, extra)
         mean_loss = float(loss.numpy())
         finite = math.isfinite(mean_loss)
         self.compiled_s += self._clock() - started_s
-        self._times.lap("dense")
+        self._times.lap(COMPILE if is_first else "dense")
         if finite:
             gradients = self._inputs.row_gradients(sparse, sighted, of, input_gradients)
             self._update_rows.apply(sighted, sparse.values, gradients, int(num_steps.numpy()))

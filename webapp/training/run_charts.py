@@ -127,7 +127,7 @@ _SPEED: Final = (
         *((f"step_ms.{phase}", words) for phase, words in PHASES),
         unit="ms a step",
         stacked=True,
-        about="Where the training thread spends a step. Waiting for examples is left out.",
+        about="Where the training thread spends a step. Waiting for examples, and compiling the first step, are left out.",
     ),
     _PACE,
     chart("Trainer busy", "share", ("busy_share", "not waiting for examples"), from_zero=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from dataclasses import asdict
@@ -26,6 +27,8 @@ from workers.run_orders import CheckpointOrders
 from workers.runs import RunSession, event_time, work_on
 from workers.starting import begin_anew
 
+logger = logging.getLogger(__name__)
+
 
 @app.task(name=Job.TRAIN_BATCH.value)
 def train_batch(run_id: int) -> None:
@@ -36,6 +39,7 @@ def _train(session: RunSession) -> Run.State | None:
     # TensorFlow is loaded here, in the child that trains.
     from engine.training.batch import BatchProgress
     from engine.training.batch import train_batch as run_batch
+    from engine.training.epoch_plan import EpochPlan
 
     run, version = session.run, session.run.model_version
     log, folder = event_log(), model_folder(version)
@@ -64,6 +68,11 @@ def _train(session: RunSession) -> Run.State | None:
         session.report(metrics, progress=progress.num_examples / max(1, progress.num_total))
         checkpoints.turn()
 
+    def on_epoch(plan: EpochPlan) -> None:
+        session.note_epochs([asdict(result) for result in plan.results])
+        newest = plan.results[-1]
+        logger.info("epoch %d is over%s", newest.epoch + 1, ", the best so far" if newest.is_best else "")
+
     result = run_batch(
         ModelDefinition.parse(version.document),
         log,
@@ -78,12 +87,14 @@ def _train(session: RunSession) -> Run.State | None:
         resume=True,
         on_progress=on_progress,
         on_report=session.note_report,
-        on_epoch=lambda plan: session.note_epochs([asdict(result) for result in plan.results]),
+        on_epoch=on_epoch,
         on_publication=checkpoints.follow,
         should_stop=session.should_stop,
         fence=session.fence,
     )
     checkpoints.settle()
+    words = "learned" if result.is_complete else "learned so far, and saved"
+    logger.info("%s examples %s; the offsets reached are %s", f"{result.num_examples:,}", words, result.end_offsets)
     session.report_each()
     session.report(
         {

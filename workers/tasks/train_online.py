@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from engine.spec.definition import ModelDefinition
@@ -21,6 +22,8 @@ from workers.runs import RunSession, event_time, work_on
 from workers.starting import begin_anew
 from workers.sync_orders import PaceOrders, SnapshotOrders
 from workers.travel_notes import TrainerNotes
+
+logger = logging.getLogger(__name__)
 
 POLL_TIMEOUT_S = 0.5
 
@@ -58,6 +61,8 @@ def _train(session: RunSession) -> None:
     checkpoints = CheckpointOrders(session.run)
     checkpoints.follow(trainer.publication)
     examples = topics.examples(session.run.project.slug)
+    known = trainer.state.progress
+    logger.info("begins with %s examples learned, at the offsets %s", f"{known.num_examples:,}", known.examples)
     session.note_start({**log.earliest_offsets(examples), **trainer.state.progress.examples})
     try:
         while not session.should_stop():
@@ -71,6 +76,7 @@ def _train(session: RunSession) -> None:
         session.report_each()
         trainer.close()
         checkpoints.settle()
+        logger.info("saved with %s examples learned", f"{known.num_examples:,}")
     finally:
         trainer.abandon()
 

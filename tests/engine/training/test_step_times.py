@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.training.step_times import PHASES, StepTimes
+from engine.training.step_times import COMPILE, PHASES, StepTimes
 
 
 class Clock:
@@ -41,6 +41,16 @@ def test_waiting_is_no_part_of_a_step() -> None:
     times.count_step()
     assert times.metrics()["step_ms.read"] == pytest.approx(250.0)
     assert times.metrics()["busy_share"] == pytest.approx(0.25)
+
+
+def test_compiling_is_no_part_of_a_step_either() -> None:
+    clock = Clock()
+    times = StepTimes(clock)
+    clock.now_s += 4.0
+    times.lap(COMPILE)
+    times.count_step()
+    found = times.metrics()
+    assert found["busy_share"] == 1.0 and not any(value for name, value in found.items() if name != "busy_share")
 
 
 def test_without_a_step_there_is_no_split() -> None:
