@@ -52,7 +52,7 @@ def _ten_seconds(version: Any, number: int, at_ms: int) -> None:
     from webapp.training.services import publish_record
 
     sequence, rows = 10 * number + 10, {1: 400, 2: 900 + 300 * round(math.sin(number / 20)), 4: 120, 6: 30}
-    counts = {"num_rows": sum(rows.values()), "num_deletes": number % 7, "num_bytes": 90_000}
+    counts: dict[str, Any] = {"num_rows": sum(rows.values()), "num_deletes": number % 7, "num_bytes": 90_000}
     publish_note(
         model_version=version, at_ms=at_ms, sequences=range(sequence - 9, sequence + 1), examples_through={0: 100 * number},
         rows_by_slot=rows, **counts,
