@@ -7,14 +7,16 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.looks import Look
+
 pytestmark = pytest.mark.timeout(600)
 
 
 def test_it_leads_from_empty_and_follows_what_happens(
-    styled_page: Page, new_project: Callable[[str], str], post_events: Callable[[str, int], None]
+    styled_page: Page, look: Look, new_project: Callable[[str], str], post_events: Callable[[str, int], None]
 ) -> None:
     page = styled_page
-    home = new_project("homely")
+    home = new_project(f"homely-{look.scheme}")
     page.goto(home)
     steps = page.locator(".steps li")
     expect(steps.filter(has_text="Train it")).to_contain_text("Waits for events and a model.")
