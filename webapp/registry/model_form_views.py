@@ -219,11 +219,11 @@ def _page(
 ) -> HttpResponse:
     """The form and its JSON. With a `text` of its own the JSON side says that, and is not what the form says."""
     context = _beside(project, document, problems or [], text)
-    if not problems:
-        unfinished = problems_in(document, _schema(project))
-        context["standing"] = placed(
-            unfinished, context["text"], controls_of(form_context(document, unfinished, _schema(project)))
-        )
+    unfinished = [] if problems else problems_in(document, _schema(project))
+    if unfinished:
+        # said beside the JSON and at no control: nobody has tried to publish it yet
+        marked = form_context(document, unfinished, _schema(project))
+        context["standing"] = placed(unfinished, context["text"], controls_of(marked))
         context["wrong_lines"] = {problem.line for problem in context["standing"]}
     as_made = digest_of(document_from_form(posted_by(context)))
     context |= _frame(request, project, name, problems or [], is_new) | {
