@@ -123,7 +123,11 @@ def _lag(project: Project, rates: ProjectRates | None, url: str) -> Cell:
     lags = [
         latest["lag_records"] for latest in runs.values_list("latest", flat=True) if "lag_records" in (latest or {})
     ]
-    about = f"joiner {amount_text(joiner)} events behind" if joiner else "the joiner has read everything"
+    about = (
+        f"joiner {amount_text(joiner)} {'event' if joiner == 1 else 'events'} behind"
+        if joiner
+        else "the joiner has read everything"
+    )
     return Cell(
         "lag",
         "Training lag",
