@@ -104,7 +104,7 @@ def test_it_sends_the_report_only_when_it_is_another(project: Project, run: Run)
 
 
 def test_it_sorts_slots_as_the_address_says(browser: Client, project: Project, run: Run) -> None:
-    slots = [
+    slots: list[dict[str, Any]] = [
         {"name": name, "source": f"item.{name}", "shares": None, "num_rows": num_rows, "hottest": []}
         for name, num_rows in (("size", 5), ("brand", 500), ("shop", 50))
     ]
