@@ -15,12 +15,17 @@ from webapp.reference.fields import Field, fields_of, resolved
 
 FIRST = ("events_post", "recommend", "rank", "similar")
 STATUS_WORDS = {
+    "200": "done",
+    "201": "made",
+    "202": "taken; it goes on",
+    "204": "done; there is no body",
     "400": "the request breaks a rule; `extra.problems` says which",
     "401": "no key, or one that does not work",
     "403": "the key lacks the scope",
     "404": "there is no such thing in this project",
     "409": "it does not fit what is so now",
     "413": "the body is too large",
+    "415": "the body is of a kind, or packed in a way, that is not known",
     "429": "too many calls; `Retry-After` says when to come back",
     "503": "a server that the call needs does not answer; the same call may succeed later",
 }

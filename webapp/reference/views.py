@@ -19,6 +19,9 @@ from webapp.reference.examples import body_of, event, path_values
 from webapp.reference.snippets import address_of, curl, python
 from webapp.reference.values import Values, values_of
 
+NOT_TRIED = ("Content-Encoding",)
+"""A page sends plain text."""
+
 RECOMMENDATION = "the recommendation_id of step 2"
 
 
@@ -53,7 +56,7 @@ def api_operation(request: HttpRequest, project: Project, operation_id: str) -> 
         "page": "api_reference",
         "operation": operation,
         "parts": [(one, parts[one.name]) for one in operation.in_path],
-        "others": [one for one in operation.parameters if one.place != "path"],
+        "others": [one for one in operation.parameters if one.place != "path" and one.name not in NOT_TRIED],
         "body": None if body is None else json.dumps(body, indent=2, ensure_ascii=False),
         "curl": curl(operation, base_url, parts, body),
         "python": python(operation, base_url, parts, body),
