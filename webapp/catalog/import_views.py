@@ -65,14 +65,18 @@ def _uploaded(request: HttpRequest, project: Project) -> Import:
     if file.size is not None and file.size > settings.MAX_BODY_BYTES:
         rule = f"must have at most {settings.MAX_BODY_BYTES:,} bytes where scripts are off; manage.py load_events takes any"
         raise Invalid.field("file", rule, f"{file.size:,} bytes")
-    kind = request.POST.get("kind", "")
     return services.import_upload(
         project=project,
         file_name=file.name or "file",
         chunks=file.chunks(),
-        kind=Import.Kind(kind) if kind in Import.Kind.values else None,
+        kind=_kind(request.POST.get("kind", "")),
         account=account_of(request),
     )
+
+
+def _kind(said: str) -> Import.Kind | None:
+    """What a person has said that the rows are, if anything."""
+    return Import.Kind(said) if said in Import.Kind.values else None
 
 
 @require_POST
@@ -101,7 +105,9 @@ def import_piece(request: HttpRequest, project: Project, import_id: int) -> Http
         loading = selectors.import_get(project=project, import_id=import_id)
         if not offset.isdecimal() or len(offset) > 18:
             raise Invalid.field("offset", "must be a number of bytes", repr(offset[:40]))
-        there = services.import_append(loading=loading, offset=int(offset), chunk=request.body)
+        there = services.import_append(
+            loading=loading, offset=int(offset), chunk=request.body, kind=_kind(request.GET.get("kind", ""))
+        )
     except REFUSALS as error:
         return JsonResponse({"message": error.message}, status=getattr(error, "status", 400))
     page = reverse("import", args=[project.slug, import_id]) if loading.choices is not None else ""

@@ -70,7 +70,13 @@ def page_of(browser: Client, loading: Import) -> Page:
 
 def uses(loading: Import) -> dict[str, str]:
     loading.refresh_from_db()
-    return {column["column"]: column["use"] for column in loading.choices["columns"]}
+    return {column["column"]: column["use"] for column in chosen(loading)["columns"]}
+
+
+def chosen(loading: Import) -> dict[str, Any]:
+    choices: dict[str, Any] | None = loading.choices
+    assert choices is not None
+    return choices
 
 
 def logged(log: EventLog, project: Project) -> list[Event]:
@@ -82,7 +88,7 @@ def test_it_guesses_each_column_and_says_why(browser: Client, typed: Project) ->
     assert uses(loading) == {
         "reader": "user_id", "article": "item_id", "ts": "timestamp", "kind": "type", "hour": "property", "empty": "leave",
     }  # fmt: skip
-    assert loading.choices["time_unit"] == "s"
+    assert chosen(loading)["time_unit"] == "s"
     page = page_of(browser, loading)
     assert "the whole numbers are of the size of seconds since 1970" in page.text
     assert "every value is empty" in page.text
@@ -150,7 +156,7 @@ def test_it_keeps_what_a_person_chooses(browser: Client, typed: Project) -> None
         **{"use.0": "leave", "use.4": "property", "name.4": "hour", "time_unit": "ms", "kind": "events"},
     )
     assert uses(loading)["reader"] == "leave"
-    assert loading.choices["time_unit"] == "ms"
+    assert chosen(loading)["time_unit"] == "ms"
     page = page_of(browser, loading)
     assert "user id must be chosen: which column is it?" in page.text
     answer = choose(browser, loading, action="start", kind="events")
@@ -214,7 +220,7 @@ def test_it_takes_json_lines_in_the_form_of_the_api_as_they_are(
 ) -> None:
     rows = [{"type": "click", "user_id": "ann", "item_id": "tea", "timestamp": 1769860800000 - n} for n in range(3)]
     loading = draft_of(browser, project, b"\n".join(map(orjson.dumps, rows)) + b"\n{", "events.jsonl")
-    assert (loading.choices["as_events"], loading.choices["sort"]) == (True, True)
+    assert (chosen(loading)["as_events"], chosen(loading)["sort"]) == (True, True)
     choose(browser, loading, action="start", kind="events", form="api", sort="on")
     job.import_file(import_id=loading.pk)
     loading.refresh_from_db()
@@ -236,8 +242,11 @@ def test_it_takes_a_large_file_in_pieces(browser: Client, typed: Project) -> Non
     assert send(half, CLICKS[half:]).status_code == 409
     assert send(0, CLICKS[:half]).json() == {"num_bytes": half, "page": ""}
     assert send(0, CLICKS[:half]).json()["num_bytes"] == half
-    whole = send(half, CLICKS[half:]).json()
+    whole = browser.post(
+        f"{begun['piece']}?offset={half}&kind=users", CLICKS[half:], content_type="application/octet-stream"
+    ).json()
     assert browser.get(whole["page"]).status_code == 200
+    assert Import.objects.get().kind == "users"
     assert Import.objects.get().file.read_bytes() == CLICKS
     too_large = browser.post(
         reverse("import_begin", args=[typed.slug]), {"file_name": "a.csv", "num_bytes": str(10**12)}

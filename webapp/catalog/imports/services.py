@@ -101,7 +101,7 @@ def _draft(project: Project, file_name: str, num_bytes: int, account: Account | 
     return draft
 
 
-def import_append(*, loading: Import, offset: int, chunk: bytes) -> int:
+def import_append(*, loading: Import, offset: int, chunk: bytes, kind: Import.Kind | None = None) -> int:
     """The file's next piece, at its place; a piece that is sent again is written again. Answers how many bytes are there.
 
     Guesses once the file is whole. Raises `Conflict` for a piece that leaves a gap, `Invalid` for more than was said.
@@ -121,7 +121,7 @@ def import_append(*, loading: Import, offset: int, chunk: bytes) -> int:
     there = max(there, offset + len(chunk))
     if there == loading.num_bytes:
         try:
-            import_uploaded(loading=loading)
+            import_uploaded(loading=loading, kind=kind)
         except InvalidDocument:
             import_delete(loading=loading)
             raise

@@ -18,7 +18,7 @@ form?.addEventListener("submit", async (event) => {
     let there = 0;
     while (there < file.size) {
       const piece = file.slice(there, there + pieceBytes);
-      const answer = await post(`${begun.piece}?offset=${there}`, piece);
+      const answer = await post(`${begun.piece}?offset=${there}&kind=${form.elements.kind.value}`, piece);
       there = answer.num_bytes;
       bar.value = there / file.size;
       words.textContent = `Uploading: ${Math.floor((100 * there) / file.size)}%`;
