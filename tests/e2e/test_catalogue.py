@@ -21,7 +21,7 @@ def test_catalogue_item_is_made_found_and_hidden(
     page, place = styled_page, new_project(f"shelf-{look.name}")
     page.goto(f"{place}data/items")
     page.get_by_role("link", name="New item").click()
-    page.get_by_label("Id").fill("tea/1")
+    page.get_by_role("textbox", name="Id").fill("tea/1")
     page.get_by_role("button", name="Make it").click()
     expect(page.get_by_role("heading", name="Item tea/1")).to_be_visible()
     page.get_by_role("button", name="Hide").click()
@@ -40,7 +40,7 @@ def test_catalogue_user_is_erased_with_a_receipt(
 ) -> None:
     page, place = styled_page, new_project(f"shelf-{look.name}")
     page.goto(f"{place}data/new/users")
-    page.get_by_label("Id").fill("ann")
+    page.get_by_role("textbox", name="Id").fill("ann")
     page.get_by_role("button", name="Make it").click()
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete user and erase").click()
