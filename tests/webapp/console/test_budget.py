@@ -18,6 +18,9 @@ from tests.webapp.console.page import Page
 from webapp.accounts.models import Account, Project
 from webapp.core.remembered import forget_everything
 
+# pages read the log by connections of its own: nothing may stand in a transaction that is open for the whole test
+pytestmark = pytest.mark.django_db(transaction=True)
+
 NUM_QUERIES_AT_MOST = 60
 NUM_REQUESTS_AT_MOST = 16
 PAGE_BYTES_AT_MOST = 300_000
