@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from django.db.models import Sum
 
 from engine.joining.process import JoinerProcess
 from engine.serving.replica import Replica
@@ -16,11 +20,15 @@ from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish, schema_publish
 from webapp.serving.services import deployment_put
 from webapp.tracing.models import ReplicaHistory, TrainerHistory
+from webapp.tracing.services import pace_set
 from webapp.tracing.stages import Reach
 from webapp.tracing.trace import Trace, Tracer
 from webapp.training.models import Run
 from webapp.training.services import joiner_report
+from workers.leases import HeldLease
+from workers.runs import RunSession
 from workers.serving import ServingTurn
+from workers.tasks import train_online
 from workers.travel_notes import JoinerNotes, TrainerNotes
 
 SCHEMA = {"users": {}, "items": {}, "events": {"click": {"role": "action"}}}
@@ -103,3 +111,27 @@ def _click(event_id: str, item_id: str) -> dict[str, str]:
 
 def _reaches(trace: Trace) -> dict[str, Reach]:
     return {stage.title: stage.reach for stage in [*trace.stages, *trace.lanes[0].all_stages]}
+
+
+def test_an_online_run_notes_what_it_publishes_and_takes_the_pace_that_people_want(
+    log: EventLog, project: Project, tmp_path: Path, settings: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+    schema_publish(project=project, document=SCHEMA)
+    version = model_publish(project=project, name="taste", document=DEFINITION)
+    run = Run.objects.create(project=project, model_version=version, mode="online", state="running")
+    events_ingest(project=project, rows=[_click(f"c{number}", "tea") for number in range(9)], source="test")
+    JoinerProcess(log, project.slug, Schema.parse(SCHEMA, "schema"), tmp_path / "joiner", time.time).poll()
+    pace_set(model_version=version, interval_s=0.3)
+    deadline = time.monotonic() + 60
+
+    def has_seen_enough() -> bool:
+        publishes = TrainerHistory.objects.aggregate(rows=Sum("num_rows"))["rows"] or 0
+        return publishes > 0 or time.monotonic() > deadline
+
+    # Its real one is looked up by another connection, which does not see this test's transaction.
+    lease = cast(HeldLease, SimpleNamespace(fence=lambda: None, is_lost=False))
+    train_online._train(RunSession(run, lease, has_seen_enough))
+    marks = [mark for row in TrainerHistory.objects.order_by("at") for mark in row.marks]
+    assert marks[-1]["examples"] == {"0": 9}
+    assert [row.steps[-1][1] for row in TrainerHistory.objects.all() if row.steps] == [{"0": 9}]
