@@ -16,7 +16,7 @@ from deploy.launcher.data_folder import Running, read_running
 from deploy.launcher.environment import ROOT
 from deploy.launcher.ports import free_port
 
-START_PATIENCE_S = 300.0
+START_PATIENCE_S = 480.0
 STOP_PATIENCE_S = 180.0
 OURS = ("DATABASE_URL", "REDIS_URL", "TEST_", "FRESHET_", "DJANGO_", "PORT", "HOST_ADDRESS", "PYTEST_")
 

@@ -11,9 +11,9 @@ from engine.streams import topics
 from engine.streams.log import EventLog
 from engine.streams.partitioning import key_in, partition_of
 from webapp.accounts.models import Project
-from webapp.overview.totals import events_appended
 from webapp.catalog.selectors import recent_events
 from webapp.catalog.services import events_ingest
+from webapp.overview.totals import events_appended
 from webapp.registry.services import model_publish, schema_publish
 from webapp.training.models import JoinerProgress, Run
 from workers.tasks.canary import canary, release

@@ -10,8 +10,8 @@ from django.utils import timezone
 from engine.errors import EngineError
 from engine.serving.deployment import DeploymentSpec
 from engine.serving.freshness_meter import Freshness
-from engine.serving.travel_log import Travel
 from engine.serving.requests import DeploymentStatus, ModelStatus, StatusReply
+from engine.serving.travel_log import Travel
 from engine.spec.demo import demo_ranker, demo_retriever, demo_schema
 from engine.spec.deployment import DeploymentDocument
 from webapp.accounts.models import Project
