@@ -78,7 +78,7 @@ def test_it_edits_a_document_beside_what_it_would_answer(styled_page: Page, look
 def test_it_inspects_what_was_given_and_runs_it_again(styled_page: Page, scene: Scene) -> None:
     page = styled_page
     page.goto(f"{scene.address}inspector/")
-    page.get_by_label("Recommendation").fill(scene.recommendation_id)
+    page.get_by_role("textbox", name="Recommendation").fill(scene.recommendation_id)
     page.get_by_role("button", name="Inspect", exact=True).click()
     shown = page.get_by_role("region", name="As it was shown")
     expect(shown).to_contain_text("ana")
