@@ -10,8 +10,6 @@ from webapp.accounts import key_views as keys
 from webapp.accounts import member_views as members
 from webapp.accounts import views as accounts
 from webapp.alerts.urls import alert_pages
-from webapp.jobs.urls import job_pages
-from webapp.reference.urls import reference_pages
 from webapp.audit import views as audit
 from webapp.batches import views as batches
 from webapp.catalog import entity_page_views as entity_pages
@@ -25,8 +23,10 @@ from webapp.experiments import views as experiments
 from webapp.exports import views as exports
 from webapp.insights import views as insights
 from webapp.inspecting import views as inspecting
+from webapp.jobs.urls import job_pages
 from webapp.overview import live as overview_live
 from webapp.overview import views as overview
+from webapp.reference.urls import reference_pages
 from webapp.registry import model_act_views as model_acts
 from webapp.registry import model_form_views as model_forms
 from webapp.registry import model_views as models

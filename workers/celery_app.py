@@ -69,15 +69,15 @@ app.conf.update(
             "options": {"expires": FEEDBACK_EVERY_S},
         },
         "alerts": {"task": Job.ALERTS.value, "schedule": ALERTS_EVERY_S, "options": {"expires": ALERTS_EVERY_S}},
-        "insights": {
-            "task": Job.INSIGHTS.value,
-            "schedule": INSIGHTS_EVERY_S,
-            "options": {"expires": INSIGHTS_EVERY_S},
-        },
         "erasures": {
             "task": Job.ERASURES.value,
             "schedule": ERASURES_EVERY_S,
             "options": {"expires": ERASURES_EVERY_S},
+        },
+        "insights": {
+            "task": Job.INSIGHTS.value,
+            "schedule": INSIGHTS_EVERY_S,
+            "options": {"expires": INSIGHTS_EVERY_S},
         },
         "count_events": {
             "task": Job.COUNT_EVENTS.value,
