@@ -71,7 +71,7 @@ def test_it_edits_a_document_beside_what_it_would_answer(styled_page: Page, look
     expect(page.get_by_text("replicas follow within seconds").first).to_be_visible()
     page.get_by_text("Roll back…").click()
     page.get_by_role("button", name="Roll back to revision").click()
-    expect(page.locator(".note.good")).to_contain_text("replicas switch within seconds")
+    expect(page.locator(".note.good", has_text="replicas switch within seconds")).to_be_visible()
     expect(page.get_by_role("table", name="Revisions of main")).to_contain_text("Filter")
 
 
@@ -99,7 +99,7 @@ def test_it_promotes_an_arm_and_undoes_it(styled_page: Page, scene: Scene) -> No
     expect(page.get_by_role("region", name="Guardrails")).to_contain_text("holding")
     page.get_by_role("row", name="next").get_by_text("Promote…").first.click()
     page.get_by_role("button", name="Promote next").click()
-    expect(page.locator(".note.good")).to_contain_text("next answers by default")
+    expect(page.locator(".note.good", has_text="next answers by default")).to_be_visible()
     page.get_by_text("Roll back…").click()
     page.get_by_role("button", name="Back to main by default").click()
-    expect(page.locator(".note.good")).to_contain_text("main answers by default again")
+    expect(page.locator(".note.good", has_text="main answers by default again")).to_be_visible()
