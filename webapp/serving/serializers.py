@@ -12,7 +12,9 @@ class TrainerStand(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField(allow_null=True)
     event_time = serializers.DateTimeField(allow_null=True)
     run = serializers.DictField(allow_null=True)
-    interval_s = serializers.FloatField(help_text="seconds between two publishes, as people set it or as the definition says")
+    interval_s = serializers.FloatField(
+        help_text="seconds between two publishes, as people set it or as the definition says"
+    )
     declared_interval_s = serializers.FloatField(help_text="as the definition says")
     publish_interval_s = serializers.FloatField(
         allow_null=True, help_text="as it is now: longer while a replica that lives cannot follow"
