@@ -13,7 +13,7 @@ from tests.e2e.whole_system import WholeSystem
 
 def session_cookies(system: WholeSystem) -> list[dict[str, Any]]:
     """The cookies that the sign-in form gives the system's account, as Playwright takes them."""
-    with httpx.Client(base_url=system.base_url) as client:
+    with httpx.Client(base_url=system.base_url, timeout=60) as client:
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/sign-in").text)
         assert token is not None
         form = {"csrfmiddlewaretoken": token[1], "username": system.username, "password": system.password}
@@ -24,7 +24,7 @@ def session_cookies(system: WholeSystem) -> list[dict[str, Any]]:
 
 def create_project(system: WholeSystem, slug: str, *, cookies: list[dict[str, Any]]) -> str:
     """Makes the project `slug` through the console's form; its address (`/p/<slug>/`). One that is there already stays."""
-    with httpx.Client(base_url=system.base_url) as client:
+    with httpx.Client(base_url=system.base_url, timeout=60) as client:
         for cookie in cookies:
             client.cookies.set(cookie["name"], cookie["value"])
         if client.get(f"/p/{slug}/").status_code == 200:
@@ -39,7 +39,7 @@ def create_project(system: WholeSystem, slug: str, *, cookies: list[dict[str, An
 
 def post_events(system: WholeSystem, slug: str, num_events: int, *, cookies: list[dict[str, Any]]) -> None:
     """Sends clicks through the public API, with a key that the console makes for it."""
-    with httpx.Client(base_url=system.base_url) as client:
+    with httpx.Client(base_url=system.base_url, timeout=60) as client:
         for cookie in cookies:
             client.cookies.set(cookie["name"], cookie["value"])
         page = client.get(f"/p/{slug}/keys/").text
