@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,7 @@ def stream(rate: float) -> None:
     from engine.errors import EngineError
     from webapp.catalog.services import events_ingest
     from webapp.core.errors import AppError
+    from webapp.core.rates import rates
     from webapp.serving.services import recommend
     from workers.demo_traffic import NUM_ASKED, DemoTraffic
     from workers.demo_world import demo_project, world
@@ -100,7 +102,10 @@ def stream(rate: float) -> None:
 
     def ask(user_id: str) -> tuple[str, list[str]]:
         assert project is not None
+        started_s = time.perf_counter()
         answer = recommend(project=project, user_id=user_id, k=NUM_ASKED, context={}, exclude=())
+        took_s = time.perf_counter() - started_s
+        rates().add_call(project.slug, status=200, took_s=took_s, is_degraded=bool(answer.get("degraded")))
         return answer["recommendation_id"], [item["item_id"] for item in answer["items"]]
 
     def post(events: Sequence[dict[str, Any]]) -> None:
