@@ -100,7 +100,7 @@ def create_project_and_schema(page: Page) -> None:
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_text("0 of 7 done")).to_be_visible()
     page.goto("/p/tea-shop/schema/edit")
-    page.get_by_role("button", name="JSON").click()
+    page.get_by_role("button", name="JSON", exact=True).click()
     page.get_by_label("Document", exact=True).fill(json.dumps(SCHEMA))
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.get_by_text("Version 2 is in force.")).to_be_visible()

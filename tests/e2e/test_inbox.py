@@ -52,7 +52,7 @@ def test_it_turns_a_refused_event_into_an_example_once_the_schema_takes_it(
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("1 event still break a rule, and stay.")).to_be_visible()
     page.get_by_role("link", name="Fix the schema").click()
-    page.get_by_role("button", name="JSON").click()
+    page.get_by_role("button", name="JSON", exact=True).click()
     page.get_by_label("Document", exact=True).fill(json.dumps(SCHEMA))
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.get_by_text("Version 2 is in force.")).to_be_visible()
