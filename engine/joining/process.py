@@ -39,6 +39,8 @@ from engine.streams.log import EventLog, StoredRecord
 
 CONSUMER_GROUP: Final = "joiner"
 MAX_RECORDS: Final = 2000
+# The folders that are kept: one that turns out damaged has another before it.
+NUM_KEPT = 2
 # A checkpoint of a large state takes long; at most this share of the time goes into writing them.
 MAX_CHECKPOINT_SHARE: Final = 0.1
 # Canaries change nothing but offsets.
@@ -85,6 +87,8 @@ class JoinerProcess:
         self._event_offsets: dict[int, int] = {}
         self._catalog_offsets: dict[int, int] = {}
         self._saved_offsets: dict[int, int] = {}
+        # Folders that may hold what was erased since: so many new ones take their places, though nothing else happens.
+        self._num_to_renew = 0
         self._spilled: SpilledImpressions | None = None
         self._merge = PartitionMerge(self._read_events, {}, MAX_RECORDS)
         self._to_redo: deque[Step] = deque()
@@ -175,13 +179,14 @@ class JoinerProcess:
         def placing() -> AbstractContextManager[None]:
             return in_epoch(self._directory, self._fence)
 
-        folder = write_folder(self._directory, name, fill, meta, keep=2, placing=placing)
+        folder = write_folder(self._directory, name, fill, meta, keep=NUM_KEPT, placing=placing)
         self._log.commit(CONSUMER_GROUP, self._events, self._event_offsets)
         self._forget_steps()
         self._checkpointed_at_s = self._clock()
         self._checkpoint_took_s = self._checkpointed_at_s - started_s
         self._saved_offsets = dict(self._event_offsets)
         self._is_dirty = False
+        self._num_to_renew = max(0, self._num_to_renew - 1)
         return folder
 
     def close(self) -> None:
@@ -241,6 +246,7 @@ class JoinerProcess:
         for partition, (_, after) in step.events.items():
             self._event_offsets[partition] = after
         if any(is_erasure(event) for *_, event in events):
+            self._num_to_renew = NUM_KEPT
             # Before there can be a checkpoint that is behind it.
             self._on_erased(joiner.state.erased)
         return len(events) < len(records) or not events or not all(is_canary(event) for *_, event in events)
@@ -301,9 +307,10 @@ class JoinerProcess:
     def _checkpoint_when_due(self) -> None:
         waited_s = self._clock() - self._checkpointed_at_s
         every_s = max(self._checkpoint_every_s, self._checkpoint_took_s / MAX_CHECKPOINT_SHARE)
-        if not self._is_dirty:
+        if not (self._is_dirty or self._num_to_renew):
             every_s = max(every_s, IDLE_CHECKPOINT_EVERY_S)
-        if waited_s >= every_s and (self._is_dirty or self._event_offsets != self._saved_offsets):
+        has_moved = self._is_dirty or self._event_offsets != self._saved_offsets
+        if waited_s >= every_s and (has_moved or self._num_to_renew):
             self.checkpoint()
 
     def _forget_steps(self) -> None:
@@ -331,6 +338,7 @@ class JoinerProcess:
         self._merge = PartitionMerge(self._read_events, self._event_offsets, MAX_RECORDS)
         state.watermark.register(list(self._event_offsets))
         if state.erased:
+            self._num_to_renew = NUM_KEPT
             # Whoever carried them out may have ended before it could say so.
             self._on_erased(state.erased)
         self._joiner = Joiner(self._settings, state)

@@ -88,7 +88,7 @@ def test_it_inspects_what_was_given_and_runs_it_again(styled_page: Page, scene: 
     expect(page.get_by_role("region", name="The same request, run again now")).to_contain_text(
         "places are as they were", timeout=LATE_MS
     )
-    page.get_by_text("the user acted on it before").click()
+    page.get_by_text("at retrieval: the user acted on it before").click()
     expect(page.get_by_role("region", name="The answer")).to_contain_text("latest")
 
 

@@ -88,7 +88,7 @@ def test_it_offers_earlier_versions_and_files_on_the_models_page(
     run = Run.objects.get()
     assert answer.headers["Location"].endswith(f"/runs/{run.pk}/")
     assert run.start_from == versions[0]
-    shown = client.get(f"/p/{project.slug}/runs/{run.pk}/").content.decode()
+    shown = client.get(f"/p/{project.slug}/runs/{run.pk}/details").content.decode()
     assert "Began with" in shown and str(versions[0]) in shown
 
 

@@ -193,3 +193,27 @@ def test_an_items_order_stands_in_every_partition_and_is_passed_on_in_each(tmp_p
         continue
     assert [len(log.read(topics.examples("shop"), one, 0)) for one in range(3)] == [1, 1, 1]
     assert {one.partition for one in told} == {0, 1, 2}
+
+
+def test_folders_of_before_go_though_nothing_else_happens(tmp_path: Path) -> None:
+    now_s = 10.0
+    log = MemoryLog()
+    for topic in (topics.events("p"), topics.catalog("p"), topics.examples("p")):
+        log.create_topic(topic)
+    process = JoinerProcess(log, "p", SCHEMA, tmp_path, lambda: now_s)
+
+    def passed(events: list[Event]) -> set[str]:
+        nonlocal now_s
+        for event in events:
+            log.append(topics.events("p"), [Record(event.user_id, event.to_bytes(), event.received_ms)])
+        now_s += 60.0
+        process.poll()
+        return {folder.name for folder in tmp_path.iterdir() if folder.name.isdigit()}
+
+    passed([did("click", "ann", "i1", 1_000)])
+    before = passed([did("click", "bob", "i1", 2_000)])
+    assert len(before) == 2
+    passed([order("user", "ann", 3_000)])
+    after = passed([])
+    assert not before & after
+    assert passed([]) == after
