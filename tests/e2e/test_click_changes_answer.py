@@ -159,7 +159,7 @@ def see_the_sync_page_move(page: Page, context: BrowserContext, folder: Path) ->
     before = trainer.inner_text()
     other = context.new_page()
     upload(other, clicks_file(folder / "second.csv", num_clicks=300, seed=2))
-    expect(other.get_by_role("status").filter(has_text="rows read")).to_contain_text("300 rows read")
+    expect(other.get_by_role("region", name="Progress")).to_contain_text("300 of about 300 rows")
     other.close()
     expect(trainer).not_to_have_text(before, timeout=LONG_MS)
     page.wait_for_function(

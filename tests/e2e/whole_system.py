@@ -18,6 +18,8 @@ from deploy.launcher.ports import free_port
 
 START_PATIENCE_S = 480.0
 STOP_PATIENCE_S = 180.0
+# Every test has projects of its own, and each of these its joiner; those of online runs a trainer.
+ROOM = {"FRESHET_JOINER_CONCURRENCY": "24", "FRESHET_TRAINER_CONCURRENCY": "8"}
 OURS = ("DATABASE_URL", "REDIS_URL", "TEST_", "FRESHET_", "DJANGO_", "PORT", "HOST_ADDRESS", "PYTEST_")
 
 
@@ -37,7 +39,7 @@ def whole_system(folder: Path) -> Iterator[WholeSystem]:
     """Started without the demo, with one account; stopped at the end. Raises `RuntimeError` with the launcher's words."""
     data_dir = folder / "data"
     output = folder / "launcher.log"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | ROOM
     command = [sys.executable, "-m", "deploy.run", "--data-dir", str(data_dir), "--port", str(free_port()), "--no-demo"]
     with output.open("w") as words:
         launcher = subprocess.Popen(command, cwd=ROOT, env=clean, stdout=words, stderr=subprocess.STDOUT)
