@@ -16,6 +16,7 @@ from webapp.accounts.models import Project
 from webapp.batches.models import Batch
 from webapp.catalog.models import Item, User
 from webapp.catalog.services import item_put, user_put
+from webapp.erasure.services import erasure_order
 from webapp.experiments.models import Replay
 from webapp.experiments.services import experiment_start
 from webapp.registry.services import model_publish
@@ -60,6 +61,8 @@ CALLS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("get", "/users/u1"): (None, 404),
     ("patch", "/users/u1"): ({"properties": {}}, 404),
     ("delete", "/users/u1"): (None, 404),
+    ("get", "/erasures"): (None, {"erasures": [], "next_cursor": None}),
+    ("get", "/erasures/{erasure}"): (None, 404),
     ("get", "/dead-events"): (None, {"dead_events": [], "next_cursor": None}),
     ("get", "/dead-events/reasons"): (None, {"reasons": [], "limit": 10_000, "flooded_at": None}),
     ("get", "/dead-events/{dead_event}"): (None, 404),
@@ -116,6 +119,7 @@ OWN_WRITES: dict[tuple[str, str], Any] = {
     ("put", "/schema"): {"document": {"events": {"click": {}, "view": {"role": "impression"}}}},
     ("post", "/models"): {"name": "retrieval", "definition": DEFINITION},
     ("put", "/models/retrieval"): {"definition": {**DEFINITION, "training": {"batch_size": 64}}},
+    ("post", "/erasures"): {"kind": "user", "id": "u1"},
 }
 
 
@@ -129,6 +133,7 @@ def test_it_shows_a_key_nothing_of_another_project(rival: Api, run: Run, method:
         "dead_event": dead.pk,
         "replay": run.project.replays.get().pk,
         "batch": Batch.objects.get(project=run.project).pk,
+        "erasure": erasure_order(project=run.project, kind="user", entity_id="gone", must_exist=False).erasure.pk,
     }
     path = path.format(**ids)
     answer = rival.get(path) if method == "get" else rival.send(method, path, body)
