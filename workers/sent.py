@@ -1,4 +1,4 @@
-"""Which jobs were sent lately: short-lived notes in Redis."""
+"""Which jobs were sent lately, and who makes room for others: short-lived notes in Redis."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from webapp.core.redis_connection import redis_connection
 
 SENT_FOR_S = 15
 """How long a message may wait for a worker. It expires then, and so does the note that it was sent."""
+ROOM_TAKEN_WITHIN_S = 4
+"""A new worker child is there and has taken the next message."""
 
 
 def note_sent(job: Job, subject: int) -> bool:
@@ -16,6 +18,11 @@ def note_sent(job: Job, subject: int) -> bool:
 
 def forget_sent(job: Job, subject: int) -> None:
     redis_connection().delete(_sent_key(job, subject))
+
+
+def make_room(job: Job) -> bool:
+    """True for the one that ends for those who wait; others are asked again when that place has been taken."""
+    return bool(redis_connection().set(f"freshet:room:{job.value}", b"1", nx=True, ex=ROOM_TAKEN_WITHIN_S))
 
 
 def num_waiting(job: Job) -> int:

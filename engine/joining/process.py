@@ -132,6 +132,18 @@ class JoinerProcess:
         }
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing changes before the next event: nothing waits, and the last checkpoint has all of it."""
+        waiting = self.waiting
+        return not (
+            self.num_pending
+            or waiting["num_waiting_early"]
+            or waiting["num_spilled"]
+            or self._num_to_renew
+            or self._is_dirty
+        )
+
+    @property
     def event_offsets(self) -> dict[int, int]:
         """For each partition of `events` the next offset to join."""
         self._restored()

@@ -18,8 +18,8 @@ from deploy.launcher.ports import free_port
 
 START_PATIENCE_S = 480.0
 STOP_PATIENCE_S = 180.0
-# Every test has projects of its own, and each of these its joiner; those of online runs a trainer.
-ROOM = {"FRESHET_JOINER_CONCURRENCY": "24", "FRESHET_TRAINER_CONCURRENCY": "8"}
+# Every test has projects of its own: of quiet ones the joiners make room, and each online run has a trainer.
+ROOM = {"FRESHET_JOINER_CONCURRENCY": "12", "FRESHET_TRAINER_CONCURRENCY": "8"}
 OURS = ("DATABASE_URL", "REDIS_URL", "TEST_", "FRESHET_", "DJANGO_", "PORT", "HOST_ADDRESS", "PYTEST_")
 
 

@@ -140,11 +140,6 @@ def test_it_revives_what_is_wanted_and_held_by_nobody(version: ModelVersion, pro
     assert selectors.runs_to_revive() == []
 
 
-def test_it_joins_projects_whose_joiner_nobody_runs(project: Project, other_project: Project) -> None:
-    lease_acquire(name=f"joiner:{project.pk}", holder="worker", ttl_s=60)
-    assert selectors.projects_to_join() == [other_project]
-
-
 def test_it_counts_every_start_after_the_first_as_a_restart(version: ModelVersion) -> None:
     run = services.run_start(model_version=version, mode="online")
     services.run_started(run=run)

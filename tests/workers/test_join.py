@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from webapp.catalog.models import DeadEvent, Item
 from webapp.catalog.services import events_ingest
 from webapp.registry.services import schema_publish
 from webapp.training.models import JoinerProgress
+from workers.folders import joiner_folder
+from workers.joiner_turn import JoinerTurn
 from workers.leases import DatabaseLeases, HeldLease
 from workers.tasks import join as job
 
@@ -85,3 +88,36 @@ def test_record_that_is_no_event_is_put_aside_and_shown(
     assert progress.error.startswith("1 records of shop.events are no events and were put into shop.events.dead")
     assert "0/0: not an event: user_id: is required" in progress.error
     assert follow().error == ""
+
+
+@pytest.fixture
+def turn_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another project waits for a place, and this one's turn is over at once."""
+    monkeypatch.setattr(job, "JoinerTurn", lambda: JoinerTurn(lambda: True, lambda: True, lambda: next(seconds)))
+    seconds = itertools.count(0.0, 100.0)
+
+
+@pytest.mark.usefixtures("turn_over")
+def test_joiner_that_makes_room_rests_when_nothing_waits(
+    log: EventLog, project: Project, lease: HeldLease, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(job, "REPORT_EVERY_S", 0.0)
+    events_ingest(project=project, rows=[{"type": "click", "user_id": "u", "item_id": "a"}], source="test")
+    job._follow(project, lease, lambda: False)
+    progress = JoinerProgress.objects.get(project=project)
+    assert (progress.is_resting, progress.num_examples, progress.events_offsets) == (True, 1, {"0": 1})
+    assert list(joiner_folder(project).iterdir())
+
+
+@pytest.mark.usefixtures("turn_over")
+def test_joiner_with_an_impression_that_waits_is_taken_up_again(
+    log: EventLog, project: Project, lease: HeldLease, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(job, "REPORT_EVERY_S", 0.0)
+    shown = {"type": "impression", "user_id": "u", "items": [{"item_id": "a"}]}
+    events_ingest(project=project, rows=[shown], source="test")
+    job._follow(project, lease, lambda: False)
+    progress = JoinerProgress.objects.get(project=project)
+    assert (progress.is_resting, progress.num_pending) == (False, 1)

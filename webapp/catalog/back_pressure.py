@@ -11,13 +11,10 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
-from engine.errors import UnknownTopic
-from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.core.errors import Busy
-from webapp.core.log import event_log
 from webapp.core.remembered import Remembered
-from webapp.training.selectors import joiner_progress
+from webapp.training.joining import num_to_join
 
 BUSY_RETRY_S = 1
 LAG_RETRY_S = 5
@@ -79,7 +76,7 @@ def admitted(*, project: Project, num_bytes: int, is_packed: bool) -> Iterator[N
 
 def joiner_lag(project: Project) -> int:
     """Events in the log that the joiner has not joined yet, as of at most `LAG_KEPT_S` and its last report (each second)."""
-    return _lags.get(project.pk, lambda: _joiner_lag(project))
+    return _lags.get(project.pk, lambda: num_to_join(project=project))
 
 
 def _check_lag(project: Project) -> None:
@@ -91,14 +88,3 @@ def _check_lag(project: Project) -> None:
             reason="joiner_lag",
             limit=limit,
         )
-
-
-def _joiner_lag(project: Project) -> int:
-    log, topic = event_log(), topics.events(project.slug)
-    try:
-        earliest, ends = log.earliest_offsets(topic), log.end_offsets(topic)
-    except UnknownTopic:  # a new log: the first append makes its topics
-        return 0
-    progress = joiner_progress(project=project)
-    joined = {} if progress is None else progress.events_offsets
-    return sum(max(0, end - max(earliest[one], int(joined.get(str(one), 0)))) for one, end in ends.items())

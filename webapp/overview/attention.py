@@ -90,7 +90,7 @@ def _joiner(project: Project, link: Link) -> Iterator[Finding]:
         yield Finding(
             True, "The joiner reports an error", _short(progress.error), progress.updated_at, "Runs", link("runs")
         )
-    elif progress.updated_at < timezone.now() - timedelta(seconds=SILENT_S):
+    elif not progress.is_resting and progress.updated_at < timezone.now() - timedelta(seconds=SILENT_S):
         about = "No event becomes an example. A worker of the queue joiner takes it up again."
         yield Finding(True, "The joiner has fallen silent", about, progress.updated_at, "Jobs", link("jobs"))
 

@@ -127,4 +127,9 @@ class JoinerProgress(models.Model):
         default=dict, help_text="by source, how many values that serving logged the log says too"
     )
     error = models.TextField(blank=True)
+    is_resting = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="everything is joined and nothing waits: no joiner is needed until the next event",
+    )
     updated_at = models.DateTimeField(auto_now=True)

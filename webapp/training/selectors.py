@@ -152,11 +152,6 @@ def _unheld_runs() -> QuerySet[Run]:
     )
 
 
-def projects_to_join() -> list[Project]:
-    """Projects whose joiner nobody runs."""
-    return list(Project.objects.exclude(is_held("joiner:")).order_by("id"))
-
-
 def projects_learning_online() -> list[Project]:
     """Projects with an online run at work."""
     runs = Run.objects.filter(project=OuterRef("pk"), mode=Run.Mode.ONLINE, wanted=True, state=Run.State.RUNNING)

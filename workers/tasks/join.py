@@ -1,4 +1,4 @@
-"""Joining: one project's impressions and actions into examples, for as long as the project exists."""
+"""Joining: one project's impressions and actions into examples, for as long as the project exists and no other needs the place more."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from workers.celery_app import app
 from workers.erasing import JoinerErasures
 from workers.folders import joiner_folder
 from workers.fresh_connection import drop_broken_connection
+from workers.joiner_turn import QUIET_S, JoinerTurn
 from workers.leases import HeldLease, held
 from workers.pacing import Pace
 from workers.runs import MAX_ERROR_LENGTH, OUTAGES
@@ -44,6 +45,7 @@ LINGER_S = 0.05
 as long as joining it."""
 MUCH = 200
 REPORT_EVERY_S = 1.0
+QUIET_REPORT_EVERY_S = 5.0
 
 
 @app.task(name=Job.JOIN.value)
@@ -71,10 +73,11 @@ def join(project_id: int) -> None:
 
 
 def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) -> None:
-    """Join until told to end. A new schema version begins with the old one's checkpoint."""
+    """Join until told to end, or the turn is over. A new schema version begins with the old one's checkpoint."""
+    turn = JoinerTurn()
 
     def ends() -> bool:
-        return should_end() or lease.is_lost
+        return should_end() or lease.is_lost or turn.is_over
 
     is_first = True
     while not ends():
@@ -84,12 +87,14 @@ def _follow(project: Project, lease: HeldLease, should_end: Callable[[], bool]) 
         schema_version_note(project=project, version=current.version)
         with closing(_process(project, Schema.parse(current.document, "schema"), lease)) as process:
             logger.info("joiner of %s started with schema version %d", project.slug, current.version)
-            if not _join_until(process, project, current.version, ends):
+            if not _join_until(process, project, current.version, turn, ends):
                 return
             lease.fence()
             process.checkpoint()
             is_first = False
-            _report(process, project)
+            _report(process, project, is_resting=turn.is_over and process.is_at_rest)
+            if turn.is_over:
+                logger.info("joiner of %s makes room for another project", project.slug)
 
 
 def _finish_earlier_schema(project: Project, current: int, lease: HeldLease) -> None:
@@ -125,29 +130,43 @@ def _process(project: Project, schema: Schema, lease: HeldLease) -> JoinerProces
     return process
 
 
-def _join_until(process: JoinerProcess, project: Project, schema_version: int, ends: Callable[[], bool]) -> bool:
+def _join_until(
+    process: JoinerProcess, project: Project, schema_version: int, turn: JoinerTurn, ends: Callable[[], bool]
+) -> bool:
     """Until told to end or there is another schema version; False when there is no such project any more."""
-    report, garbage, notes = Pace(REPORT_EVERY_S), SettingAside(), JoinerNotes(event_log(), project)
+    looks, garbage, notes = Pace(REPORT_EVERY_S), SettingAside(), JoinerNotes(event_log(), project)
+    quiet_reports, num_read = Pace(QUIET_REPORT_EVERY_S), 0
     while not ends():
-        started_s = time.monotonic()
-        num_read = process.poll(POLL_TIMEOUT_S)
-        if 0 < num_read < MUCH:
-            time.sleep(max(0.0, LINGER_S - (time.monotonic() - started_s)))
-        if not report.is_due():
+        num_read += _take(process, is_quiet=turn.quiet_s >= QUIET_S)
+        if not looks.is_due():
             continue
         drop_broken_connection()
         garbage.turn()
         if not Project.objects.filter(pk=project.pk).exists():
             return False
-        _report(process, project)
-        notes.turn()
+        turn.look(was_busy=num_read > 0)
+        if quiet_reports.is_due() or num_read:
+            _report(process, project)
+            notes.turn()
+        num_read = 0
         if schema_current(project=project).version != schema_version:
             break
     return True
 
 
-def _report(process: JoinerProcess, project: Project) -> None:
-    services.joiner_report(project=project, **_progress(process, project))
+def _take(process: JoinerProcess, *, is_quiet: bool) -> int:
+    """What is there, of a quiet project after a rest: to look for the next event twenty times a second costs more than its joining."""
+    started_s = time.monotonic()
+    num_read = process.poll(0.0 if is_quiet else POLL_TIMEOUT_S)
+    if is_quiet and not num_read:
+        time.sleep(POLL_TIMEOUT_S)
+    elif 0 < num_read < MUCH:
+        time.sleep(max(0.0, LINGER_S - (time.monotonic() - started_s)))
+    return num_read
+
+
+def _report(process: JoinerProcess, project: Project, *, is_resting: bool = False) -> None:
+    services.joiner_report(project=project, is_resting=is_resting, **_progress(process, project))
     try:
         inbox_take(project=project)
         inbox_note_unwritten(project=project, counted=process.dead.counted)

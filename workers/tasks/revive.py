@@ -16,11 +16,12 @@ from webapp.experiments.replay_selectors import replays_to_revive
 from webapp.experiments.replay_services import replays_end_unwanted
 from webapp.exports.selectors import exports_to_revive
 from webapp.exports.services import exports_end_unwanted
+from webapp.training.joining import projects_to_join
 from webapp.training.models import JoinerProgress, Run
 from webapp.training.retries import runs_note_lost
 from webapp.training.search_selectors import searches_to_revive
 from webapp.training.search_services import searches_end_unwanted
-from webapp.training.selectors import projects_to_join, runs_to_revive
+from webapp.training.selectors import runs_to_revive
 from webapp.training.services import runs_end_unwanted
 from workers import sent
 from workers.celery_app import app
