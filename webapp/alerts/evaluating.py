@@ -27,6 +27,9 @@ def alerts_evaluate(
 ) -> list[tuple[Alert, Change]]:
     """What changed. A kind that cannot be measured now, or whose measurement fails, leaves its alerts as they stand."""
     changes: list[tuple[Alert, Change]] = []
+    unresolved = set(
+        Alert.objects.filter(project=project).exclude(state=Alert.State.RESOLVED).values_list("kind", flat=True)
+    )
     for kind, rule in rules_of(project=project).items():
         try:
             measured = measures[kind](project, now) if rule.is_on and kind in measures else []
@@ -37,6 +40,8 @@ def alerts_evaluate(
             # one kind's trouble must not blind the others
             logger.exception("project %s: %s could not be measured", project.slug, kind)
             continue
+        if not measured and kind.value not in unresolved:
+            continue  # mostly
         with transaction.atomic():
             changes += _judge_all(project, rule, measured[:MAX_SUBJECTS], now)
     return changes
