@@ -21,8 +21,9 @@ document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy: ${event.violatedDirective} refused ${event.blockedURI || "inline"} (${event.sample})`);
 });
 """
-# what a test provokes on purpose (a refused form, a page that is not there) is told by the browser as an error too
-PROVOKED = "Failed to load resource"
+# What a test provokes on purpose (a refused form, a page that is not there) is told by the browser as an error too, and by htmx a
+# request that a newer one of the same form takes the place of (`afterRequest` goes beside the name of every error).
+PROVOKED = ("Failed to load resource", "htmx:sendAbort", "htmx:afterRequest")
 
 
 @dataclass(frozen=True)
