@@ -11,11 +11,12 @@ import logging
 import os
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_shutting_down
+from celery.signals import setup_logging, task_prerun, worker_process_init, worker_shutting_down
 from django.conf import settings
 from kombu import Queue
 
 from webapp.core.jobs import QUEUES, Job
+from workers.lasting_connections import keep_between_tasks
 from workers.pulse import PulseStep
 from workers.stopping import STOP, end_with_parent
 
@@ -31,6 +32,7 @@ INSIGHTS_EVERY_S = 60.0
 
 app = Celery("freshet")
 app.steps["worker"].add(PulseStep)
+task_prerun.connect(keep_between_tasks)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_serializer="json",
