@@ -21,6 +21,8 @@ Condition = Callable[[Rows | None], Mask]
 SERVABLE: Final = "not_servable"
 _FEW_ROWS: Final = 32_768
 """A catalogue of so many rows is looked through whole for less than a request's sources ask one after the other."""
+_FEW_KEPT_ROWS: Final = 1 << 19
+"""The same where every rule's mask is kept or names its rows: what is left to do takes a byte a row from memory."""
 
 _NUM_BUCKETS: Final = 1 << 16
 _BUCKET: Final = np.uint64(_NUM_BUCKETS - 1)
@@ -28,10 +30,16 @@ _BUCKET: Final = np.uint64(_NUM_BUCKETS - 1)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`name` is what an explanation says of a row for which `holds` does not."""
+    """`name` is what an explanation says of a row for which `holds` does not.
+
+    Where it is known without a look at every row, `dropped` int32[n] are all the rows for which it does not hold, or `kept` answers what
+    `holds` does of all rows, not to be written to; or None, when that has to be worked out.
+    """
 
     name: str
     holds: Condition
+    dropped: Rows | None = None
+    kept: Callable[[], Mask | None] | None = None
 
 
 class RequestAllowed:
@@ -41,24 +49,36 @@ class RequestAllowed:
         self.rules = (Rule(SERVABLE, _servable(catalogue)), *rules)
         self._catalogue = catalogue
         self._mask: Mask | None = None
+        is_kept = all(rule.kept is not None or rule.dropped is not None for rule in rules)
+        self._few_rows = _FEW_KEPT_ROWS if is_kept else _FEW_ROWS
 
     def keep(self, rows: Rows) -> Mask:
-        if self._mask is None and self._catalogue.num_rows > _FEW_ROWS:
+        mask = self.mask_if_ready()
+        if mask is None:
             return self._kept(rows)
-        mask = self.mask()
-        # A row that came into being after the mask was made is one of a newer catalogue than this request's.
-        if rows.size and int(rows.max()) >= mask.size:
+        try:
+            kept: Mask = mask.take(rows)
+        except IndexError:
+            # A row that came into being after the mask was made is one of a newer catalogue than this request's.
             return self._kept(rows)
-        kept: Mask = mask[rows]
         return kept
+
+    def mask_if_ready(self) -> Mask | None:
+        if self._mask is None and self._catalogue.num_rows > self._few_rows:
+            return None
+        return self.mask()
 
     def mask(self) -> Mask:
         if self._mask is None:
             num_rows = self._catalogue.num_rows
             mask = self.rules[0].holds(None)[:num_rows].copy()
             for rule in self.rules[1:]:
+                if rule.dropped is not None:
+                    mask[rule.dropped[rule.dropped < num_rows]] = False
+                    continue
+                kept = None if rule.kept is None else rule.kept()
                 # A rule that is evaluated later may know of more rows.
-                mask &= rule.holds(None)[:num_rows]
+                mask &= (rule.holds(None) if kept is None else kept)[:num_rows]
             self._mask = mask
         return self._mask
 
@@ -90,8 +110,12 @@ class NotingAllowed:
     def mask(self) -> Mask:
         return self.inner.mask()
 
+    def mask_if_ready(self) -> Mask | None:
+        """None: every row that is looked at is to be noted."""
+        return None
 
-def none_of(catalogue: Catalogue, rows: Rows) -> Condition:
+
+def none_of(name: str, catalogue: Catalogue, rows: Rows) -> Rule:
     """Not one of `rows` int32[n], of which -1 is nobody."""
     named = rows[rows >= 0]
 
@@ -101,7 +125,7 @@ def none_of(catalogue: Catalogue, rows: Rows) -> Condition:
         free[named] = True
         return ~free if asked is None else ~free[asked]
 
-    return holds
+    return Rule(name, holds, dropped=named)
 
 
 def not_shown(catalogue: Catalogue, shown: Sequence[int]) -> Condition:

@@ -59,6 +59,9 @@ class Allowed(Protocol):
     def mask(self) -> Mask:
         """bool[num_rows of the catalogue]: all that is allowed. Costs by the size of the catalogue, once a request."""
 
+    def mask_if_ready(self) -> Mask | None:
+        """`mask` where it is there, or is had for less than asking about rows; None otherwise."""
+
 
 def allowed_first(found: Found, num_items: int, allowed: Allowed) -> Found:
     """The first `num_items` of what was found that are allowed."""

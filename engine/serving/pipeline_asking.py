@@ -150,6 +150,13 @@ class Asking:
         catalogue = self._catalogue
         return lambda rows: expression.mask(catalogue, rows, values)
 
+    def _filtering(self, expression: CompiledFilter, request: RecommendRequest, values: RequestValues) -> Rule:
+        """The document's filter. With the document's parameters it is the same for all requests, and what it says of items is kept."""
+        holds = self._condition(expression, values)
+        if not expression.parameters.keys().isdisjoint(request.parameters):
+            return Rule(FILTER, holds)
+        return Rule(FILTER, holds, kept=lambda: expression.kept(self._catalogue, values))
+
     def _seen(self, asker: Asker, rules: Rules) -> Rows:
         """int32[m]: what the one who asks acted on, as the document counts it."""
         seen = rules.document.seen
@@ -165,15 +172,15 @@ class Asking:
         catalogue = self._catalogue
         allowed: list[Rule] = []
         if request.exclude:
-            allowed.append(Rule(EXCLUDED, none_of(catalogue, catalogue.rows_of(request.exclude))))
+            allowed.append(none_of(EXCLUDED, catalogue, catalogue.rows_of(request.exclude)))
         if request.ask is Ask.SIMILAR:
-            allowed.append(Rule("asked_of", none_of(catalogue, catalogue.rows_of([request.item_id]))))
+            allowed.append(none_of("asked_of", catalogue, catalogue.rows_of([request.item_id])))
         if request.shown:
             allowed.append(Rule(SHOWN, not_shown(catalogue, request.shown)))
         if seen.size and rules.document.seen.policy is SeenPolicy.DROP and not request.candidates:
-            allowed.append(Rule(SEEN, none_of(catalogue, seen)))
+            allowed.append(none_of(SEEN, catalogue, seen))
         if rules.filter is not None and request.ask is not Ask.RANK:
-            allowed.append(Rule(FILTER, self._condition(rules.filter, values)))
+            allowed.append(self._filtering(rules.filter, request, values))
         if request.filter:
             own = compiled(request.filter, rules.schema, "filter")
             allowed.append(Rule(REQUEST_FILTER, self._condition(own, values)))

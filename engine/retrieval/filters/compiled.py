@@ -12,11 +12,12 @@ import numpy as np
 from engine.retrieval.catalogue import Catalogue
 from engine.retrieval.filters.conditions import condition_of
 from engine.retrieval.filters.frame import Frame, Mask, Request, RequestValues
+from engine.retrieval.filters.kept_masks import masks_of
 from engine.retrieval.item_rows import Rows
 from engine.spec.expression import Expression, parse_expression
 from engine.spec.expression_checking import CheckedExpression, check_expression, reads_item
 from engine.spec.expression_parameters import check_parameters
-from engine.spec.expression_tree import ValueKind
+from engine.spec.expression_tree import Node, Now, Path, ValueKind, children
 from engine.spec.schema import PropertyType, Schema
 
 MAX_KEPT: Final = 1024
@@ -28,6 +29,7 @@ class CompiledFilter:
     def __init__(self, checked: CheckedExpression) -> None:
         self.checked = checked
         self._condition = condition_of(checked.root, checked)
+        self._is_of_items = reads_item(checked.root) and not _reads_asker(checked.root)
         self._item_properties = {
             name.removeprefix("item."): property_type
             for name, property_type in checked.properties.items()
@@ -64,6 +66,29 @@ class CompiledFilter:
         frame = Frame(catalogue, rows, catalogue.num_rows, request)
         answer = self._condition.run(frame)
         return np.full(frame.size, answer) if isinstance(answer, bool) else answer
+
+    def kept(self, catalogue: Catalogue, values: RequestValues) -> Mask | None:
+        """bool[>= num_rows]: as `mask` of all rows, kept for these parameters until an item changes, and not to be written to. None when
+        the expression reads of a request more than its parameters. Raises as `mask`."""
+        if not self._is_of_items:
+            return None
+        request = Request(values, check_parameters(self.checked.parameters, values.parameters))
+        # Before anything is read: what changes meanwhile is mended the next time.
+        num_changes = catalogue.num_changes
+        frame = Frame(catalogue, None, catalogue.num_rows, request)
+        key = (self, *request.parameters.values())
+        masks = masks_of(catalogue)
+        found = masks.mended(key, frame, self._condition.run)
+        if found is None:
+            found = self.mask(catalogue, None, values)
+            masks.keep(key, num_changes, found)
+        return found
+
+
+def _reads_asker(node: Node) -> bool:
+    """The user, the context, or the time."""
+    own = isinstance(node, Now) or (isinstance(node, Path) and node.root != "item")
+    return own or any(map(_reads_asker, children(node)))
 
 
 def compile_filter(expression: Expression | str, schema: Schema) -> CompiledFilter:

@@ -32,6 +32,8 @@ class KeptMasks:
         catalogue = frame.catalogue
         with self._lock:
             kept = self._masks.get(condition)
+            if kept is not None:
+                self._masks.move_to_end(condition)
         if kept is None:
             return None
         before, mask = kept

@@ -33,7 +33,7 @@ def test_hidden_deleted_excluded_and_shown_items_are_not_allowed() -> None:
     made = catalogue(hidden=("i0",), deleted=("i1",))
     asked = np.arange(len(ITEMS), dtype=np.int32)
     rules = [
-        Rule("excluded", none_of(made, rows(made, "i2", "nowhere"))),
+        none_of("excluded", made, rows(made, "i2", "nowhere")),
         Rule("shown", not_shown(made, [id_hash("i3"), id_hash("elsewhere")])),
     ]
     own = RequestAllowed(made, rules)
@@ -59,9 +59,30 @@ def test_rules_are_asked_of_the_rows_alone_in_a_big_catalogue(monkeypatch: pytes
     assert len(asked) == 2
 
 
+def test_rules_whose_answers_are_kept_are_asked_of_the_whole_of_a_big_catalogue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_FEW_ROWS", 4)
+    made = catalogue(hidden=("i0",))
+
+    def never(of: Any) -> Any:
+        raise AssertionError(f"asked of {of}")
+
+    kept = np.array([True] * 5 + [False] * 3)
+    rules = [Rule("filter", never, kept=lambda: kept), none_of("seen", made, rows(made, "i1", "i7"))]
+    assert (
+        RequestAllowed(made, rules).keep(np.arange(8, dtype=np.int32)).tolist()
+        == [False] * 2 + [True] * 3 + [False] * 3
+    )
+    assert kept.tolist() == [True] * 5 + [False] * 3
+    # what turns out not to be kept is worked out
+    asked = Rule("filter", lambda of: kept if of is None else kept[of], kept=lambda: None)
+    assert RequestAllowed(made, [asked]).mask().tolist() == [False] + [True] * 4 + [False] * 3
+
+
 def test_an_item_that_came_after_the_mask_was_made_is_judged_by_itself() -> None:
     made = catalogue()
-    own = RequestAllowed(made, [Rule("excluded", none_of(made, rows(made, "i2")))])
+    own = RequestAllowed(made, [none_of("excluded", made, rows(made, "i2"))])
     own.mask()
     made.apply([CatalogChange("item", "new", {}, updated_ms=3), CatalogChange("item", "out", {}, hidden=True)])
     assert own.keep(rows(made, "i1", "i2", "new", "out")).tolist() == [True, False, True, False]
@@ -71,7 +92,7 @@ def test_an_item_that_came_after_the_mask_was_made_is_judged_by_itself() -> None
 def test_rows_and_whole_catalogue_say_the_same(hidden: set[int], excluded: set[int], shown: set[int]) -> None:
     made = catalogue(hidden=tuple(ITEMS[number] for number in hidden))
     rules = [
-        Rule("excluded", none_of(made, np.array(sorted(excluded), np.int32))),
+        none_of("excluded", made, np.array(sorted(excluded), np.int32)),
         Rule("shown", not_shown(made, [id_hash(ITEMS[number]) for number in shown])),
     ]
     expected = [number not in hidden | excluded | shown for number in range(8)]
@@ -87,8 +108,8 @@ def test_noted_is_the_first_rule_that_a_row_breaks() -> None:
         RequestAllowed(
             made,
             [
-                Rule("excluded", none_of(made, rows(made, "i0", "i1"))),
-                Rule("seen", none_of(made, rows(made, "i1", "i2"))),
+                none_of("excluded", made, rows(made, "i0", "i1")),
+                none_of("seen", made, rows(made, "i1", "i2")),
             ],
         )
     )

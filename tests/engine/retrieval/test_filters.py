@@ -257,6 +257,8 @@ def assert_as_read(
         mask = compiled.mask(catalogue, None, values)
         assert mask.shape == (catalogue.num_rows,)
         assert mask[rows].tolist() == expected
+        kept = compiled.kept(catalogue, values)
+        assert kept is None or kept[rows].tolist() == expected
     chosen = [place for place in picked if place < len(ids)]
     assert compiled.mask(catalogue, rows[chosen], values).tolist() == [expected[place] for place in chosen]
 
@@ -271,6 +273,22 @@ def held(text: str, catalogue: Catalogue, **parameters: Any) -> list[str]:
     values = RequestValues(NOW_MS, parameters=parameters)
     mask = compile_filter(text, SCHEMA).mask(catalogue, None, values)
     return catalogue.ids_of(np.flatnonzero(mask).astype(np.int32))
+
+
+def test_what_is_kept_depends_on_items_and_parameters_alone() -> None:
+    catalogue = catalogue_of(a={"price": 1.0}, b={"price": 3.0})
+    by_price = compile_filter("item.price < $most", SCHEMA)
+    cheap, dear = (RequestValues(NOW_MS, parameters={"most": most}) for most in (2, 9))
+    both = by_price.kept(catalogue, cheap), by_price.kept(catalogue, dear)
+    assert [mask is not None and mask[:2].tolist() for mask in both] == [[True, False], [True, True]]
+    assert by_price.kept(catalogue, cheap) is both[0]
+    catalogue.apply([CatalogChange("item", "a", {"price": 5.0})])
+    assert held("item.price < $most", catalogue, most=2) == []
+    renewed = by_price.kept(catalogue, cheap)
+    assert renewed is not None
+    assert renewed[:2].tolist() == [False, False]
+    for text in ("item.price < 2 or user.age > 3", "item.shown_at < now()", "item.price < context.budget", "$most > 1"):
+        assert compile_filter(text, SCHEMA).kept(catalogue, RequestValues(NOW_MS, parameters={"most": 2})) is None
 
 
 def test_not_in_says_nothing_of_an_item_without_the_property_and_not_of_in_does() -> None:
