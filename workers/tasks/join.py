@@ -40,7 +40,7 @@ from workers.travel_notes import JoinerNotes
 logger = logging.getLogger(__name__)
 
 POLL_TIMEOUT_S = 0.2
-LINGER_S = 0.05
+LINGER_S = 0.1
 """Few events are joined together, so often at most: each step is written to the log before it is done, which for every event alone took
 as long as joining it."""
 MUCH = 200
