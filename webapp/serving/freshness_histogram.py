@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-
-from django.utils import timezone
-
-from webapp.registry.models import ModelVersion
-from webapp.serving.models import FreshnessPoint
 
 OBJECTIVE_S = 5.0
 EDGES_S = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, OBJECTIVE_S, 7.5, 10.0, 15.0, 30.0, 60.0, 300.0)
@@ -48,25 +43,17 @@ class Histogram:
     bottom: float = BOTTOM
 
 
-def freshness_histogram(*, model_version: ModelVersion, window_s: int) -> Histogram:
-    """Of all replicas, over the newest `window_s`."""
-    since = timezone.now() - timedelta(seconds=window_s)
-    points = FreshnessPoint.objects.filter(model_version=model_version, at__gte=since)
-    rows = list(points.values_list("wall_s", "num_given_up"))
-    return histogram([value for values, _ in rows for value in values], sum(num for _, num in rows))
-
-
-def histogram(values_s: Sequence[float], num_given_up: int = 0) -> Histogram:
-    """Each value lies in the bin whose upper edge it does not exceed; the last has none."""
+def histogram(values_s: Mapping[float, int], num_given_up: int = 0) -> Histogram:
+    """Of how many events took how many seconds. A value lies in the bin whose upper edge it does not exceed; the last has none."""
     counts = [0] * len(EDGES_S)
-    for value in values_s:
-        counts[next((number for number, edge in enumerate(EDGES_S[1:]) if value <= edge), len(EDGES_S) - 1)] += 1
-    most, each = max([*counts, 1]), FULL / len(counts)
+    for value, times in values_s.items():
+        counts[max(0, bisect_left(EDGES_S, value) - 1)] += times
+    num_measured, most, each = sum(counts), max([*counts, 1]), FULL / len(counts)
     bars = tuple(
         HistogramBar(
             label=_label(number),
             number=count,
-            share=count / max(1, len(values_s)),
+            share=count / max(1, num_measured),
             x=round(number * each + each * 0.08, 2),
             width=round(each * 0.84, 2),
             y=round(BOTTOM - (BOTTOM - TOP) * count / most, 1),
@@ -76,10 +63,10 @@ def histogram(values_s: Sequence[float], num_given_up: int = 0) -> Histogram:
         for number, count in enumerate(counts)
     )
     num_within = sum(bar.number for bar in bars if not bar.is_late)
-    num_all = len(values_s) + num_given_up
+    num_all = num_measured + num_given_up
     within = num_within / num_all if num_all else None
     edges = tuple((round(number * each, 2), f"{edge:g}") for number, edge in enumerate(EDGES_S))
-    return Histogram(bars, len(values_s), num_given_up, within, edges[EDGES_S.index(OBJECTIVE_S)][0], edges)
+    return Histogram(bars, num_measured, num_given_up, within, edges[EDGES_S.index(OBJECTIVE_S)][0], edges)
 
 
 def _label(number: int) -> str:

@@ -1,9 +1,9 @@
-"""The series of how fresh replicas are: kept as it was measured, so that any window's percentiles are exact."""
+"""How fresh replicas are: what they measure is kept as it is, and summed up over the newest seconds, minutes or hours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db.models.functions import Now
@@ -12,12 +12,16 @@ from django.utils import timezone
 from engine.serving.freshness_meter import Freshness
 from webapp.registry.models import ModelVersion
 from webapp.serving.freshness import percentile
+from webapp.serving.freshness_parts import Part, freshness_parts
+from webapp.serving.freshness_points import whole
 from webapp.serving.models import FreshnessPoint
 
 KEPT = timedelta(days=7)
 WINDOW_S = 3600
 POINTS_SHOWN = 120
-NEWEST = timedelta(seconds=10)
+NEWEST_S = 10
+"""Replicas write a point every few seconds: those before the newest ones tell of waits that may be over."""
+
 NOW_S = 30
 
 
@@ -35,19 +39,15 @@ def freshness_note(*, model_version: ModelVersion, replica: str, measured: Fresh
 
 def freshness_of(*, model_version: ModelVersion, window_s: int = WINDOW_S) -> dict[str, Any]:
     """Percentiles in seconds over the newest `window_s`, over all replicas; None where nothing was measured."""
-    points = FreshnessPoint.objects.filter(
-        model_version=model_version, at__gte=timezone.now() - timedelta(seconds=window_s)
-    )
-    rows = list(points.values_list("wall_s", "event_s", "num_given_up", "waiting_s", "at"))
-    wall = [each for row in rows for each in row[0]]
-    event = [each for row in rows for each in row[1]]
+    since = timezone.now() - timedelta(seconds=window_s)
+    found = whole(model_version_id=model_version.pk, since=since, newest_s=NEWEST_S)
     return {
         "window_s": window_s,
-        "num_canaries": len(wall),
-        "num_given_up": sum(row[2] for row in rows),
-        "waiting_s": _longest_wait((row[4], row[3]) for row in rows),
-        "wall": _summary(wall),
-        "event_time": _summary(event),
+        "num_canaries": len(found.wall_s),
+        "num_given_up": found.num_given_up,
+        "waiting_s": found.waiting_s,
+        "wall": _summary(found.wall_s),
+        "event_time": _summary(found.event_s),
     }
 
 
@@ -59,22 +59,15 @@ def freshness_series(
     Where none did a point says for how long the oldest had been waited for, so that an outage is a hill and no gap; parts in which
     nobody measured are absent.
     """
-    now, step_s = timezone.now(), window_s / num_points
-    start = now - timedelta(seconds=window_s)
-    points = FreshnessPoint.objects.filter(model_version=model_version, at__gte=start).order_by("at")
-    arrived: dict[int, list[float]] = {}
-    waiting: dict[int, list[float]] = {}
-    for at, wall, waiting_s in points.values_list("at", "wall_s", "waiting_s"):
-        part = _part(at, start, step_s)
-        arrived.setdefault(part, []).extend(wall)
-        waiting.setdefault(part, []).extend([] if waiting_s is None else [waiting_s])
+    return series_of(freshness_parts(model_version=model_version, window_s=window_s, num_parts=num_points))
+
+
+def series_of(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """As `freshness_series`."""
     return [
-        {
-            "at_s": (start + timedelta(seconds=(part + 1) * step_s)).timestamp(),
-            **_summary(values or [max(waiting[part])]),
-        }
-        for part, values in sorted(arrived.items())
-        if values or waiting[part]
+        {"at_s": part.ends_at.timestamp(), **summary}
+        for part in parts
+        if (summary := _of_part(part))["max_s"] is not None
     ]
 
 
@@ -90,20 +83,14 @@ def freshness_prune() -> int:
     return FreshnessPoint.objects.filter(at__lt=Now() - KEPT).delete()[0]
 
 
-def _longest_wait(waits: Iterable[tuple[datetime, float | None]]) -> float | None:
-    """Of the points within `NEWEST` of the newest one: replicas write one every few seconds."""
-    known = list(waits)
-    since = max((at for at, _ in known), default=None)
-    if since is None:
-        return None
-    return max((wait for at, wait in known if wait is not None and since - at <= NEWEST), default=None)
+def _of_part(part: Part) -> dict[str, float | None]:
+    if not part.counts:
+        return _summary([] if part.waiting_s is None else [part.waiting_s])
+    return {"p50_s": part.percentile(0.5), "p95_s": part.percentile(0.95), "max_s": part.max_s}
 
 
-def _part(at: datetime, start: datetime, step_s: float) -> int:
-    return int((at - start).total_seconds() / step_s)
-
-
-def _summary(values: list[float]) -> dict[str, float | None]:
-    if not values:
+def _summary(measured: list[float]) -> dict[str, float | None]:
+    if not measured:
         return {"p50_s": None, "p95_s": None, "max_s": None}
-    return {"p50_s": percentile(values, 0.5), "p95_s": percentile(values, 0.95), "max_s": max(values)}
+    values = sorted(measured)
+    return {"p50_s": percentile(values, 0.5), "p95_s": percentile(values, 0.95), "max_s": values[-1]}

@@ -123,6 +123,24 @@ class FreshnessPoint(models.Model):
         ordering = ["id"]
 
 
+class FreshnessSpan(models.Model):
+    """All that replicas measured of a version in the six minutes from `at` on; `webapp.serving.freshness_spans` makes them."""
+
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField(help_text="when the six minutes began")
+    counts = models.JSONField(default=dict, help_text="how many canaries took so many ms, by the middle of their bin")
+    max_s = models.FloatField(null=True, help_text="the slowest, exactly")
+    num_given_up = models.PositiveIntegerField(default=0)
+    waiting_s = models.FloatField(null=True, help_text="for how long the oldest canary had been waited for, at most")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model_version", "at"], name="freshness_span_once")]
+
+    def counts_s(self) -> dict[float, int]:
+        """By seconds."""
+        return {int(middle_ms) / 1000: number for middle_ms, number in self.counts.items()}
+
+
 class SyncOrder(models.Model):
     """What a person asked of a trainer or a replica, which look for it once a second and say when it is done."""
 

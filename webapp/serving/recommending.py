@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from engine.errors import ReplicaUnavailable
@@ -69,7 +70,8 @@ def answer(*, project: Project, asked: Asked, clock_ms: Callable[[], int] = wall
     serving = serving_loop()
     try:
         asking = serving.replicas.ask(prepared.addresses, prepared.request, prepared.timeout_s)
-        reply = run_on_loop(asking, serving)
+        with _impression_expected(prepared):
+            reply = run_on_loop(asking, serving)
         note(prepared, reply)
     except ReplicaUnavailable as error:
         reply = recall(prepared, error, time.monotonic() - started_s)
@@ -92,7 +94,8 @@ async def answer_async(
         await filling.on_thread(lambda: judge(prepared))
         return validation_of(prepared)
     try:
-        reply = await serving.replicas.ask(prepared.addresses, prepared.request, prepared.timeout_s)
+        with _impression_expected(prepared):
+            reply = await serving.replicas.ask(prepared.addresses, prepared.request, prepared.timeout_s)
         note(prepared, reply)
     except ReplicaUnavailable as error:
         took_s = time.monotonic() - started_s
@@ -121,6 +124,11 @@ async def _prepared(project: Project, asked: Asked, now_s: float, filling: Filli
 def _anew(project: Project, asked: Asked, now_s: float) -> None:
     with made_anew():
         prepare(project, asked, now_s)
+
+
+def _impression_expected(prepared: Prepared) -> AbstractContextManager[None]:
+    """While a replica is asked, what is logged of other answers may wait a moment for what will be logged of this one."""
+    return nullcontext() if prepared.impression is None else impression_appender().expected()
 
 
 def _log_wait_s(prepared: Prepared, started_s: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,9 @@ from webapp.core.pictures.bars import TimeBars, time_bars
 from webapp.core.pictures.lines import Lines, lines
 from webapp.registry.models import ModelVersion
 from webapp.serving import selectors
-from webapp.serving.freshness_histogram import OBJECTIVE_S, Histogram, freshness_histogram
-from webapp.serving.freshness_series import freshness_of, freshness_series
+from webapp.serving.freshness_histogram import OBJECTIVE_S, Histogram, histogram
+from webapp.serving.freshness_parts import Part, freshness_parts
+from webapp.serving.freshness_series import freshness_of, series_of
 from webapp.serving.sync_orders import orders_described
 from webapp.tracing.models import Resync, SyncPace
 from webapp.tracing.sync_history import NUM_BINS, SyncHistory, resyncs_of, sync_history, verified_of
@@ -92,10 +94,11 @@ def sync_now(*, model_version: ModelVersion) -> dict[str, Any]:
 def sync_pictures(*, model_version: ModelVersion, window_s: int) -> dict[str, Any]:
     """How it went: pictures, and the newest resyncs with what their causes mean."""
     history = sync_history(model_version=model_version, window_s=window_s)
+    parts = freshness_parts(model_version=model_version, window_s=window_s, num_parts=NUM_BINS)
     return {
         "pictures": SyncPictures(
-            _freshness(model_version, window_s),
-            freshness_histogram(model_version=model_version, window_s=window_s),
+            _freshness(parts),
+            _histogram(parts),
             _lines(history, history.behind, "deltas", "Deltas that each replica had yet to apply"),
             _lines(history, history.age_s, "s", "Age of the parameters that each replica served"),
             _lines(history, history.bytes_applied_s, "bytes/s", "Bytes of deltas that each replica applied a second"),
@@ -117,8 +120,15 @@ def publish_page(*, model_version: ModelVersion, before_id: int | None = None) -
     return PublishPage(shown, shown[-1].pk if len(found) > len(shown) else None, before_id is None)
 
 
-def _freshness(model_version: ModelVersion, window_s: int) -> Lines | None:
-    points = freshness_series(model_version=model_version, window_s=window_s, num_points=NUM_BINS)
+def _histogram(parts: Sequence[Part]) -> Histogram:
+    counts: Counter[float] = Counter()
+    for part in parts:
+        counts.update(part.counts)
+    return histogram(counts, sum(part.num_given_up for part in parts))
+
+
+def _freshness(parts: Sequence[Part]) -> Lines | None:
+    points = series_of(parts)
     if not points:
         return None
     at_ms = [round(point["at_s"] * 1000) for point in points]

@@ -13,6 +13,7 @@ from webapp.core.jobs import Job
 from webapp.experiments.feedback_services import feedback_prune
 from webapp.insights.counting import counts_prune
 from webapp.serving.freshness_series import freshness_prune
+from webapp.serving.freshness_spans import spans_prune, spans_roll_up
 from webapp.tracing.services import history_prune
 from webapp.training import services
 from workers import retention, run_metrics
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 @app.task(name=Job.PRUNE.value)
 def prune() -> None:
     services.training_prune()
+    spans_roll_up()
+    spans_prune()
     freshness_prune()
     history_prune()
     feedback_prune()

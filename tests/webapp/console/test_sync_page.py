@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -78,7 +79,7 @@ def test_it_says_where_digests_were_last_found_equal(version: ModelVersion) -> N
 
 
 def test_it_sorts_events_into_bins_around_the_objective() -> None:
-    found = histogram([0.2, 0.5, 0.7, 4.9, 5.0, 5.1, 400.0], num_given_up=1)
+    found = histogram(Counter([0.2, 0.5, 0.7, 4.9, 5.0, 5.1, 400.0]), num_given_up=1)
     assert [(bar.label, bar.number, bar.is_late) for bar in found.bars if bar.number] == [
         ("0–0.5", 2, False),
         ("0.5–1", 1, False),
