@@ -104,7 +104,7 @@ def run(*, quick: bool) -> None:
             _wait_until_warm(subject)
             figures, processor = _measured(subject, generator, publisher, duration_s, num_rounds)
             replica = _replica_alone(subject, duration_s, num_rounds)
-        values: dict[str, object] = memory.report(size.num_items)
+        values: dict[str, object] = memory.report(size.num_items) | recommend_memory.of_rows()
     _say_and_write(report, figures, processor, replica, values, size, duration_s, num_rounds)
 
 
