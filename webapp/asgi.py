@@ -20,6 +20,7 @@ from webapp.core.body_limit import BodyLimit  # noqa: E402
 from webapp.core.failures import API_PREFIX  # noqa: E402
 from webapp.core.garbage import SettingAside  # noqa: E402
 from webapp.core.kept_connections.base import keep_connections  # noqa: E402
+from webapp.core.made_ready import make_ready  # noqa: E402
 from webapp.core.orphans import end_with_parent  # noqa: E402
 from webapp.serving.door.application import Door  # noqa: E402
 
@@ -27,6 +28,7 @@ keep_connections()
 end_with_parent()
 # the thread that appends impressions must not wait 5 ms for each turn while the event loop is busy
 sys.setswitchinterval(0.001)
+make_ready()
 SettingAside().turn(now=True)
 
 application = BodyLimit(Door(ApiThreads(_django, API_PREFIX)), settings.MAX_BODY_BYTES + settings.FORM_OVERHEAD_BYTES)
