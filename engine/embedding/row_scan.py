@@ -52,3 +52,19 @@ class RowScan(NamedTuple):
         products, error = engine_cc.scan_products(self.packed, self.scales, user, num_blocks)
         largest = float(self.scales[:num_rows].max(initial=0.0))
         return products[:num_rows], error * largest + engine_cc.SCAN_LEAST
+
+    def best(
+        self,
+        vectors: Floats,
+        present: NDArray[np.bool_],
+        allowed: NDArray[np.bool_] | None,
+        user: Floats,
+        num: int,
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """The at most `num` rows int32[k] of greatest product with `user` float32[dim], finite, and these, float32[k]: the greatest first,
+        of equals the lower row.
+
+        `vectors` float32[n, dim] and `present` bool[n] are of the first rows; what is beyond `allowed` bool[m] is not allowed. None is
+        missed: what the bytes leave possible is told by the floats.
+        """
+        return engine_cc.scan_best(self, vectors, present, allowed, user, num)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,15 +65,6 @@ class RecordLayout:
         before = np.arange(1, num_rows + 1) * head
         words[np.arange(fids.size) + np.repeat(before, totals)] = fids
         return Records(words, starts[:-1])
-
-    def pack_one(self, values: Sequence[Sequence[int] | FidArray], dense: FloatArray) -> Records:
-        """The record of one row: the FIDs of each slot, in the order of `slots`, and float32[num_dense]."""
-        lengths = np.zeros(self.num_length_words * _LENGTHS_A_WORD, np.uint16)
-        lengths[: len(self.slots)] = [len(each) for each in values]
-        floats = np.zeros(self.num_dense_words * _FLOATS_A_WORD, np.float32)
-        floats[: self.num_dense] = dense
-        fids = [np.array(each, np.uint64) for each in values if len(each)]
-        return Records(np.concatenate([lengths.view(np.uint64), floats.view(np.uint64), *fids]), np.zeros(1, np.int64))
 
     def num_words(self, records: Records) -> Starts:
         """int64[n]: how long each record is."""

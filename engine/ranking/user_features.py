@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 from engine.features.columns import HISTORY_AGES, HISTORY_TYPES
@@ -14,11 +15,13 @@ from engine.spec.definition import ModelDefinition, Side
 from engine.spec.feature import EVENT_TIME
 from engine.spec.slot import USER_COUNTER
 
-_OF_ASKER: Final[dict[str, Callable[[Asker], Any]]] = {
-    "user.id": lambda asker: asker.user_id,
-    "user.history": lambda asker: asker.history,
-    HISTORY_TYPES: lambda asker: asker.history_types,
-    EVENT_TIME: lambda asker: asker.time_ms,
+_Reader = Callable[[Asker], Any]
+
+_OF_ASKER: Final[dict[str, _Reader]] = {
+    "user.id": attrgetter("user_id"),
+    "user.history": attrgetter("history"),
+    HISTORY_TYPES: attrgetter("history_types"),
+    EVENT_TIME: attrgetter("time_ms"),
 }
 
 
@@ -28,24 +31,28 @@ class UserFeatures:
     def __init__(self, definition: ModelDefinition) -> None:
         self._encoder = OneRowEncoder(definition, Side.USER, elsewhere=frozenset([HISTORY_AGES]))
         self._sources = self._encoder.column_sources
+        self._readers = [_reader_of(source) for source in self._encoder.plain_sources]
         self.layout = self._encoder.layout
 
     def record(self, asker: Asker) -> Records:
         """The asker's record: as `FeatureEncoder.encode` and `RecordLayout.pack` make it of `asker.columns`."""
         columns = asker.columns(self._sources) if self._sources else {}
-        return self._encoder.encode(lambda source: value_of(asker, source), columns)
+        return self._encoder.encode([read(asker) for read in self._readers], columns)
 
     def encoded(self, asker: Asker) -> EncodedBatch:
         """The same as a batch of one row."""
         return self.layout.unpack(self.record(asker))
 
 
-def value_of(asker: Asker, source: str) -> Any:
+def _reader_of(source: str) -> _Reader:
     """What the asker has of a source of the user side but the ages of the history; None for what is missing."""
     own = _OF_ASKER.get(source)
     if own is not None:
-        return own(asker)
+        return own
     if source.startswith(USER_COUNTER):
-        return asker.counters.get(source.removeprefix(USER_COUNTER))
+        counter = source.removeprefix(USER_COUNTER)
+        return lambda asker: asker.counters.get(counter)
     entity, _, name = source.partition(".")
-    return (asker.properties if entity == "user" else asker.context).get(name)
+    if entity == "user":
+        return lambda asker: asker.properties.get(name)
+    return lambda asker: asker.context.get(name)

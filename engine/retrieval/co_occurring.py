@@ -12,7 +12,7 @@ from engine.retrieval.asker import Asker
 from engine.retrieval.catalogue import Catalogue, ItemChanges
 from engine.retrieval.item_rows import Rows
 from engine.retrieval.item_to_item import ItemToItem, ItemToItemSettings
-from engine.retrieval.source import Action, Allowed, Found, allowed_first, best_first
+from engine.retrieval.source import Action, Allowed, Found, Mask, allowed_first
 
 _ACTIONS_AT_ONCE: Final = 32
 """A request waits for as many at most: a third of a millisecond."""
@@ -40,15 +40,14 @@ class CoOccurringItems:
         """Nothing for a history of which no item is known."""
         if not asker.history or num_items <= 0:
             return Found.nothing()
-        with self._lock:
-            own, scores = self._index.find_one(asker.history)
-            rows = self._rows[own]
-        known = rows >= 0
-        rows, scores = rows[known], scores[known]
-        found = allowed_first(best_first(rows, scores, _LOOKED_AT * num_items), num_items, allowed)
-        if len(found) < num_items and rows.size > _LOOKED_AT * num_items:
-            found = allowed_first(best_first(rows, scores, rows.size), num_items, allowed)
-        return found
+        mask = allowed.mask_if_ready()
+        if mask is not None:
+            return self._best(asker.history, mask, num_items)
+        found = self._best(asker.history, None, _LOOKED_AT * num_items)
+        answer = allowed_first(found, num_items, allowed)
+        if len(answer) < num_items and len(found) == _LOOKED_AT * num_items:
+            answer = allowed_first(self._best(asker.history, None, self._rows.size), num_items, allowed)
+        return answer
 
     def observe(self, actions: Sequence[Action]) -> None:
         for part in _parts(actions):
@@ -84,6 +83,10 @@ class CoOccurringItems:
         with self._lock:
             self._index = ItemToItem(self._settings)
             self._num_named = 0
+
+    def _best(self, history: Sequence[str], mask: Mask | None, num_items: int) -> Found:
+        with self._lock:
+            return Found(*self._index.best(history, self._rows, mask, num_items))
 
     def _name_new(self) -> None:
         index = self._index

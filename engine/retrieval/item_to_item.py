@@ -18,6 +18,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from engine.embedding.neighbour_scores import NeighbourRule, Neighbours, best_neighbours
 from engine.retrieval.context_windows import ContextWindows
 from engine.retrieval.forward_decay import ForwardDecay, TimeArray, WeightArray
 from engine.retrieval.neighbour_table import Cells, NeighbourTable, RowArray
@@ -70,9 +71,6 @@ _FIELDS: Final[list[pa.Field[Any]]] = [
 ITEMS_SCHEMA: Final = pa.schema(_FIELDS)
 _STATE: Final = b"item_to_item"
 _HISTORIES_AT_ONCE: Final = 256
-_SQUARE_ROOT: Final = 0.5
-_LEAST: Final = np.finfo(np.float32).tiny
-_PLACE_BITS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,44 +206,27 @@ class ItemToItem:
         order = np.lexsort((keys, -best, keys // num_rows))
         return _first_of_each(keys[order] // num_rows, keys[order] % num_rows, best[order], len(histories), num_items)
 
-    def find_one(self, history: Sequence[str]) -> tuple[RowArray, WeightArray]:
-        """All that `find` finds for one history, in no order: rows int64[n], each once, and scores float32[n]."""
-        backs: dict[int, int] = {}
-        for back, item_id in enumerate(reversed(history)):
-            row = self._row_of.get(item_id)
-            if row is not None:
-                backs.setdefault(row, back)
-        used = [(row, back) for row, back in backs.items() if back < self.settings.max_sources]
-        if not used:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        sources, back = np.array(used, np.int64).T
-        width = int(self.table.cells.used[sources].max())
-        targets = self.table.cells.targets[sources, :width]
-        scores = self._scores_of_one(sources, back, targets, self.table.cells.weights[sources, :width])
-        known = (targets >= 0) & self._is_alive[targets]
-        rows, totals = _summed(targets[known], scores[known])
-        members = np.fromiter(backs, np.int64, len(backs))
-        at = np.minimum(np.searchsorted(rows, members), rows.size - 1)
-        if rows.size:
-            totals[at[rows[at] == members]] = 0.0
-        found = totals > 0
-        return rows[found], totals[found]
-
-    def _scores_of_one(
-        self, sources: RowArray, back: RowArray, targets: npt.NDArray[np.int32], weights: WeightArray
-    ) -> WeightArray:
-        """As `_scores`, float32[s, width], with what the distance from the history's end takes away."""
-        settings, to_now = self.settings, np.float32(self.decay.to_now())
-        power = settings.popularity_power
-        share = to_now * settings.source_decay**back
-        share /= np.maximum((self._counts[sources] * to_now + settings.shrinkage) ** (1 - power), _LEAST)
-        both = self._counts[targets]
-        both *= to_now
-        both += np.float32(settings.shrinkage)
-        both = np.sqrt(both, out=both) if power == _SQUARE_ROOT else np.power(both, np.float32(power), out=both)
-        scores = weights * share.astype(np.float32)[:, np.newaxis]
-        scores /= np.maximum(both, _LEAST, out=both)
-        return scores
+    def best(
+        self,
+        history: Sequence[str],
+        names: npt.NDArray[np.int32],
+        allowed: npt.NDArray[np.bool_] | None,
+        num_items: int,
+    ) -> tuple[npt.NDArray[np.int32], WeightArray]:
+        """What `find` finds for one history, under other names: `names` int32[>= num_rows] says what each row is called, negative where
+        nobody may be told of it. Only names for which `allowed` (None: all) holds. The greatest score first, of equals the lower name."""
+        settings, cells, num_rows = self.settings, self.table.cells, len(self._ids)
+        find = self._row_of.get
+        rows = np.array([find(item_id, -1) for item_id in history], np.int64)
+        rule = NeighbourRule(
+            self.decay.to_now(),
+            settings.shrinkage,
+            settings.popularity_power,
+            settings.source_decay,
+            settings.max_sources,
+        )
+        known = Neighbours(cells.targets, cells.weights, cells.used, self._counts, self._is_alive)
+        return best_neighbours(known, rows, rule, names[:num_rows], allowed, num_items)
 
     def _members(self, histories: Sequence[Sequence[str]]) -> RowArray:
         """int64[m, 3]: of every known item of every history the history's number, the item's row, and how many came after it."""
@@ -343,23 +324,6 @@ class ItemToItem:
         self._counts, self._is_alive = self._counts[kept], self._is_alive[kept]
         self._ids = [self._ids[row] for row in kept.tolist()]
         self._row_of = {item_id: row for row, item_id in enumerate(self._ids) if item_id is not None}
-
-
-def _summed(targets: npt.NDArray[np.int32], scores: WeightArray) -> tuple[RowArray, WeightArray]:
-    """Every different target, ascending int64[n], with the sum of its scores. One sort of whole numbers is what NumPy does fastest."""
-    if not targets.size:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    keys = targets.astype(np.int64)
-    keys <<= _PLACE_BITS
-    keys += np.arange(targets.size)
-    keys.sort()
-    rows = keys >> _PLACE_BITS
-    is_first = np.empty(rows.size, np.bool_)
-    is_first[0] = True
-    np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
-    starts = np.flatnonzero(is_first)
-    keys &= (1 << _PLACE_BITS) - 1
-    return rows[starts], np.add.reduceat(scores[keys], starts)
 
 
 def _load_cells(cells: Cells, items: pa.Table) -> None:

@@ -13,4 +13,6 @@ PYBIND11_MODULE(_core, module) {
   freshet::python::bind_serving_table(module);
   freshet::python::bind_dense_program(module);
   freshet::python::bind_row_scan(module);
+  freshet::python::bind_row_encoder(module);
+  freshet::python::bind_neighbours(module);
 }

@@ -59,6 +59,39 @@ py::tuple scan_products_of(const py::object& packed, const py::object& scales, c
   return py::make_tuple(products, error);
 }
 
+py::tuple scan_best_of(const py::tuple& scan, const py::object& vectors, const py::object& present,
+                       const py::object& allowed, const py::object& user, std::size_t num) {
+  if (scan.size() != 2) throw py::value_error("scan must be packed and scales");
+  const auto vector = vector_argument<float>(user, "user");
+  const auto is_present = vector_argument<bool>(present, "present");
+  const auto of_rows = vector_argument<float>(scan[1], "scales");
+  const std::size_t num_bytes = blocks_of(of_rows.size()) * scan_block_bytes(vector.size());
+  const py::array bytes = shaped_array<std::int8_t>(scan[0], "packed", {num_bytes});
+  if (is_present.size() > of_rows.size()) {
+    throw py::value_error("present must be of at most " + std::to_string(of_rows.size()) +
+                          " rows, received " + std::to_string(is_present.size()));
+  }
+  const auto floats = matrix_argument<float>(vectors, "vectors", is_present.size(), vector.size());
+  std::span<const bool> mask;
+  if (!allowed.is_none()) mask = vector_argument<bool>(allowed, "allowed");
+  std::vector<ScanFound> found;
+  {
+    const ScannedRows rows{
+        {static_cast<const std::int8_t*>(bytes.data()), num_bytes}, of_rows, floats, is_present};
+    const py::gil_scoped_release unlocked;
+    found = scan_best(rows, vector, allowed.is_none() ? nullptr : &mask, num);
+  }
+  py::array best = py::array_t<std::int32_t>(static_cast<py::ssize_t>(found.size()));
+  py::array scores = py::array_t<float>(static_cast<py::ssize_t>(found.size()));
+  const auto to_rows = span_of<std::int32_t>(best);
+  const auto to_scores = span_of<float>(scores);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    to_rows[i] = found[i].row;
+    to_scores[i] = found[i].score;
+  }
+  return py::make_tuple(best, scores);
+}
+
 }  // namespace
 
 void bind_row_scan(py::module_& module) {
@@ -73,6 +106,12 @@ void bind_row_scan(py::module_& module) {
              "The product float32 [rows] of every row of the first blocks with user float32 [dim], and e: a "
              "product is off by at most e "
              "times its row's scale.");
+  module.def(
+      "scan_best", &scan_best_of, py::arg("scan"), py::arg("vectors"), py::arg("present"), py::arg("allowed"),
+      py::arg("user"), py::arg("num"),
+      "The rows int32 [k] of greatest product with user float32 [dim], and these, float32 [k], the "
+      "greatest first, of (packed, scales), vectors float32 [rows, dim], present bool [rows] and allowed "
+      "bool [m] or None.");
 }
 
 }  // namespace freshet::python

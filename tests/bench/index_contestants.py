@@ -336,6 +336,9 @@ class Only:
     def mask(self) -> Mask:
         return self._mask
 
+    def mask_if_ready(self) -> Mask | None:
+        return None
+
 
 CONTESTANTS: Final[dict[str, Callable[[], Contestant]]] = {
     "exact, NumPy float32": Numpy,

@@ -33,13 +33,19 @@ class ExactIndex(VectorRows):
 def search_all(view: RowsView, user: Vectors, num: int, allowed: Allowed | None) -> Found:
     """The best `num` allowed rows of all. Raises `EngineError` for a user vector that is not finite.
 
-    What is allowed is asked of the best rows only, and of the whole catalogue when too few of these are. Of many rows the best are chosen
-    by products of bytes, and told by those of floats: the bound on how far the first are off says whether any can be missing.
+    Of many rows the best are chosen by products of bytes, and told by those of floats: the bound on how far the first are off says which
+    rows can be among the best. Where it is not known what of the whole catalogue is allowed, that is asked of the best rows only, and of
+    the whole catalogue when too few of these are.
     """
     check_user(user)
     num_rows = view.present.size
     if num <= 0 or num_rows == 0:
         return Found.nothing()
+    if view.scan is not None and num_rows >= _SCANNED_FROM:
+        mask = None if allowed is None else allowed.mask_if_ready()
+        if allowed is None or mask is not None:
+            wanted = np.ascontiguousarray(user, np.float32)
+            return Found(*view.scan.best(view.vectors, view.present, mask, wanted, num))
     if _SPARE * num < num_rows // 2:
         found = _likely(view, user, num, allowed)
         if found is not None:

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "freshet/instruction_set.h"
 
@@ -41,5 +42,26 @@ inline constexpr float kScanLeast = 1e-30F;
 /// as it was. Bits do not depend on `set`, which must run here.
 float scan_products(std::span<const std::int8_t> packed, std::span<const float> scales,
                     std::span<const float> user, std::span<float> out, InstructionSet set = widest_set());
+
+/// Rows in bytes beside the same in floats, [rows][dim]: `packed` and `scales` are of whole blocks, which hold at least the rows of
+/// `is_present`.
+struct ScannedRows {
+  std::span<const std::int8_t> packed;
+  std::span<const float> scales;
+  std::span<const float> vectors;
+  std::span<const bool> is_present;
+};
+
+struct ScanFound {
+  std::int32_t row;
+  float score;
+};
+
+/// The `num` rows of greatest product with `user`, as floats give it, the greatest first, of equals the lower row; fewer only when there are
+/// no more. Only rows that are present and, where it is given, for which `allowed` holds; one beyond it is not allowed. Nothing is missed:
+/// every row whose bytes leave it possible is looked at in floats. O(rows * dim); throws std::bad_alloc.
+std::vector<ScanFound> scan_best(const ScannedRows& rows, std::span<const float> user,
+                                 const std::span<const bool>* allowed, std::size_t num,
+                                 InstructionSet set = widest_set());
 
 }  // namespace freshet

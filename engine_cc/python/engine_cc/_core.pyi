@@ -215,3 +215,30 @@ SCAN_LEAST: float
 def scan_block_bytes(dim: int) -> int: ...
 def write_scan_rows(rows: NDArray[np.int32], vectors: Floats, packed: NDArray[np.int8], scales: Floats) -> None: ...
 def scan_products(packed: NDArray[np.int8], scales: Floats, user: Floats, num_blocks: int) -> tuple[Floats, float]: ...
+def scan_best(
+    scan: tuple[NDArray[np.int8], Floats],
+    vectors: Floats,
+    present: NDArray[np.bool_],
+    allowed: NDArray[np.bool_] | None,
+    user: Floats,
+    num: int,
+) -> tuple[NDArray[np.int32], Floats]: ...
+
+# targets int32 [n, w], weights float32 [n, w], used int32 [n], counts float32 [n], is_alive bool [n]
+NeighbourArrays = tuple[NDArray[np.int32], Floats, NDArray[np.int32], Floats, NDArray[np.bool_]]
+# to_now, shrinkage, power, source_decay, max_sources
+NeighbourRule = tuple[float, float, float, float, int]
+
+def best_neighbours(
+    neighbours: NeighbourArrays,
+    history: NDArray[np.int64],
+    rule: NeighbourRule,
+    names: NDArray[np.int32],
+    allowed: NDArray[np.bool_] | None,
+    num: int,
+) -> tuple[NDArray[np.int32], Floats]: ...
+
+class RowEncoder:
+    # slots: number, how many values of a list are kept, whether the first
+    def __init__(self, slots: Sequence[tuple[int, int, bool]], num_dense: int) -> None: ...
+    def encode(self, values: Sequence[object], dense: Floats) -> Fids | None: ...

@@ -58,7 +58,8 @@ def test_any_values_give_the_record_that_columns_give(first: Any, second: Any, t
     columns = {source: column_of([value]) for source, value in row.items()}
     expected = RecordLayout(chosen, Side.USER).pack(FeatureEncoder(chosen).encode(columns, 1, Side.USER))
     encoder = OneRowEncoder(chosen, Side.USER)
-    found = encoder.encode(row.get, {source: columns[source] for source in encoder.column_sources})
+    plain = [row[source] for source in encoder.plain_sources]
+    found = encoder.encode(plain, {source: columns[source] for source in encoder.column_sources})
     assert found.words.tobytes() == expected.words.tobytes()
     assert found.starts.tolist() == [0]
 

@@ -39,6 +39,9 @@ class AllBut:
         mask[rows[rows >= 0]] = False
         return mask
 
+    def mask_if_ready(self) -> Mask | None:
+        return self.mask() if self.banned else None
+
     def keep(self, rows: Rows) -> Mask:
         kept: Mask = self.mask()[rows]
         return kept

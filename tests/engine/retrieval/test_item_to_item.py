@@ -145,10 +145,29 @@ def test_one_history_is_answered_as_among_several() -> None:
     index.forget("i4")
     for history in ([f"i{number}" for number in range(9)], ["i1", "i2", "i1"], ["i4"], ["unknown"], []):
         whole = index.find([history], 100)
-        rows, scores = index.find_one(history)
+        rows, scores = index.best(history, np.arange(index.num_rows, dtype=np.int32), None, 100)
+        assert (-scores).argsort(kind="stable").tolist() == list(range(scores.size))
         assert dict(zip(rows.tolist(), scores.tolist(), strict=True)) == pytest.approx(
             dict(zip(whole.rows.tolist(), whole.scores.tolist(), strict=True)), rel=1e-5
         )
+
+
+def test_best_go_by_their_names_and_only_those_allowed() -> None:
+    index = fed([(f"u{number % 7}", f"i{number * number % 23}", number * 60_000) for number in range(400)])
+    plain = np.arange(index.num_rows, dtype=np.int32)
+    rows, scores = index.best(["i1", "i2"], plain, None, 100)
+    # named from the end, so that of equals the later row comes first; the first row may not be told
+    names = (2 * index.num_rows - plain).astype(np.int32)
+    names[0] = -1
+    allowed = np.zeros(2 * index.num_rows + 1, np.bool_)
+    allowed[names[rows[1::2]]] = True
+    kept = [row for row in rows[1::2].tolist() if row]
+    order = sorted(range(len(kept)), key=lambda place: (-scores[rows == kept[place]][0], -kept[place]))
+    found, _ = index.best(["i1", "i2"], names, allowed, 100)
+    assert found.tolist() == [int(names[kept[place]]) for place in order]
+    assert index.best(["i1", "i2"], names, allowed, 2)[0].tolist() == found[:2].tolist()
+    # what is called by a number beyond those allowed is not
+    assert not index.best(["i1", "i2"], names, allowed[:1], 100)[0].size
 
 
 def test_neighbours_are_those_of_the_construction_though_one_item_is_everywhere() -> None:

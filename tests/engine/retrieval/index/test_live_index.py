@@ -31,6 +31,9 @@ class Only:
     def mask(self) -> Mask:
         return self._mask
 
+    def mask_if_ready(self) -> Mask | None:
+        return None
+
 
 def settle(index: LiveIndex) -> int:
     num_pieces = 0

@@ -33,8 +33,9 @@ MAKERS: dict[str, Callable[[], VectorIndex]] = {
 class AllowedMask:
     """`Allowed` as a mask; rows beyond it are not."""
 
-    def __init__(self, mask: Mask) -> None:
+    def __init__(self, mask: Mask, *, is_ready: bool = False) -> None:
         self._mask = mask
+        self._is_ready = is_ready
 
     def keep(self, rows: Rows) -> Mask:
         kept = np.zeros(len(rows), np.bool_)
@@ -44,6 +45,9 @@ class AllowedMask:
 
     def mask(self) -> Mask:
         return self._mask
+
+    def mask_if_ready(self) -> Mask | None:
+        return self._mask if self._is_ready else None
 
 
 def rows_of(*numbers: int) -> Rows:
@@ -242,3 +246,26 @@ def test_the_best_of_many_that_bytes_cannot_tell_apart_are_the_best(spread: floa
     found = index.search(user, 50)
     scores = items.astype(np.float64) @ user.astype(np.float64)
     assert scores[found.rows].tolist() == pytest.approx(np.sort(scores)[::-1][:50].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("is_ready", [False, True])
+@pytest.mark.parametrize(("share", "num"), [(0.5, 50), (0.5, 4_000), (0.01, 200), (1.0, 9_000), (0.0, 5)])
+def test_the_best_of_many_that_are_there_and_allowed_are_found_by_rows_and_by_mask(
+    share: float, num: int, is_ready: bool
+) -> None:
+    random = np.random.default_rng(6)
+    items = random.normal(size=(9_003, 7)).astype(np.float32)
+    items[::3] = items[0]
+    index = ExactIndex(7)
+    index.write(np.arange(9_003, dtype=np.int32), items)
+    index.remove(np.arange(100, 300, dtype=np.int32))
+    mask = random.random(9_001) < share
+    user = random.normal(size=7).astype(np.float32)
+    found = index.search(user, num, AllowedMask(mask, is_ready=is_ready))
+    there = np.flatnonzero(mask & ~np.isin(np.arange(9_001), np.arange(100, 300)))
+    scores = items[there].astype(np.float64) @ user.astype(np.float64)
+    assert mask[found.rows].all() and len(set(found.rows.tolist())) == len(found) == min(num, there.size)
+    assert found.scores.tolist() == pytest.approx(np.sort(scores)[::-1][:num].tolist(), abs=1e-5)
+    assert found.scores.tolist() == pytest.approx((items[found.rows] @ user).tolist(), abs=1e-5)
+    same = np.flatnonzero(np.diff(found.scores) == 0)
+    assert np.all(np.diff(found.rows)[same] > 0)
