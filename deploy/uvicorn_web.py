@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 import uvicorn
 
+from deploy.uvicorn_one_write import OneWriteProtocol
+
 APPLICATION = "webapp.asgi:application"
 GRACE_S = 3
 
@@ -21,7 +23,7 @@ GRACE_S = 3
 def main(arguments: Sequence[str] | None = None) -> None:
     """Answer until SIGTERM or SIGINT."""
     listening = opened(parsed(arguments))
-    config = uvicorn.Config(APPLICATION, access_log=False, timeout_graceful_shutdown=GRACE_S)
+    config = uvicorn.Config(APPLICATION, http=OneWriteProtocol, access_log=False, timeout_graceful_shutdown=GRACE_S)
     uvicorn.Server(config).run(sockets=[listening])
 
 

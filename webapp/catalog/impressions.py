@@ -9,8 +9,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engine.errors import LogError
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 64 * 2**20
 MAX_GROUP = 256
+GATHER_S = 0.006
+"""For so long a record waits for others that are on their way: an append costs the log and us the same for one as for several."""
+WORTH_WAITING_FOR = 2
+"""With fewer on their way nobody waits: a lone caller is answered at once."""
 NUM_TRIES = 100
 PAUSE_S = 0.05
 """After a failed append; times the tries, what nobody waits for outlives a log that starts anew."""
@@ -41,11 +46,13 @@ class _Waiting:
     record: Record
     future: AsyncPlace | Place | None
     loop: asyncio.AbstractEventLoop | None
+    put_s: float
     num_tries: int = 0
 
 
 class GroupAppender:
-    """Thread-safe. What is put while an append is under way goes together in the next one, at most `MAX_GROUP` records of a project.
+    """Thread-safe. What is put while an append is under way goes together in the next one, at most `MAX_GROUP` records of a project;
+    while `WORTH_WAITING_FOR` others are `expected`, or nobody waits for what was put, it is gathered for at most `gather_s`.
 
     At most `max_waiting` records and `max_bytes` wait; more are refused, so that a log that does not answer costs no memory without
     end. What nobody waits for is tried again when the log says that it was not appended; what somebody waits for is not, for
@@ -58,9 +65,11 @@ class GroupAppender:
         *,
         max_waiting: int = MAX_WAITING,
         max_bytes: int = MAX_WAITING_BYTES,
+        gather_s: float = GATHER_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._append = append_records
+        self._gather_s = gather_s
         self._max_waiting, self._max_bytes = max_waiting, max_bytes
         self._sleep = sleep
         self._changed = threading.Condition()
@@ -68,6 +77,9 @@ class GroupAppender:
         self._num_bytes = 0
         self._thread: threading.Thread | None = None
         self._is_busy = False
+        self._is_gathering = False
+        self._num_expected = 0
+        self._num_awaited = 0
         self.num_appended = 0
         self.num_lost = 0
         self.num_groups = 0
@@ -76,15 +88,26 @@ class GroupAppender:
     def num_waiting(self) -> int:
         return len(self._waiting)
 
+    @contextmanager
+    def expected(self) -> Iterator[None]:
+        """Inside, something is made that will be put right afterwards."""
+        with self._changed:
+            self._num_expected += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._num_expected -= 1
+
     def put(self, project: str, record: Record) -> bool:
         """Append it soon; False when there is no room, and then it is not."""
-        return self._put(_Waiting(project, record, None, None))
+        return self._put(_Waiting(project, record, None, None, time.monotonic()))
 
     async def appended(self, project: str, record: Record, timeout_s: float) -> Position | None:
         """Where the log has it, after at most `timeout_s`; None when it does not, or when that is not known by then."""
         loop = asyncio.get_running_loop()
         future: AsyncPlace = loop.create_future()
-        if not self._put(_Waiting(project, record, future, loop)):
+        if not self._put(_Waiting(project, record, future, loop, time.monotonic())):
             return None
         handle = loop.call_later(timeout_s, _settle, future, None)
         try:
@@ -95,7 +118,7 @@ class GroupAppender:
     def appended_now(self, project: str, record: Record, timeout_s: float) -> Position | None:
         """As `appended`, for a thread that may wait."""
         future: Place = Future()
-        if not self._put(_Waiting(project, record, future, None)):
+        if not self._put(_Waiting(project, record, future, None, time.monotonic())):
             return None
         try:
             return future.result(timeout_s)
@@ -115,10 +138,11 @@ class GroupAppender:
                 return False
             self._waiting.append(waiting)
             self._num_bytes += size
+            self._num_awaited += waiting.future is not None
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
                 self._thread.start()
-            elif not self._is_busy:
+            elif not self._is_busy or (self._is_gathering and not self._is_worth_waiting()):
                 self._changed.notify_all()
         return True
 
@@ -130,8 +154,22 @@ class GroupAppender:
                     self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
                 self._is_busy = True
+                self._gather()
                 group = self._take()
             self._append_group(group)
+
+    def _gather(self) -> None:
+        """Let others join what waits, the oldest of which waits for `gather_s` at most."""
+        ends_s = self._waiting[0].put_s + self._gather_s
+        self._is_gathering = True
+        while self._is_worth_waiting() and (left_s := ends_s - time.monotonic()) > 0:
+            self._changed.wait(left_s)
+        self._is_gathering = False
+
+    def _is_worth_waiting(self) -> bool:
+        if len(self._waiting) >= MAX_GROUP:
+            return False
+        return self._num_expected >= WORTH_WAITING_FOR or self._num_awaited == 0
 
     def _take(self) -> list[_Waiting]:
         """The oldest, and those of the same project behind it without a gap."""
@@ -140,6 +178,7 @@ class GroupAppender:
         while self._waiting and len(group) < MAX_GROUP and self._waiting[0].project == project:
             group.append(self._waiting.popleft())
         self._num_bytes -= sum(len(one.record.value) for one in group)
+        self._num_awaited -= sum(one.future is not None for one in group)
         return group
 
     def _append_group(self, group: list[_Waiting]) -> None:

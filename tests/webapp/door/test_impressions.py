@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from engine.errors import LogError, LogUnavailable
 from engine.streams.log import Position, Record
@@ -39,7 +40,7 @@ def record(key: str, num_bytes: int = 1) -> Record:
     return Record(key, b"x" * num_bytes, 0)
 
 
-def appender_of(log: Log, **options: int) -> GroupAppender:
+def appender_of(log: Log, **options: Any) -> GroupAppender:
     return GroupAppender(log.append, sleep=lambda _: None, **options)
 
 
@@ -133,3 +134,39 @@ def test_nobody_waits_longer_than_told() -> None:
     assert not appender.flush(0.01)
     log.is_open.set()
     assert appender.flush(10)
+
+
+def test_an_append_waits_for_those_that_are_on_their_way() -> None:
+    log = Log()
+    appender = appender_of(log, gather_s=30.0)
+
+    async def one(number: int, is_made: asyncio.Event) -> Position | None:
+        with appender.expected():
+            await is_made.wait()
+        return await appender.appended("shop", record(f"{number}"), 10.0)
+
+    async def many() -> list[Position | None]:
+        made = [asyncio.Event() for _ in range(5)]
+        asked = [asyncio.create_task(one(number, each)) for number, each in enumerate(made)]
+        for each in made:
+            await asyncio.sleep(0)
+            each.set()
+        return list(await asyncio.gather(*asked))
+
+    assert asyncio.run(many()) == [Position(0, offset) for offset in range(5)]
+    # those expected last were too few to be waited for
+    assert len(log.appends[0][1]) >= 4
+
+
+def test_who_is_expected_and_never_comes_is_waited_for_no_longer_than_told() -> None:
+    log = Log()
+    appender = appender_of(log, gather_s=0.01)
+    with appender.expected(), appender.expected(), appender.expected():
+        assert appender.appended_now("shop", record("a"), 10.0) == Position(0, 0)
+
+
+def test_a_lone_caller_waits_for_nobody() -> None:
+    log = Log()
+    appender = appender_of(log, gather_s=30.0)
+    with appender.expected():
+        assert appender.appended_now("shop", record("a"), 10.0) == Position(0, 0)
