@@ -41,7 +41,10 @@ CONSUMER_GROUP: Final = "joiner"
 MAX_RECORDS: Final = 2000
 # The folders that are kept: one that turns out damaged has another before it.
 NUM_KEPT = 2
-# A checkpoint of a large state takes long; at most this share of the time goes into writing them.
+# A checkpoint of a large state takes long. So much of the time goes into writing them while a restart has little to do again, …
+CHECKPOINT_SHARE: Final = 0.02
+# … and at most so much where they would otherwise be further apart than this.
+FAR_APART_S: Final = 60.0
 MAX_CHECKPOINT_SHARE: Final = 0.1
 # Canaries change nothing but offsets.
 IDLE_CHECKPOINT_EVERY_S: Final = 60.0
@@ -318,7 +321,7 @@ class JoinerProcess:
 
     def _checkpoint_when_due(self) -> None:
         waited_s = self._clock() - self._checkpointed_at_s
-        every_s = max(self._checkpoint_every_s, self._checkpoint_took_s / MAX_CHECKPOINT_SHARE)
+        every_s = max(self._checkpoint_every_s, _pause_s(self._checkpoint_took_s))
         if not (self._is_dirty or self._num_to_renew):
             every_s = max(every_s, IDLE_CHECKPOINT_EVERY_S)
         has_moved = self._is_dirty or self._event_offsets != self._saved_offsets
@@ -392,6 +395,11 @@ class JoinerProcess:
                     f"{self._directory} stopped; the log was replaced. Move that folder away to join the log from its beginning."
                 )
         return offsets
+
+
+def _pause_s(took_s: float) -> float:
+    """How long after a checkpoint that took so long there is none."""
+    return max(min(took_s / CHECKPOINT_SHARE, FAR_APART_S), took_s / MAX_CHECKPOINT_SHARE)
 
 
 def _json_offsets(offsets: dict[int, int]) -> dict[str, int]:

@@ -8,7 +8,7 @@ impressions are those in memory, and the others a RocksDB database in the folder
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -168,11 +168,11 @@ def _pending_tables(impressions: list[Impression]) -> tuple[pa.Table, pa.Table]:
         (
             row,
             shown.item_id,
-            orjson.dumps(shown.item),
-            sorted(shown.acted),
-            orjson.dumps(shown.counters),
-            orjson.dumps(shown.acted),
-            orjson.dumps(shown.negatives),
+            _json(shown.item),
+            sorted(shown.acted) if shown.acted else (),
+            _json(shown.counters),
+            _json(shown.acted),
+            _json(shown.negatives),
         )
         for row, one in enumerate(impressions)
         for shown in one.shown.values()
@@ -247,6 +247,10 @@ def _impressions(impressions: pa.Table, shown: pa.Table) -> list[Impression]:
     for impression, num_json_bytes in zip(loaded, num_bytes, strict=True):
         impression.estimate_bytes(num_json_bytes)
     return loaded
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(document) if document else b"{}"  # mostly
 
 
 def _catalogue_table(entities: dict[str, dict[str, Any]]) -> pa.Table:

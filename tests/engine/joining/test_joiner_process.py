@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from engine.errors import LeaseLost, OffsetOutOfRange
+from engine.joining import process as process_module
 from engine.joining.process import CONSUMER_GROUP, JoinerProcess
-from engine.joining.state import JoinerSettings
+from engine.joining.state import JoinerSettings, JoinerState
+from engine.joining.state_files import save_state
 from engine.spec.event import CatalogChange, Event
 from engine.spec.example import Example
 from engine.spec.schema import Schema
@@ -111,6 +114,42 @@ def test_checkpoints_are_written_at_their_interval_and_only_after_changes(
         clock.now_s += 10
         process.poll()
     assert [path.name for path in (tmp_path / "joiner").iterdir()] == ["000000000001"]
+
+
+@pytest.mark.parametrize(
+    ("took_s", "expected_s"),
+    [
+        pytest.param(0.05, [5, 10, 15], id="quick ones are five seconds apart"),
+        pytest.param(0.4, [5, 25, 45], id="others take a fiftieth of the time"),
+        pytest.param(3.0, [5, 65, 125], id="and are a minute apart at most"),
+        pytest.param(9.0, [5, 95, 185], id="but where they would take more than a tenth"),
+    ],
+)
+def test_checkpoints_that_take_long_are_further_apart(
+    took_s: float,
+    expected_s: list[float],
+    log: MemoryLog,
+    make_process: Callable[..., JoinerProcess],
+    make_event: MakeEvent,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began_s: list[float] = []
+
+    def slow(state: JoinerState, folder: Path) -> dict[str, Any]:
+        began_s.append(clock.now_s)
+        clock.now_s += took_s
+        return save_state(state, folder)
+
+    monkeypatch.setattr(process_module, "save_state", slow)
+    process, number = make_process(), 0
+    while len(began_s) < len(expected_s):
+        number += 1
+        send(log, make_event(f"c{number}", "click", number, "a"))
+        process.poll()
+        clock.now_s += 0.5
+    # each begins at the first look after its time
+    assert [round(each - count * took_s) for count, each in enumerate(began_s)] == pytest.approx(expected_s, abs=1.5)
 
 
 def test_a_restart_goes_on_from_the_checkpoint_and_leaves_out_what_was_emitted_since(
