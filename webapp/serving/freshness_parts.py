@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from webapp.registry.models import ModelVersion
 from webapp.serving.freshness_points import stretches
-from webapp.serving.freshness_spans import SPAN, SPAN_S, spans_of
+from webapp.serving.freshness_spans import spans_of
+from webapp.tracing.models import SPAN_S
+from webapp.tracing.sync_spans import SPAN
 
 EXACT_S = 3600
 """Windows up to this are read point by point; a replica writes some 700 points an hour."""

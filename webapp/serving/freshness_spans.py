@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 
 from django.db.models import Exists, Max, OuterRef, QuerySet
@@ -19,13 +19,9 @@ from webapp.registry.models import ModelVersion
 from webapp.serving.freshness_histogram import EDGES_S
 from webapp.serving.freshness_points import Stretch, stretches
 from webapp.serving.models import FreshnessPoint, FreshnessSpan
+from webapp.tracing.models import SPAN_S
+from webapp.tracing.sync_spans import KEPT, LATE, SPAN, span_begin
 
-SPAN_S = 360
-SPAN = timedelta(seconds=SPAN_S)
-LATE = timedelta(seconds=60)
-"""So long after its end a row is made: a replica's last points of it have come by then."""
-
-KEPT = timedelta(days=1, hours=1)
 WIDTH = 1.02
 LONGEST_MS = 3_600_000
 
@@ -33,9 +29,9 @@ LONGEST_MS = 3_600_000
 def spans_roll_up(*, now: datetime | None = None) -> int:
     """Keep together what has ended since the last time; answers how many rows it made."""
     moment = now or timezone.now()
-    until = _begin_of(moment - LATE)
+    until = span_begin(moment - LATE)
     newest = dict(FreshnessSpan.objects.values_list("model_version").annotate(Max("at")))
-    oldest = _begin_of(moment - KEPT)
+    oldest = span_begin(moment - KEPT)
     num_made = 0
     for version_id in _measured_since(oldest, until):
         since = max(oldest, newest[version_id] + SPAN) if version_id in newest else oldest
@@ -93,8 +89,3 @@ def _measured_since(oldest: datetime, until: datetime) -> list[int]:
     """Versions with points, found by the index of each: the points of all are many."""
     points = FreshnessPoint.objects.filter(model_version=OuterRef("pk"), at__gte=oldest, at__lt=until)
     return list(ModelVersion.objects.filter(Exists(points)).values_list("pk", flat=True))
-
-
-def _begin_of(moment: datetime) -> datetime:
-    """Of the six minutes in which it lies."""
-    return datetime.fromtimestamp(moment.timestamp() // SPAN_S * SPAN_S, UTC)

@@ -11,6 +11,7 @@ from webapp.accounts.models import Project
 from webapp.registry.models import ModelVersion
 
 ROW_S = 10
+SPAN_S = 360
 
 
 class JoinerHistory(models.Model):
@@ -63,6 +64,33 @@ class ReplicaHistory(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model_version", "replica", "at"], name="replica_history_once")]
+
+
+class TrainerSpan(models.Model):
+    """A trainer's rows of the six minutes from `at` on, added up: a day is drawn from these (`webapp.tracing.sync_spans`)."""
+
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField(help_text="when the six minutes began")
+    num_bytes = models.BigIntegerField(default=0)
+    rows_by_slot = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model_version", "at"], name="trainer_span_once")]
+
+
+class ReplicaSpan(models.Model):
+    """A replica's rows of the six minutes from `at` on: the most that it was behind and old, and what it applied."""
+
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField(help_text="when the six minutes began")
+    replica = models.CharField(max_length=120)
+    num_behind = models.BigIntegerField(default=0)
+    age_s = models.FloatField(null=True)
+    num_rows_applied = models.BigIntegerField(default=0)
+    num_bytes_applied = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model_version", "at", "replica"], name="replica_span_once")]
 
 
 class Resync(models.Model):

@@ -1,4 +1,5 @@
-"""A version's parameter sync over the last minutes or hours, from rows of ten seconds brought together by the database."""
+"""A version's parameter sync over the last minutes or hours, brought together by the database from rows of ten seconds, and those that
+are added up already from rows of six minutes."""
 
 from __future__ import annotations
 
@@ -11,27 +12,45 @@ from django.db import connection
 from django.utils import timezone
 
 from webapp.registry.models import ModelVersion
-from webapp.tracing.models import ROW_S, Resync
+from webapp.tracing.models import ROW_S, SPAN_S, Resync
+from webapp.tracing.sync_spans import SPAN
 
 NUM_BINS = 60
 RESYNCS_SHOWN = 20
 
-_PUBLISHED = """
-SELECT date_bin(make_interval(secs => %(bin_s)s), at, %(start)s) AS bin, sum(num_bytes)
-FROM tracing_trainerhistory WHERE model_version_id = %(version)s AND at >= %(start)s GROUP BY bin
+# Rows of ten seconds, and in their place spans where these are told of and lie whole in bins.
+_TRAINER_ROWS = """
+SELECT at, num_bytes, rows_by_slot FROM tracing_trainerspan
+WHERE model_version_id = %(version)s AND at >= %(start)s AND %(by_spans)s
+UNION ALL
+SELECT at, num_bytes, rows_by_slot FROM tracing_trainerhistory
+WHERE model_version_id = %(version)s AND at >= GREATEST(%(start)s, (
+    SELECT max(at) + %(span)s FROM tracing_trainerspan WHERE model_version_id = %(version)s AND %(by_spans)s))
 """
 
-_TOUCHED = """
-SELECT date_bin(make_interval(secs => %(bin_s)s), at, %(start)s) AS bin, slot, sum(num::bigint)
-FROM tracing_trainerhistory, jsonb_each_text(rows_by_slot) AS each_slot (slot, num)
-WHERE model_version_id = %(version)s AND at >= %(start)s GROUP BY bin, slot
+_REPLICA_ROWS = """
+SELECT at, replica, num_behind, age_s, num_rows_applied, num_bytes_applied FROM tracing_replicaspan
+WHERE model_version_id = %(version)s AND at >= %(start)s AND %(by_spans)s
+UNION ALL
+SELECT at, replica, num_behind, age_s, num_rows_applied, num_bytes_applied FROM tracing_replicahistory
+WHERE model_version_id = %(version)s AND at >= GREATEST(%(start)s, (
+    SELECT max(at) + %(span)s FROM tracing_replicaspan WHERE model_version_id = %(version)s AND %(by_spans)s))
 """
 
-_REPLICAS = """
-SELECT date_bin(make_interval(secs => %(bin_s)s), at, %(start)s) AS bin, replica,
+_PUBLISHED = f"""
+SELECT date_bin(%(bin)s, at, %(start)s) AS bin, sum(num_bytes) FROM ({_TRAINER_ROWS}) AS noted GROUP BY bin
+"""  # noqa: S608
+
+_TOUCHED = f"""
+SELECT date_bin(%(bin)s, at, %(start)s) AS bin, slot, sum(num::bigint)
+FROM ({_TRAINER_ROWS}) AS noted, jsonb_each_text(rows_by_slot) AS each_slot (slot, num) GROUP BY bin, slot
+"""  # noqa: S608
+
+_REPLICAS = f"""
+SELECT date_bin(%(bin)s, at, %(start)s) AS bin, replica,
        max(num_behind), max(age_s), sum(num_rows_applied), sum(num_bytes_applied)
-FROM tracing_replicahistory WHERE model_version_id = %(version)s AND at >= %(start)s GROUP BY bin, replica
-"""
+FROM ({_REPLICA_ROWS}) AS noted GROUP BY bin, replica
+"""  # noqa: S608
 
 Series = dict[str, list[float | None]]
 
@@ -70,7 +89,13 @@ def sync_history(*, model_version: ModelVersion, window_s: int, now: datetime | 
         return last_s if number == len(starts_s) - 1 else float(bin_s)
 
     history = SyncHistory(bin_s, [one * 1000 for one in starts_s], bytes_s=[0.0] * len(starts_s))
-    values = {"bin_s": bin_s, "start": datetime.fromtimestamp(starts_s.start, UTC), "version": model_version.pk}
+    values = {
+        "bin": timedelta(seconds=bin_s),
+        "start": datetime.fromtimestamp(starts_s.start, UTC),
+        "version": model_version.pk,
+        "span": SPAN,
+        "by_spans": bin_s % SPAN_S == 0,
+    }
     for moment, num_bytes in _rows(_PUBLISHED, values):
         number = place[_seconds(moment)]
         history.bytes_s[number] = float(num_bytes) / lasts_s(number)

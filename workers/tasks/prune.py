@@ -15,6 +15,7 @@ from webapp.insights.counting import counts_prune
 from webapp.serving.freshness_series import freshness_prune
 from webapp.serving.freshness_spans import spans_prune, spans_roll_up
 from webapp.tracing.services import history_prune
+from webapp.tracing.sync_spans import history_roll_up, history_spans_prune
 from webapp.training import services
 from workers import retention, run_metrics
 from workers.celery_app import app
@@ -28,6 +29,8 @@ def prune() -> None:
     spans_roll_up()
     spans_prune()
     freshness_prune()
+    history_roll_up()
+    history_spans_prune()
     history_prune()
     feedback_prune()
     alerts_prune(now=timezone.now())
