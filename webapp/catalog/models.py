@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +13,8 @@ from django.db.models.functions import Now
 
 from webapp.accounts.models import Account, Project
 from webapp.catalog.inbox_models import DeadEvent, DeadEventCount, Inbox
+from webapp.core.jobs import Job
+from webapp.core.long_job_models import CountedJob
 
 _ENDING = re.compile(r"\.(csv|jsonl|ndjson|parquet)(\.gz|\.zst)?$")
 
@@ -87,12 +91,18 @@ def file_ending(file_name: str) -> str:
     return found[0].replace(".ndjson", ".jsonl") if found else ""
 
 
-class Import(models.Model):
+class Import(CountedJob):
     """One file being taken in: what its columns mean, how far it got (so that it resumes) and what was refused.
 
     An upload begins as a draft; a worker goes on with one that is `wanted`. What `manage.py load_events` loads is noted here too, and has
     neither a file of ours nor choices.
     """
+
+    NOUN = "import"
+    JOB = Job.IMPORT_FILE
+    OF_WORKERS = models.Q(has_file=True)
+    WITH_EACH_CHANGE: ClassVar[Mapping[str, Any]] = {"updated_at": Now()}
+    COUNTED = ("num_rows_done", "num_rows")
 
     class State(models.TextChoices):
         DRAFT = "draft"
@@ -101,6 +111,8 @@ class Import(models.Model):
         STOPPED = "stopped"
         FINISHED = "finished"
         FAILED = "failed"
+
+    DONE = State.FINISHED
 
     class Kind(models.TextChoices):
         EVENTS = "events", "Events"
@@ -121,8 +133,6 @@ class Import(models.Model):
     num_accepted = models.BigIntegerField(default=0)
     num_repeated = models.BigIntegerField(default=0)
     num_rejected = models.BigIntegerField(default=0)
-    error = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -131,9 +141,8 @@ class Import(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "fingerprint"], name="import_once")]
 
-    @property
-    def lease_name(self) -> str:
-        return f"import:{self.pk}"
+    def __str__(self) -> str:
+        return f"{super().__str__()} of {self.file_name}"
 
     @property
     def folder(self) -> Path:
@@ -149,10 +158,3 @@ class Import(models.Model):
     def rejected_file(self) -> Path:
         """Refused rows as JSON lines: `row`, `problems`, `received`."""
         return self.folder / "rejected.jsonl"
-
-    @property
-    def share_done(self) -> float:
-        """0 to 1."""
-        if self.state == self.State.FINISHED:
-            return 1.0
-        return min(1.0, self.num_rows_done / self.num_rows) if self.num_rows else 0.0

@@ -5,18 +5,16 @@ from __future__ import annotations
 from django.db import models
 
 from webapp.accounts.models import Project
+from webapp.core.jobs import Job
+from webapp.core.long_job_models import LongJob
 from webapp.registry.models import ModelVersion
 
 
-class Search(models.Model):
-    """Many trials of one model version with other values. Work goes on while `wanted` is true; `state` says what is so."""
+class Search(LongJob):
+    """Many trials of one model version with other values."""
 
-    class State(models.TextChoices):
-        QUEUED = "queued"
-        RUNNING = "running"
-        STOPPED = "stopped"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
+    NOUN = "search"
+    JOB = Job.SEARCH
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="searches")
     model_version = models.ForeignKey(
@@ -26,20 +24,9 @@ class Search(models.Model):
     plan = models.JSONField(
         default=dict, help_text="`starts`, `splits`, `ends` of `examples`: the same for every trial"
     )
-    state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
-    wanted = models.BooleanField(default=True, help_text="false asks the worker to stop")
-    error = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
-    class Meta:
-        ordering = ["-id"]
+    class Meta(LongJob.Meta):
         verbose_name_plural = "searches"
-
-    @property
-    def lease_name(self) -> str:
-        return f"search:{self.pk}"
 
 
 class Trial(models.Model):
