@@ -8,11 +8,13 @@ import pytest
 
 from tests.webapp.client import DEFINITION, Api
 from webapp.accounts.models import Project
+from webapp.core.long_job_selectors import long_jobs_to_revive
+from webapp.core.long_job_services import long_jobs_end_unwanted
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish
 from webapp.training import search_services as services
 from webapp.training.search_models import Search, Trial
-from webapp.training.search_selectors import searches_to_revive, trials_finished
+from webapp.training.search_selectors import trials_finished
 
 VARIES: list[dict[str, Any]] = [
     {"kind": "log_range", "path": "sparse_optimizer.learning_rate", "low": 0.01, "high": 0.1},
@@ -122,10 +124,10 @@ def test_it_begins_an_interrupted_trial_anew_and_draws_from_finished_ones(search
 
 
 def test_it_revives_what_is_wanted_and_ends_what_is_not(search: Search) -> None:
-    assert searches_to_revive() == [search]
+    assert long_jobs_to_revive(model=Search) == [search.pk]
     Search.objects.update(wanted=False, state="running")
-    assert searches_to_revive() == []
-    assert services.searches_end_unwanted() == 1
+    assert long_jobs_to_revive(model=Search) == []
+    assert long_jobs_end_unwanted(model=Search) == 1
     search.refresh_from_db()
     assert (search.state, search.finished_at is None) == ("stopped", False)
 

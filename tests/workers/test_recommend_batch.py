@@ -20,8 +20,8 @@ from tests.webapp.replica_server import REPLY, Answers, served
 from webapp.accounts.models import Project
 from webapp.batches import services
 from webapp.batches.models import Batch
-from webapp.batches.selectors import batches_to_revive
 from webapp.catalog.services import users_put
+from webapp.core.long_job_selectors import long_jobs_to_revive
 from webapp.core.remembered import forget_everything
 from webapp.registry.services import model_publish
 from webapp.serving.services import deployment_put, replica_report
@@ -124,7 +124,7 @@ def test_batch_killed_behind_a_part_goes_on_and_ends_alike(
     monkeypatch.setattr(services, "batch_part_done", note)
     batch.refresh_from_db()
     assert (batch.state, batch.num_done) == ("running", 3)
-    assert [one.pk for one in batches_to_revive()] == [batch.pk]
+    assert long_jobs_to_revive(model=Batch) == [batch.pk]
     task.recommend_batch(batch.pk)
     batch.refresh_from_db()
     assert batch.state == "succeeded"

@@ -19,10 +19,11 @@ from tests.webapp.replica_server import REPLY, Answers, served
 from webapp.accounts.models import Project
 from webapp.core.clock import wall_ms
 from webapp.core.errors import Conflict, Invalid
+from webapp.core.long_job_selectors import long_jobs_to_revive
+from webapp.core.long_job_services import long_jobs_end_unwanted
 from webapp.core.remembered import forget_everything
 from webapp.experiments.models import Replay
-from webapp.experiments.replay_selectors import replays_to_revive
-from webapp.experiments.replay_services import Wanted, replay_start, replay_stop, replays_end_unwanted
+from webapp.experiments.replay_services import Wanted, replay_start, replay_stop
 from webapp.registry.services import model_publish
 from webapp.serving.models import Deployment
 from webapp.serving.services import deployment_put, replica_report
@@ -168,14 +169,14 @@ def test_replay_stops_when_told_and_is_taken_up_again_when_its_worker_is_lost(
 ) -> None:
     traffic(log, project)
     asked = replay_start(deployment=deployment, wanted=Wanted())
-    assert [one.pk for one in replays_to_revive()] == [asked.pk]
+    assert long_jobs_to_revive(model=Replay) == [asked.pk]
     with pytest.raises(Conflict):
         replay_start(deployment=deployment, wanted=Wanted())
     assert replay_stop(replay=asked).state == "stopped"
-    assert replays_to_revive() == []
+    assert long_jobs_to_revive(model=Replay) == []
     again = replay_start(deployment=deployment, wanted=Wanted())
     Replay.objects.filter(pk=again.pk).update(state="running", wanted=False)
-    assert replays_end_unwanted() == 1
+    assert long_jobs_end_unwanted(model=Replay) == 1
     replay(replay_id=again.pk)
     assert answers.requests == []
 

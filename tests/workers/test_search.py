@@ -14,6 +14,7 @@ from engine.streams.log import EventLog
 from tests.engine.training.made import append_examples, make_definition, make_examples
 from tests.engine.training.test_parquet_examples import rows_of
 from webapp.accounts.models import Project
+from webapp.core.long_job_services import long_jobs_end_unwanted
 from webapp.registry.models import Model, ModelVersion
 from webapp.training import search_services as services
 from webapp.training.search_models import Search, Trial
@@ -94,7 +95,7 @@ def test_search_that_is_stopped_ends_at_once(found: Search) -> None:
         assert Search.objects.get().state == "queued"
         with pytest.raises(Interrupted):
             work.run()
-    assert services.searches_end_unwanted() == 1
+    assert long_jobs_end_unwanted(model=Search) == 1
     assert Search.objects.get().state == "stopped"
     assert not found.trials.exclude(state="running").exists()
 

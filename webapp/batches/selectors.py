@@ -1,4 +1,4 @@
-"""Batches of a project, and those that nobody works on."""
+"""Batches of a project."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from django.db.models import QuerySet
 from webapp.accounts.models import Project
 from webapp.batches.models import Batch
 from webapp.core.errors import NotFound
-from webapp.core.selectors import is_held
 
 
 def batches_of(*, project: Project) -> QuerySet[Batch]:
@@ -21,9 +20,3 @@ def batch_get(*, project: Project, batch_id: int) -> Batch:
     if found is None:
         raise NotFound(f"There is no batch {batch_id}.")
     return found
-
-
-def batches_to_revive() -> list[Batch]:
-    """Batches that are wanted and have not ended, and that no worker holds."""
-    waiting = Batch.objects.filter(state__in=(Batch.State.QUEUED, Batch.State.RUNNING), wanted=True)
-    return list(waiting.exclude(is_held("batch:")).defer("user_ids").order_by("id"))

@@ -40,7 +40,7 @@ def batches(request: HttpRequest, project: Project) -> HttpResponse:
 def batch(request: HttpRequest, project: Project, batch_id: int) -> HttpResponse:
     """With `part=1` the progress alone, which the page asks for each two seconds while there is any."""
     found = selectors.batch_get(project=project, batch_id=batch_id)
-    context = {"project": project, "page": "batches", "batch": found, "ended": found.state in services.ENDED}
+    context = {"project": project, "page": "batches", "batch": found, "ended": found.is_ended}
     template = "batches/progress.html" if request.GET.get("part") else "batches/batch.html"
     return render(request, template, context)
 

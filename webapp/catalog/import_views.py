@@ -124,7 +124,7 @@ def import_page(request: HttpRequest, project: Project, import_id: int) -> HttpR
     context = _context(
         project,
         loading=loading,
-        is_ended=loading.state in services.ENDED,
+        is_ended=loading.is_ended,
         rejected=first_rejected(loading.rejected_file, REJECTED_SHOWN) if loading.has_file else [],
         max_lines=MAX_LINES,
     )

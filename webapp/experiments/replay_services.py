@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
@@ -12,11 +10,10 @@ from django.db.models.functions import Coalesce, Now
 from engine.spec.schema import EventRole
 from webapp.accounts.models import Project
 from webapp.audit.services import audit_record
-from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
-from webapp.core.selectors import lease_holder
+from webapp.core.long_job_selectors import long_job_is_wanted, long_jobs_open
+from webapp.core.long_job_services import long_job_send, long_job_stop
 from webapp.experiments.models import Replay
-from webapp.experiments.replay_selectors import OPEN, unheld_replays
 from webapp.registry.selectors import schema_document
 from webapp.serving.models import Deployment
 
@@ -36,10 +33,7 @@ class Wanted:
 
 
 def replay_start(*, deployment: Deployment, wanted: Wanted, by: str = "") -> Replay:
-    """Ask for a replay. Raises `Invalid`, `Conflict` while another of the project is at work.
-
-    The job is sent after the commit; should Redis be away just then, `freshet.revive` sends it later.
-    """
+    """Ask for a replay. Raises `Invalid`, `Conflict` while another of the project is at work."""
     actions = [
         name
         for name, declared in schema_document(project=deployment.project).events.items()
@@ -54,7 +48,8 @@ def replay_start(*, deployment: Deployment, wanted: Wanted, by: str = "") -> Rep
             raise Invalid.field(name, f"must be from 1 to {most}", str(value))
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=deployment.project_id)
-        at_work = Replay.objects.filter(project=deployment.project_id, wanted=True, state__in=OPEN).first()
+        open_replays = long_jobs_open(model=Replay).filter(project=deployment.project_id)
+        at_work = open_replays.filter(wanted=True).first()
         if at_work is not None:
             raise Conflict(f"Replay {at_work.pk} is at work; stop it first.", replay=at_work.pk)
         replay = Replay.objects.create(
@@ -67,21 +62,14 @@ def replay_start(*, deployment: Deployment, wanted: Wanted, by: str = "") -> Rep
             created_by=by,
         )
         details = {"deployment": deployment.name}
-        audit_record(project=replay.project, action="replay_start", target=f"replay {replay.pk}", details=details)
-        transaction.on_commit(lambda: jobs.send(jobs.Job.REPLAY, replay_id=replay.pk), robust=True)
+        audit_record(project=replay.project, action="replay_start", target=str(replay), details=details)
+        long_job_send(job=replay)
     return replay
 
 
 def replay_stop(*, replay: Replay) -> Replay:
-    """Ask for its end. Its worker stops at its next look; with no worker on it, it is stopped now."""
-    open_replays = Replay.objects.filter(pk=replay.pk, state__in=OPEN)
-    with transaction.atomic():
-        if open_replays.filter(wanted=True).update(wanted=False):
-            audit_record(project=replay.project, action="replay_stop", target=f"replay {replay.pk}")
-    if lease_holder(name=replay.lease_name) is None:
-        open_replays.update(state=Replay.State.STOPPED, finished_at=Now())
-    replay.refresh_from_db()
-    return replay
+    """As `long_job_stop`."""
+    return long_job_stop(job=replay)
 
 
 def replay_note(*, replay: Replay, num_answers: int, num_done: int) -> bool:
@@ -92,18 +80,4 @@ def replay_note(*, replay: Replay, num_answers: int, num_done: int) -> bool:
         num_answers=num_answers,
         num_done=num_done,
     )
-    return Replay.objects.filter(pk=replay.pk, wanted=True).exists()
-
-
-def replay_finished(
-    *, replay: Replay, state: str, error: str = "", results: Mapping[str, Any] | None = None, revision: int = 0
-) -> None:
-    """It ended as `state` (stopped, succeeded or failed), and is wanted no more."""
-    Replay.objects.filter(pk=replay.pk).update(
-        state=state, wanted=False, error=error, results=dict(results or {}), revision=revision, finished_at=Now()
-    )
-
-
-def replays_end_unwanted() -> int:
-    """Replays that were to stop and whose worker was lost meanwhile are stopped now; answers how many."""
-    return unheld_replays().filter(wanted=False).update(state=Replay.State.STOPPED, finished_at=Now())
+    return long_job_is_wanted(job=replay)

@@ -1,4 +1,4 @@
-"""Exports of a project, and those that nobody works on."""
+"""Exports of a project."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from django.db.models import QuerySet
 
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.selectors import is_held
 from webapp.exports.models import Export
 
 
@@ -21,9 +20,3 @@ def export_get(*, project: Project, export_id: int) -> Export:
     if found is None:
         raise NotFound(f"There is no export {export_id}.")
     return found
-
-
-def exports_to_revive() -> QuerySet[Export]:
-    """Exports that are wanted and have not ended, and that no worker holds."""
-    waiting = Export.objects.filter(state__in=(Export.State.QUEUED, Export.State.RUNNING), wanted=True)
-    return waiting.exclude(is_held("export:")).order_by("pk")

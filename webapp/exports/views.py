@@ -50,7 +50,7 @@ def exports(request: HttpRequest, project: Project) -> HttpResponse:
 def export(request: HttpRequest, project: Project, export_id: int) -> HttpResponse:
     """With `part=1` the progress alone, which the page asks for each second while there is any."""
     found = selectors.export_get(project=project, export_id=export_id)
-    context = {"project": project, "page": "exports", "export": found, "is_ended": found.state in services.ENDED}
+    context = {"project": project, "page": "exports", "export": found, "is_ended": found.is_ended}
     if not request.GET.get("part"):
         return render(request, "exports/export.html", context)
     progress = render(request, "exports/progress.html", context)

@@ -8,19 +8,21 @@ from typing import Any, Final
 from webapp.accounts.models import Project
 from webapp.audit.acting import acting
 from webapp.batches.models import Batch
-from webapp.batches.services import batch_start, batch_stop
-from webapp.catalog.imports.services import import_start, import_stop
+from webapp.batches.services import batch_start
+from webapp.catalog.imports.services import import_start
 from webapp.catalog.models import Import
 from webapp.core.errors import Conflict
+from webapp.core.long_job_models import LongJob
+from webapp.core.long_job_services import long_job_stop
 from webapp.experiments.models import Replay
-from webapp.experiments.replay_services import Wanted, replay_start, replay_stop
+from webapp.experiments.replay_services import Wanted, replay_start
 from webapp.exports.models import Export
-from webapp.exports.services import export_start, export_stop
+from webapp.exports.services import export_start
 from webapp.jobs.selectors import work_get
 from webapp.jobs.work import Work, WorkKind
 from webapp.training.models import Run, Search
 from webapp.training.resuming import run_resume
-from webapp.training.search_services import search_start, search_stop
+from webapp.training.search_services import search_start
 from webapp.training.services import run_stop
 
 
@@ -29,7 +31,10 @@ def work_stop(*, project: Project, kind: str, work_id: int) -> Work:
     row, work = work_get(project=project, kind=kind, work_id=work_id)
     if not work.can_stop:
         raise Conflict(f"{work.kind.label} {work.id} is {work.state}, and not to be stopped.")
-    STOPS[work.kind](row)
+    if isinstance(row, LongJob):
+        long_job_stop(job=row)
+    elif isinstance(row, Run):
+        run_stop(run=row)
     return work
 
 
@@ -40,30 +45,6 @@ def work_again(*, project: Project, kind: str, work_id: int) -> Work:
         raise Conflict(f"{work.kind.label} {work.id} is {work.state}, and not to be tried again.")
     AGAINS[work.kind](row)
     return work
-
-
-def _stop_run(row: Run) -> None:
-    run_stop(run=row)
-
-
-def _stop_search(row: Search) -> None:
-    search_stop(search=row)
-
-
-def _stop_import(row: Import) -> None:
-    import_stop(loading=row)
-
-
-def _stop_export(row: Export) -> None:
-    export_stop(export=row)
-
-
-def _stop_batch(row: Batch) -> None:
-    batch_stop(batch=row)
-
-
-def _stop_replay(row: Replay) -> None:
-    replay_stop(replay=row)
 
 
 def _run_again(row: Run) -> None:
@@ -106,14 +87,6 @@ def _replay_again(row: Replay) -> None:
     replay_start(deployment=row.deployment, wanted=wanted, by=acting().name[:150])
 
 
-STOPS: Final[Mapping[WorkKind, Callable[[Any], None]]] = {
-    WorkKind.RUN: _stop_run,
-    WorkKind.SEARCH: _stop_search,
-    WorkKind.IMPORT: _stop_import,
-    WorkKind.EXPORT: _stop_export,
-    WorkKind.BATCH: _stop_batch,
-    WorkKind.REPLAY: _stop_replay,
-}
 AGAINS: Final[Mapping[WorkKind, Callable[[Any], None]]] = {
     WorkKind.RUN: _run_again,
     WorkKind.SEARCH: _search_again,

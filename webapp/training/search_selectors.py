@@ -1,4 +1,4 @@
-"""Searches, their trials in order of merit, and what has nobody working on it."""
+"""Searches, and their trials in order of merit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet
 from engine.spec.search import SearchSettings
 from webapp.accounts.models import Project
 from webapp.core.errors import NotFound
-from webapp.core.selectors import is_held
 from webapp.registry.models import Model
 from webapp.training.search_models import Search, Trial
 
@@ -54,15 +53,6 @@ def trial_get(*, search: Search, number: int) -> Trial:
 def trials_finished(*, search: Search) -> list[Trial]:
     """Those that are over, oldest first: what the next one is drawn from."""
     return list(Trial.objects.filter(search=search).exclude(state=Trial.State.RUNNING).order_by("number"))
-
-
-def searches_to_revive() -> list[Search]:
-    """Searches that are wanted and have not ended, and that no worker holds."""
-    return list(unheld_searches().filter(wanted=True).select_related(*PARTS).order_by("id"))
-
-
-def unheld_searches() -> QuerySet[Search]:
-    return Search.objects.filter(state__in=(Search.State.QUEUED, Search.State.RUNNING)).exclude(is_held("search:"))
 
 
 @dataclass(frozen=True, slots=True)

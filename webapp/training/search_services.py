@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from engine.errors import InvalidDocument, Problem
 from engine.spec.definition import ModelDefinition
@@ -14,27 +14,19 @@ from engine.spec.schema import Schema
 from engine.spec.search import Choice, SearchSettings, with_values
 from webapp.accounts.models import Account
 from webapp.audit.services import audit_record
-from webapp.core import jobs
-from webapp.core.errors import Conflict, Invalid
-from webapp.core.selectors import lease_holder
+from webapp.core.errors import Conflict
+from webapp.core.long_job_services import long_job_send, long_job_started, long_job_stop
 from webapp.registry.archiving import refuse_archived
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import schema_current
 from webapp.registry.services import model_publish
 from webapp.training.example_files import example_file
 from webapp.training.search_models import Search, Trial
-from webapp.training.search_selectors import unheld_searches
 from webapp.training.services import finite_document
-
-ENDED = (Search.State.STOPPED, Search.State.SUCCEEDED, Search.State.FAILED)
-MAX_AT_WORK = 1
 
 
 def search_start(*, model_version: ModelVersion, settings: object) -> Search:
-    """Ask for a search. Raises `InvalidDocument` for settings that no trial could follow, `Conflict` while another is at work.
-
-    The job is sent after the commit; should Redis be away just then, `freshet.revive` sends it later.
-    """
+    """Ask for a search. Raises `InvalidDocument` for settings that no trial could follow, `Conflict` while another is at work."""
     parsed = SearchSettings.parse(settings, "search")
     _check(model_version, parsed)
     with transaction.atomic():
@@ -51,10 +43,10 @@ def search_start(*, model_version: ModelVersion, settings: object) -> Search:
         audit_record(
             project=search.project,
             action="search_start",
-            target=f"search {search.pk}",
+            target=str(search),
             details={"of": str(model_version)},
         )
-        transaction.on_commit(lambda: jobs.send(jobs.Job.SEARCH, search_id=search.pk), robust=True)
+        long_job_send(job=search)
     return search
 
 
@@ -86,36 +78,13 @@ def _check(model_version: ModelVersion, settings: SearchSettings) -> None:
 
 
 def search_stop(*, search: Search) -> Search:
-    """Ask for the end of a search. Its worker stops at its next look; with no worker on it, it is stopped now."""
-    open_searches = Search.objects.filter(pk=search.pk).exclude(state__in=ENDED)
-    with transaction.atomic():
-        if open_searches.filter(wanted=True).update(wanted=False):
-            audit_record(project=search.project, action="search_stop", target=f"search {search.pk}")
-    if lease_holder(name=search.lease_name) is None:
-        open_searches.update(state=Search.State.STOPPED, finished_at=Now())
-    search.refresh_from_db()
-    return search
+    """As `long_job_stop`."""
+    return long_job_stop(job=search)
 
 
 def search_started(*, search: Search, plan: Mapping[str, Any]) -> None:
     """A worker has taken it up. The plan of the first attempt stays."""
-    changes: dict[str, Any] = {"state": Search.State.RUNNING, "started_at": Coalesce("started_at", Now()), "error": ""}
-    Search.objects.filter(pk=search.pk).update(**changes)
-    Search.objects.filter(pk=search.pk, plan={}).update(plan=dict(plan))
-    search.refresh_from_db()
-
-
-def search_finished(*, search: Search, state: str, error: str = "") -> None:
-    """The search ended as `state` (stopped, succeeded or failed) and is wanted no more. Raises `Invalid` for another state."""
-    if state not in ENDED:
-        raise Invalid.field("state", f"must be one of {', '.join(ENDED)}", repr(str(state)))
-    Search.objects.filter(pk=search.pk).update(state=state, wanted=False, error=error, finished_at=Now())
-    search.refresh_from_db()
-
-
-def searches_end_unwanted() -> int:
-    """Searches that were to stop and whose worker was lost meanwhile are stopped now; answers how many."""
-    return unheld_searches().filter(wanted=False).update(state=Search.State.STOPPED, finished_at=Now())
+    long_job_started(job=search, plan=search.plan or dict(plan))
 
 
 def trial_begin(*, search: Search, number: int, params: Mapping[str, Any]) -> Trial:

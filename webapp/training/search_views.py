@@ -25,7 +25,6 @@ from webapp.training.example_files import example_files
 from webapp.training.parallel_coordinates import brushes, picture, word_of
 from webapp.training.run_list import id_in
 from webapp.training.search_form import SHOW, SearchForm
-from webapp.training.search_services import ENDED
 
 INTERVAL_S = 2.0
 MAX_LIFE_S = 300.0
@@ -74,7 +73,7 @@ def search(request: HttpRequest, project: Project, search_id: int) -> HttpRespon
     context = {
         **_context(shown, project),
         "page": "searches",
-        "ended": shown.state in ENDED,
+        "ended": shown.is_ended,
         "brushes": brushes(selectors.search_settings(shown)),
         "publish": chosen,
         "best": complete[0] if complete and chosen is None else None,
@@ -111,7 +110,7 @@ def _update(*, project: Project, search_id: int) -> dict[str, Any]:
     return {
         "html": render_to_string("training/search_picture.html", context),
         "trials": render_to_string("training/search_trials.html", context),
-        "ended": shown.state in ENDED,
+        "ended": shown.is_ended,
     }
 
 

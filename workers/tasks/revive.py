@@ -6,27 +6,25 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from webapp.batches.selectors import batches_to_revive
-from webapp.batches.services import batches_end_unwanted
-from webapp.catalog.imports.selectors import imports_to_revive
-from webapp.catalog.imports.services import imports_end_unwanted
+from webapp.batches.models import Batch
+from webapp.catalog.models import Import
 from webapp.core.jobs import QUEUES, Job
+from webapp.core.long_job_models import LongJob
+from webapp.core.long_job_selectors import long_jobs_to_revive
+from webapp.core.long_job_services import long_jobs_end_unwanted
 from webapp.core.models import Lease
-from webapp.experiments.replay_selectors import replays_to_revive
-from webapp.experiments.replay_services import replays_end_unwanted
-from webapp.exports.selectors import exports_to_revive
-from webapp.exports.services import exports_end_unwanted
+from webapp.experiments.models import Replay
+from webapp.exports.models import Export
 from webapp.training.joining import projects_to_join
-from webapp.training.models import JoinerProgress, Run
+from webapp.training.models import JoinerProgress, Run, Search
 from webapp.training.retries import runs_note_lost
-from webapp.training.search_selectors import searches_to_revive
-from webapp.training.search_services import searches_end_unwanted
 from webapp.training.selectors import runs_to_revive
 from webapp.training.services import runs_end_unwanted
 from workers import sent
 from workers.celery_app import app
 
 EXPLAIN_AFTER = timedelta(seconds=5)
+LONG_JOBS: tuple[type[LongJob], ...] = (Search, Batch, Replay, Import, Export)
 JOB_OF_MODE = {Run.Mode.ONLINE.value: Job.TRAIN_ONLINE, Run.Mode.BATCH.value: Job.TRAIN_BATCH}
 CONCURRENCY_VARIABLE = {
     Job.TRAIN_ONLINE: "FRESHET_TRAINER_CONCURRENCY",
@@ -38,26 +36,16 @@ CONCURRENCY_VARIABLE = {
 @app.task(name=Job.REVIVE.value)
 def revive() -> None:
     runs_end_unwanted()
-    searches_end_unwanted()
-    batches_end_unwanted()
-    replays_end_unwanted()
-    imports_end_unwanted()
-    exports_end_unwanted()
+    for model in LONG_JOBS:
+        long_jobs_end_unwanted(model=model)
     runs_note_lost()
     for run in runs_to_revive():
         job = JOB_OF_MODE[run.mode]
         wake(job, run.pk, run_id=run.pk)
         _explain_run(run, job)
-    for search in searches_to_revive():
-        wake(Job.SEARCH, search.pk, search_id=search.pk)
-    for batch in batches_to_revive():
-        wake(Job.RECOMMEND_BATCH, batch.pk, batch_id=batch.pk)
-    for replay in replays_to_revive():
-        wake(Job.REPLAY, replay.pk, replay_id=replay.pk)
-    for loading in imports_to_revive():
-        wake(Job.IMPORT_FILE, loading.pk, import_id=loading.pk)
-    for export in exports_to_revive():
-        wake(Job.EXPORT_DATA, export.pk, export_id=export.pk)
+    for model in LONG_JOBS:
+        for job_id in long_jobs_to_revive(model=model):
+            wake(model.JOB, job_id, **model.arguments_of(job_id))
     for project in projects_to_join():
         wake(Job.JOIN, project.pk, project_id=project.pk)
         if sent.num_waiting(Job.JOIN):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,26 +10,26 @@ from typing import Any
 
 from django.utils import timezone
 
-from engine.errors import GivenUp, Interrupted, InvalidDocument, LeaseLost, OffsetOutOfRange
+from engine.errors import GivenUp, InvalidDocument, OffsetOutOfRange
 from engine.spec.definition import ModelDefinition
 from engine.spec.search import SearchSettings, with_values
 from engine.streams import topics
 from engine.streams.log import EventLog
+from webapp.core.errors import Invalid
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
+from webapp.core.long_job_selectors import long_job_is_wanted
+from webapp.core.long_job_services import long_job_finished
 from webapp.training import search_services as services
 from webapp.training.example_files import example_file
 from webapp.training.search_models import Search, Trial
 from webapp.training.search_selectors import search_settings, trials_finished
-from workers import sent
 from workers.celery_app import app
 from workers.fresh_connection import drop_broken_connection
-from workers.leases import HeldLease, held
+from workers.leases import HeldLease
+from workers.long_job import Attempt, take_up
 from workers.pacing import Pace
-from workers.runs import MAX_ERROR_LENGTH, OUTAGES, TRIMMED, UNUSABLE
-from workers.stopping import STOP
-
-logger = logging.getLogger(__name__)
+from workers.runs import MAX_ERROR_LENGTH, TRIMMED, UNUSABLE
 
 LOOK_EVERY_S = 1.0
 NO_EXAMPLES = "There are too few examples to learn from some and be judged by others; send events first."
@@ -38,37 +37,14 @@ NO_EXAMPLES = "There are too few examples to learn from some and be judged by ot
 
 @app.task(name=Job.SEARCH.value)
 def search(search_id: int) -> None:
-    """Search under a lease. An interrupted search stays wanted, so that `freshet.revive` sends it again."""
-    found = Search.objects.select_related("project", "model_version__model").filter(pk=search_id).first()
-    if found is None:
-        return
-    with held(found.lease_name) as lease:
-        found.refresh_from_db(fields=["wanted", "state"])
-        if lease is None or not found.wanted or found.state not in (Search.State.QUEUED, Search.State.RUNNING):
-            return
-        sent.forget_sent(Job.SEARCH, found.pk)
-        with STOP.watching() as should_end:
-            _attempt(found, lease, should_end)
+    take_up(Search, search_id, _search, parts=("project", "model_version__model"), refusals=UNUSABLE)
 
 
-def _attempt(found: Search, lease: HeldLease, should_end: Callable[[], bool]) -> None:
+def _search(attempt: Attempt[Search]) -> None:
     try:
-        SearchWork(found, lease, should_end).run()
-    except LeaseLost as error:
-        logger.warning("search %s: %s; its new holder carries on", found.pk, error)
-    except Interrupted:
-        if not Search.objects.filter(pk=found.pk, wanted=True).exists():
-            services.search_finished(search=found, state=Search.State.STOPPED)
+        SearchWork(attempt.job, attempt.lease, attempt.should_end).run()
     except OffsetOutOfRange as error:
-        services.search_finished(search=found, state=Search.State.FAILED, error=TRIMMED.format(error.message))
-    except UNUSABLE as error:
-        services.search_finished(search=found, state=Search.State.FAILED, error=error.message[:MAX_ERROR_LENGTH])
-    except OUTAGES as error:
-        logger.warning("search %s: a server is away (%s); it will be tried again", found.pk, error)
-    except Exception as error:
-        logger.exception("search %s failed", found.pk)
-        message = f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
-        services.search_finished(search=found, state=Search.State.FAILED, error=message)
+        raise Invalid(TRIMMED.format(error.message)) from error
 
 
 class SearchWork:
@@ -88,12 +64,12 @@ class SearchWork:
         log, topic = self._examples(), topics.examples(self._search.project.slug)
         plan = EpochPlan.begin(log.earliest_offsets(topic), log.end_offsets(topic), self._settings.fraction)
         if not plan.num_held_out and not self._search.plan:
-            services.search_finished(search=self._search, state=Search.State.FAILED, error=NO_EXAMPLES)
+            long_job_finished(job=self._search, state=Search.State.FAILED, error=NO_EXAMPLES)
             return
         services.search_started(search=self._search, plan=asdict(plan))
         while self._trial():
             pass
-        services.search_finished(search=self._search, state=Search.State.SUCCEEDED)
+        long_job_finished(job=self._search, state=Search.DONE)
 
     def _trial(self) -> bool:
         """Try what is next; False when there were enough."""
@@ -189,7 +165,7 @@ class SearchWork:
     def _should_stop(self) -> bool:
         if self._look.is_due():
             drop_broken_connection()
-            self._is_wanted = Search.objects.filter(pk=self._search.pk, wanted=True).exists()
+            self._is_wanted = long_job_is_wanted(job=self._search)
         return not self._is_wanted or self._should_end() or self._lease.is_lost
 
 

@@ -20,10 +20,10 @@ from webapp.accounts.models import Project
 from webapp.catalog.guessing.sampling import read_sample
 from webapp.catalog.imports.first_choices import first_choices
 from webapp.catalog.services import events_ingest, items_put, users_put
+from webapp.core.long_job_selectors import long_jobs_to_revive
 from webapp.exports import rows as export_rows
 from webapp.exports import services
 from webapp.exports.models import Export
-from webapp.exports.selectors import exports_to_revive
 from webapp.registry.services import schema_publish
 from workers.tasks import export_data as job
 
@@ -137,7 +137,7 @@ def test_it_goes_on_behind_the_parts_that_are_written(
     export.refresh_from_db()
     assert (export.state, export.num_done) == ("failed", 2)
     Export.objects.filter(pk=export.pk).update(state="running", wanted=True)
-    assert [one.pk for one in exports_to_revive()] == [export.pk]
+    assert long_jobs_to_revive(model=Export) == [export.pk]
     job.export_data(export_id=export.pk)
     export.refresh_from_db()
     lines = export.result.read_bytes().splitlines()

@@ -21,8 +21,8 @@ from engine.streams.log import EventLog
 from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
 from webapp.catalog.imports import services
-from webapp.catalog.imports.selectors import imports_to_revive
 from webapp.catalog.models import Import, Item
+from webapp.core.long_job_selectors import long_jobs_to_revive
 from webapp.registry.selectors import schema_current
 from webapp.registry.services import schema_publish
 from workers.tasks import import_file as job
@@ -107,7 +107,7 @@ def test_it_takes_the_file_in_and_gives_the_rejected_rows_out(browser: Client, t
     assert choose(browser, loading, action="start", kind="events").status_code == 302
     loading.refresh_from_db()
     assert (loading.state, loading.wanted) == ("queued", True)
-    assert [one.pk for one in imports_to_revive()] == [loading.pk]
+    assert long_jobs_to_revive(model=Import) == [loading.pk]
     job.import_file(import_id=loading.pk)
     loading.refresh_from_db()
     assert (loading.state, loading.num_rows, loading.num_accepted, loading.num_rejected) == ("finished", 4, 2, 2)

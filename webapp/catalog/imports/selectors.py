@@ -1,14 +1,11 @@
-"""Imports of a project, and those that nobody works on."""
+"""Imports of a project."""
 
 from __future__ import annotations
-
-from django.db.models import QuerySet
 
 from webapp.accounts.models import Project
 from webapp.catalog.models import Import
 from webapp.core.errors import Invalid, NotFound
 from webapp.core.paging import Page, clamp, cursor_of, key_of
-from webapp.core.selectors import is_held
 
 
 def imports_page(*, project: Project, cursor: str | None = None, limit: int = 50) -> Page[Import]:
@@ -31,9 +28,3 @@ def import_get(*, project: Project, import_id: int) -> Import:
     if found is None:
         raise NotFound(f"There is no import {import_id}.")
     return found
-
-
-def imports_to_revive() -> QuerySet[Import]:
-    """Imports that are wanted and have not ended, and that no worker holds."""
-    waiting = Import.objects.filter(state__in=(Import.State.QUEUED, Import.State.RUNNING), wanted=True, has_file=True)
-    return waiting.exclude(is_held("import:")).order_by("pk")

@@ -12,8 +12,7 @@ from typing import Final
 
 import orjson
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from engine.errors import InvalidDocument
 from webapp import environment
@@ -23,11 +22,9 @@ from webapp.catalog.guessing.sampling import read_sample
 from webapp.catalog.imports.choices import Choices
 from webapp.catalog.imports.first_choices import first_choices
 from webapp.catalog.models import Import, file_ending
-from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid, NotFound
-from webapp.core.selectors import lease_holder
+from webapp.core.long_job_services import long_job_send, long_job_stop, long_jobs_refuse_more
 
-ENDED: Final = (Import.State.STOPPED, Import.State.FINISHED, Import.State.FAILED)
 MAX_KEPT: Final = 200
 """Imports of a project with a file, drafts included."""
 
@@ -140,10 +137,7 @@ def import_choose(*, loading: Import, choices: Choices) -> None:
 
 def import_start(*, loading: Import) -> Import:
     """Let a worker take the file in, from its start or from where it stopped. Raises `Conflict`, and `InvalidDocument` for what is not
-    chosen yet.
-
-    The job is sent after the commit; should Redis be away just then, `freshet.revive` sends it later.
-    """
+    chosen yet."""
     if loading.state == Import.State.FINISHED or loading.wanted:
         raise Conflict(f"{loading.file_name} is {loading.state}.")
     if not loading.has_file or not loading.file.is_file():
@@ -161,9 +155,8 @@ def import_start(*, loading: Import) -> Import:
                 f"The same file was imported with the same choices already: import {same.pk}, {same.state}. "
                 "Go on with that one, or take it again from its page."
             )
-        if Import.objects.filter(project=loading.project, wanted=True).count() >= MAX_AT_WORK:
-            raise Conflict(f"{MAX_AT_WORK} imports are at work or wait; stop one first, or wait.")
-        audit_record(project=loading.project, action="import_start", target=_target(loading))
+        long_jobs_refuse_more(of_project=Import.objects.filter(project=loading.project), most=MAX_AT_WORK)
+        audit_record(project=loading.project, action="import_start", target=str(loading))
         Import.objects.filter(pk=loading.pk).update(
             fingerprint=fingerprint,
             state=Import.State.QUEUED,
@@ -172,14 +165,14 @@ def import_start(*, loading: Import) -> Import:
             finished_at=None,
             updated_at=Now(),
         )
-        transaction.on_commit(lambda: jobs.send(jobs.Job.IMPORT_FILE, import_id=loading.pk), robust=True)
+        long_job_send(job=loading)
     loading.refresh_from_db()
     return loading
 
 
 def import_again(*, loading: Import) -> Import:
     """Go through the whole file once more: what is there already is not doubled. Raises `Conflict` while it is at work."""
-    if loading.state not in ENDED:
+    if not loading.is_ended:
         raise Conflict(f"{loading.file_name} is {loading.state}.")
     zero = {"num_rows_done": 0, "num_accepted": 0, "num_repeated": 0, "num_rejected": 0}
     Import.objects.filter(pk=loading.pk).update(**zero, state=Import.State.STOPPED, started_at=None, updated_at=Now())
@@ -188,15 +181,8 @@ def import_again(*, loading: Import) -> Import:
 
 
 def import_stop(*, loading: Import) -> Import:
-    """Ask for the end. Its worker stops at its next look; with no worker on it, it is stopped now."""
-    at_work = Import.objects.filter(pk=loading.pk, state__in=(Import.State.QUEUED, Import.State.RUNNING), has_file=True)
-    with transaction.atomic():
-        if at_work.filter(wanted=True).update(wanted=False, updated_at=Now()):
-            audit_record(project=loading.project, action="import_stop", target=_target(loading))
-    if lease_holder(name=loading.lease_name) is None:
-        at_work.update(state=Import.State.STOPPED, finished_at=Now())
-    loading.refresh_from_db()
-    return loading
+    """As `long_job_stop`."""
+    return long_job_stop(job=loading)
 
 
 def import_delete(*, loading: Import) -> None:
@@ -205,44 +191,17 @@ def import_delete(*, loading: Import) -> None:
         raise Conflict(f"{loading.file_name} is at work; stop it first.")
     with transaction.atomic():
         if loading.choices is not None:
-            audit_record(project=loading.project, action="import_delete", target=_target(loading))
+            audit_record(project=loading.project, action="import_delete", target=str(loading))
         folder = loading.folder if loading.has_file else None
         loading.delete()
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def imports_end_unwanted() -> None:
-    """Those that were to stop and whose worker is gone."""
-    open_states = (Import.State.QUEUED, Import.State.RUNNING)
-    for loading in Import.objects.filter(wanted=False, has_file=True, state__in=open_states):
-        import_stop(loading=loading)
-
-
-def import_started(*, loading: Import) -> None:
-    """A worker has taken it up; the first start stays."""
-    Import.objects.filter(pk=loading.pk).update(
-        state=Import.State.RUNNING, started_at=Coalesce(F("started_at"), Now()), error="", updated_at=Now()
-    )
-    loading.refresh_from_db()
-
-
 def import_counted(*, loading: Import, num_rows: int) -> None:
     """So many rows are in the file."""
     Import.objects.filter(pk=loading.pk).update(num_rows=num_rows)
     loading.num_rows = num_rows
-
-
-def import_finished(*, loading: Import, state: Import.State, error: str = "") -> None:
-    """The end of an attempt, whichever it is."""
-    Import.objects.filter(pk=loading.pk).update(
-        state=state, wanted=False, error=error[:2_000], finished_at=Now(), updated_at=Now()
-    )
-    loading.refresh_from_db()
-
-
-def _target(loading: Import) -> str:
-    return f"import {loading.pk} of {loading.file_name}"
 
 
 def _fingerprint(path: Path, choices: Choices) -> str:
