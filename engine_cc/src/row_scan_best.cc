@@ -11,8 +11,10 @@ namespace {
 
 constexpr float kNoBound = -std::numeric_limits<float>::infinity();
 
-/// Of the rows wanted so many are in the sample that a bound is guessed from, and the bound is where there should be twice as many.
-constexpr std::size_t kSampled = 8;
+/// A bound is guessed from a sample: of about so many rows in all, or of so many of those wanted where that is fewer, which takes longer
+/// than the rest where more are looked at and guesses badly where fewer are. It is where there should be twice as many as are wanted.
+constexpr std::size_t kSampledOfAll = 4096;
+constexpr std::size_t kSampledOfWanted = 8;
 constexpr std::size_t kSpare = 2;
 
 /// A row's product is from `least` to `most`.
@@ -88,10 +90,11 @@ std::size_t collect(const Scan& scan, float bound, std::vector<std::uint8_t>& ma
 
 /// All that may be among the best `num`.
 std::vector<Candidate> candidates_of(const Scan& scan, std::size_t num) {
-  const std::size_t stride = std::max<std::size_t>(1, num / kSampled);
+  const std::size_t stride =
+      std::max<std::size_t>({1, num / kSampledOfWanted, scan.num_rows() / kSampledOfAll});
   std::vector<std::uint8_t> marks((scan.num_rows() + kScanBlockRows - 1) / kScanBlockRows);
   std::vector<Candidate> found;
-  for (std::size_t place = kSpare * (num / stride);; place *= kSpare) {
+  for (std::size_t place = std::max(kSampledOfWanted, kSpare * num / stride);; place *= kSpare) {
     const float bound = bound_of_sample(scan, stride, place);
     if (collect(scan, bound, marks, found) >= num || bound == kNoBound) break;
   }
