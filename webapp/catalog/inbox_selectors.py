@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Min, QuerySet
 from webapp.accounts.models import Project
 from webapp.catalog.inbox_models import DeadEvent, DeadEventCount, Inbox
 from webapp.core.errors import Invalid, NotFound
-from webapp.core.paging import Page, clamp, cursor_of, key_of
+from webapp.core.paging import Page, newest_page
 
 MAX_IDS = 1000
 
@@ -118,16 +118,7 @@ def dead_events_page(
     *, project: Project, selection: Selection, cursor: str | None = None, limit: int = 100
 ) -> Page[DeadEvent]:
     """The selected, newest first. Raises `Invalid` for a broken cursor."""
-    rows = selection.of(project)
-    if cursor:
-        key = key_of(cursor)
-        if not key.isdecimal() or len(key) > 18:
-            raise Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80]))
-        rows = rows.filter(pk__lt=int(key))
-    limit = clamp(limit)
-    found = list(rows.order_by("-pk")[: limit + 1])
-    page = found[:limit]
-    return Page(page, cursor_of(str(page[-1].pk)) if len(found) > limit else None)
+    return newest_page(selection.of(project), cursor=cursor, limit=limit)
 
 
 def dead_event_get(*, project: Project, dead_event_id: int) -> DeadEvent:

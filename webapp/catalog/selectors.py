@@ -21,7 +21,7 @@ from webapp.accounts.models import Project
 from webapp.catalog.models import Entity, Item, RejectedRow, User
 from webapp.core.errors import Invalid, NotFound
 from webapp.core.log import event_log
-from webapp.core.paging import Page, clamp, cursor_of, key_of
+from webapp.core.paging import Page, clamp, cursor_of, key_of, newest_page
 from webapp.registry.selectors import event_validator
 
 RECORDS_LOOKED_AT = 2000
@@ -71,15 +71,7 @@ def rejected_page(
     rows = RejectedRow.objects.filter(project=project)
     if source:
         rows = rows.filter(source=source)
-    if cursor:
-        key = key_of(cursor)
-        if not key.isdecimal() or len(key) > 18:
-            raise Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80]))
-        rows = rows.filter(pk__lt=int(key))
-    limit = clamp(limit)
-    found = list(rows.order_by("-pk")[: limit + 1])
-    page = found[:limit]
-    return Page(page, cursor_of(str(page[-1].pk)) if len(found) > limit else None)
+    return newest_page(rows, cursor=cursor, limit=limit)
 
 
 def rejected_sources(*, project: Project) -> list[tuple[str, int]]:

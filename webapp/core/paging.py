@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from django.db.models import Model, QuerySet
+
 from webapp.core.errors import Invalid
 
 MAX_PAGE = 1000
+MAX_ID_DIGITS = 18
 
 Row = TypeVar("Row")
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,25 @@ def key_of(cursor: str) -> str:
             raise ValueError(key)
         return key
     except (binascii.Error, ValueError):
-        raise Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80])) from None
+        raise _broken(cursor) from None
 
 
 def clamp(limit: int) -> int:
     return max(1, min(limit, MAX_PAGE))
+
+
+def newest_page(rows: QuerySet[AnyModel], *, cursor: str | None, limit: int) -> Page[AnyModel]:
+    """Rows by their id, the newest first; a cursor's key is the last id shown. Raises `Invalid` for a broken cursor."""
+    if cursor:
+        key = key_of(cursor)
+        if not key.isdecimal() or len(key) > MAX_ID_DIGITS:
+            raise _broken(cursor)
+        rows = rows.filter(pk__lt=int(key))
+    limit = clamp(limit)
+    found = list(rows.order_by("-pk")[: limit + 1])
+    page = found[:limit]
+    return Page(page, cursor_of(str(page[-1].pk)) if len(found) > limit else None)
+
+
+def _broken(cursor: str) -> Invalid:
+    return Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80]))

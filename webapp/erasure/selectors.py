@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from webapp.accounts.models import Project
-from webapp.core.errors import Invalid, NotFound
-from webapp.core.paging import Page, clamp, cursor_of, key_of
+from webapp.core.errors import NotFound
+from webapp.core.paging import Page, newest_page
 from webapp.erasure.models import Erasure, Part, Place
 
 COUNT_TITLES = {
@@ -43,16 +43,7 @@ class Line:
 
 def erasures_page(*, project: Project, cursor: str | None = None, limit: int = 50) -> Page[Erasure]:
     """The newest first. Raises `Invalid` for a broken cursor."""
-    rows = erasures_of(project)
-    if cursor:
-        key = key_of(cursor)
-        if not key.isdecimal() or len(key) > 18:
-            raise Invalid.field("cursor", "must be a next_cursor of an earlier answer", repr(cursor[:80]))
-        rows = rows.filter(pk__lt=int(key))
-    limit = clamp(limit)
-    found = list(rows.order_by("-id")[: limit + 1])
-    page = found[:limit]
-    return Page(page, cursor_of(str(page[-1].pk)) if len(found) > limit else None)
+    return newest_page(erasures_of(project), cursor=cursor, limit=limit)
 
 
 def erasure_get(*, project: Project, erasure_id: int) -> Erasure:
