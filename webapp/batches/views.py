@@ -12,6 +12,7 @@ from webapp.accounts.models import Project
 from webapp.batches import selectors, services
 from webapp.batches.forms import BatchForm
 from webapp.batches.results import opened
+from webapp.core.long_job_page import long_job_page
 from webapp.serving.selectors import deployments_of
 
 BATCHES_SHOWN = 50
@@ -40,9 +41,8 @@ def batches(request: HttpRequest, project: Project) -> HttpResponse:
 def batch(request: HttpRequest, project: Project, batch_id: int) -> HttpResponse:
     """With `part=1` the progress alone, which the page asks for each two seconds while there is any."""
     found = selectors.batch_get(project=project, batch_id=batch_id)
-    context = {"project": project, "page": "batches", "batch": found, "ended": found.is_ended}
-    template = "batches/progress.html" if request.GET.get("part") else "batches/batch.html"
-    return render(request, template, context)
+    context = {"project": project, "page": "batches", "batch": found}
+    return long_job_page(request, room="batches", template="batch", job=found, context=context)
 
 
 @require_GET

@@ -23,6 +23,7 @@ from webapp.catalog.imports.page import draft_context
 from webapp.catalog.imports.rejected import MAX_LINES, as_csv, first_rejected
 from webapp.catalog.models import Import
 from webapp.core.errors import Invalid, NotFound
+from webapp.core.long_job_page import long_job_page
 from webapp.registry.selectors import schema_document
 
 REJECTED_SHOWN = 20
@@ -124,16 +125,10 @@ def import_page(request: HttpRequest, project: Project, import_id: int) -> HttpR
     context = _context(
         project,
         loading=loading,
-        is_ended=loading.is_ended,
         rejected=first_rejected(loading.rejected_file, REJECTED_SHOWN) if loading.has_file else [],
         max_lines=MAX_LINES,
     )
-    if not request.GET.get("part"):
-        return render(request, "imports/import.html", context)
-    progress = render(request, "imports/progress.html", context)
-    if context["is_ended"]:  # what stands around it has changed with it
-        progress["HX-Refresh"] = "true"
-    return progress
+    return long_job_page(request, room="imports", template="import", job=loading, context=context)
 
 
 def _draft_page(

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
 from webapp.core.errors import Conflict, NotFound
+from webapp.core.long_job_page import long_job_page
 from webapp.exports import selectors, services
 from webapp.exports.forms import ExportForm
 from webapp.exports.models import Export
@@ -50,13 +51,8 @@ def exports(request: HttpRequest, project: Project) -> HttpResponse:
 def export(request: HttpRequest, project: Project, export_id: int) -> HttpResponse:
     """With `part=1` the progress alone, which the page asks for each second while there is any."""
     found = selectors.export_get(project=project, export_id=export_id)
-    context = {"project": project, "page": "exports", "export": found, "is_ended": found.is_ended}
-    if not request.GET.get("part"):
-        return render(request, "exports/export.html", context)
-    progress = render(request, "exports/progress.html", context)
-    if context["is_ended"]:  # what stands around it has changed with it
-        progress["HX-Refresh"] = "true"
-    return progress
+    context = {"project": project, "page": "exports", "export": found}
+    return long_job_page(request, room="exports", template="export", job=found, context=context)
 
 
 @require_GET
