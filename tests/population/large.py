@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -12,24 +13,30 @@ from engine.streams import topics
 from webapp.accounts.models import Project
 from webapp.core.log import event_log
 from webapp.registry.models import ModelVersion
+from webapp.serving.freshness_spans import spans_roll_up
+from webapp.tracing.sync_spans import history_roll_up
 from webapp.training.models import Run
 
 
 @dataclass(frozen=True)
 class Much:
-    """How many rows there are to be of each; `num_reported` of everything that processes report."""
+    """How many rows there are to be of each; `num_reported` of everything that processes report. `history_s`: for how long a trainer and
+    `num_replicas` replicas have noted each ten seconds where they stand, and each five what they measured.
+    """
 
     num_events: int = 1_000_000
     num_entities: int = 100_000
     num_refused: int = 10_000
     num_reported: int = 5_000
+    history_s: int = 86_400
+    num_replicas: int = 4
 
 
 def enlarge(project: Project, much: Much) -> None:
     """Adds so many rows to a project of `rich.populate`."""
     run = Run.objects.filter(project=project).order_by("-pk")[0]
     version: ModelVersion = run.model_version
-    values: dict[str, int | str] = {
+    values: dict[str, Any] = {
         "project": project.pk,
         "run": run.pk,
         "version": version.pk,
@@ -38,11 +45,17 @@ def enlarge(project: Project, much: Much) -> None:
         "reported": much.num_reported,
         "events": much.num_events,
         "topic": topics.events(project.slug),
+        "history_s": much.history_s,
+        "replicas": much.num_replicas,
+        "slots": [slot["number"] for slot in version.document["slots"]],
     }
     event_log().end_offsets(topics.events(project.slug))  # the topic is there
     with connection.cursor() as cursor:
         for statement in STATEMENTS:
             cursor.execute(statement, values)
+    # what beat does every few minutes
+    history_roll_up()
+    spans_roll_up()
     # the log commits by itself
     with psycopg.connect(settings.LOG_URL, autocommit=True) as own:
         own.execute(EVENTS, values)
@@ -83,8 +96,27 @@ STATEMENTS = (
     """,
     """
     INSERT INTO serving_freshnesspoint (model_version_id, replica, at, wall_s, event_s, num_given_up)
-    SELECT %(version)s, 'replica-' || n %% 4, now() - n * interval '0.6 s', '[0.7, 0.9]', '[0.7, 0.9]', 0
-    FROM generate_series(1, %(reported)s) n
+    SELECT %(version)s, 'replica-' || replica, now() - n * interval '5 s',
+           (SELECT jsonb_agg(round((0.4 + 1.2 * random() + 0 * one * n)::numeric, 3)) FROM generate_series(1, 5) one),
+           '[0.711, 0.912, 1.113, 0.711, 0.909]', 0
+    FROM generate_series(%(history_s)s / 5, 1, -1) n, generate_series(1, %(replicas)s) replica
+    """,
+    """
+    INSERT INTO tracing_trainerhistory (model_version_id, at, sequence, num_rows, num_deletes, num_bytes, rows_by_slot, steps, marks)
+    SELECT %(version)s, date_bin('10 s', now(), 'epoch') - n * interval '10 s', %(history_s)s - 10 * n, 2000, 10, 190000,
+           (SELECT jsonb_object_agg(slot::text, (100 * random() + 0 * slot * n)::int) FROM unnest(%(slots)s::int[]) slot),
+           (SELECT jsonb_agg(jsonb_build_array(1700000000000 - n + one, jsonb_build_object('0', one))) FROM generate_series(1, 40) one),
+           (SELECT jsonb_agg(jsonb_build_object('at_ms', 1700000000000 - n + one, 'first', one, 'last', one, 'rows', 200, 'deletes', 1,
+                                                'bytes', 19000, 'examples', jsonb_build_object('0', one))) FROM generate_series(1, 10) one)
+    FROM generate_series(%(history_s)s / 10, 1, -1) n
+    """,
+    """
+    INSERT INTO tracing_replicahistory (model_version_id, replica, at, sequence, num_behind, age_s, num_rows_applied, num_bytes_applied,
+                                        verified_sequence, marks)
+    SELECT %(version)s, 'replica-' || replica, date_bin('10 s', now(), 'epoch') - n * interval '10 s', %(history_s)s - 10 * n,
+           (3 * random())::int, random(), 2000, 190000, 1,
+           (SELECT jsonb_agg(jsonb_build_array(1700000000000 - n + one, one)) FROM generate_series(1, 10) one)
+    FROM generate_series(%(history_s)s / 10, 1, -1) n, generate_series(1, %(replicas)s) replica
     """,
     """
     INSERT INTO audit_auditentry (project_id, at, actor_kind, actor_name, action, target, details, address)

@@ -123,7 +123,7 @@ def _take(read: _Read, records: Sequence[StoredRecord]) -> None:
 
 def _catalogue(kind: type[Entity], project: Project, with_properties: bool) -> CatalogueSample:
     rows = kind._default_manager.filter(project=project)
-    num = len(rows.order_by()[: COUNTED_EXACTLY + 1].values_list("pk", flat=True))
+    num = rows.order_by()[: COUNTED_EXACTLY + 1].count()
     is_exact = num <= COUNTED_EXACTLY
     if not is_exact:
         num = max(num, _planned(rows.order_by()))
