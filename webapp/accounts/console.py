@@ -68,7 +68,9 @@ def project_page(view: Page) -> Page:
 
 
 def only_reads(view: Page) -> Page:
-    """Marks a view whose POST changes nothing (a preview of a long form), so that viewers may ask for it. Goes under `project_page`."""
+    """Marks a view whose POST changes nothing (a preview of a long form), or that asks for the role where it does, so that viewers may ask
+    for it. Goes under `project_page`.
+    """
     setattr(view, ONLY_READS, True)
     return view
 

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods
 
 from engine.spec.deployment import DeploymentDocument
 from engine.spec.strict_json import BrokenJson, read_json
-from webapp.accounts.console import REFUSALS, account_of, problems_of, project_page
-from webapp.accounts.models import Project
+from webapp.accounts.console import REFUSALS, account_of, only_reads, problems_of, project_page, require_role
+from webapp.accounts.models import Project, Role
 from webapp.registry.selectors import schema_document
 from webapp.serving import selectors, services
 from webapp.serving.document_form import change_rows, document_from_form, form_context, indented, is_editable
@@ -26,7 +26,9 @@ Problems = Sequence[dict[str, str]]
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_page
+@only_reads
 def deployment_document(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    """Every role drafts and previews here; `_save`, which alone writes, asks for one that may."""
     shown = selectors.deployment_get(project=project, name=name)
     if request.method != "POST":
         return _form_page(request, shown, shown.document or DeploymentDocument().as_json())
@@ -67,6 +69,8 @@ def _from_text(request: HttpRequest, shown: Deployment, text: str) -> HttpRespon
 
 
 def _save(request: HttpRequest, shown: Deployment, document: Any, *, as_text: bool) -> HttpResponse:
+    """Raises `Forbidden` for a viewer."""
+    require_role(request, Role.EDITOR)
     try:
         changed = services.deployment_put(
             project=shown.project,

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from engine.spec.strict_json import BrokenJson, read_json
 from engine.spec.values import BrokenRule, check_id
-from webapp.accounts.console import project_page
+from webapp.accounts.console import only_reads, project_page
 from webapp.accounts.models import Project
 from webapp.core.clock import wall_ms
 from webapp.serving import selectors
@@ -25,7 +25,9 @@ PARTS = ("filter", "boosts", "promotions")
 
 @require_POST
 @project_page
+@only_reads
 def deployment_preview(request: HttpRequest, project: Project, name: str) -> HttpResponse:
+    """A POST, since a document is too long for an address; whoever may look at the deployment may ask."""
     shown = selectors.deployment_get(project=project, name=name)
     return render(request, "serving/preview_parts.html", preview_context(shown, request.POST))
 

@@ -19,8 +19,9 @@ from engine.streams.log import EventLog
 from tests.webapp.client import DEFINITION
 from tests.webapp.console.page import Page
 from tests.webapp.replica_server import REPLY, Answers, served
-from webapp.accounts.models import Project
+from webapp.accounts.models import Account, Membership, Project, Role
 from webapp.accounts.services import DEFAULT_SCHEMA
+from webapp.audit.models import AuditEntry
 from webapp.core.remembered import forget_everything
 from webapp.registry.services import model_publish, schema_publish
 from webapp.serving.deployment_selectors import deployment_get
@@ -151,6 +152,45 @@ def test_it_previews_json_and_by_a_button_without_javascript(
     as_json = browser.post(page, {"document": '{"filter": "item.price < 9"}', "action": "preview"})
     assert "1 new 2 moved 1 gone" in Page(as_json.content.decode()).text
     assert "is not JSON" in Page(post(browser, project, document="{")).text
+
+
+def test_a_viewer_drafts_and_previews_and_cannot_save(browser: Client, project: Project, answers: Answers) -> None:
+    Membership.objects.filter(project=project).update(role=Role.VIEWER)
+    page = reverse("deployment_document", args=[project.slug, "main"])
+    assert "Try another document" in browser.get(reverse("deployment", args=[project.slug, "main"])).content.decode()
+    html = browser.get(page).content.decode()
+    assert "nothing is saved" in html
+    assert [one for one in Page(html).all("button", name="action") if one["value"] == "save"] == []
+    assert "1 new 2 moved 1 gone" in Page(post(browser, project, **{"sources.latest": "5"})).text
+    draft = {"whole.filter": "item.price < 9", "sources.latest": "5"}
+    for action in ("preview", "add:boosts", "as_text"):
+        answer = browser.post(page, draft | {"action": action})
+        assert answer.status_code == 200, action
+        assert "item.price" in answer.content.decode()
+    as_json = {"document": '{"filter": "item.price < 9"}'}
+    for action in ("preview", "as_form"):
+        assert browser.post(page, as_json | {"action": action}).status_code == 200
+    for wrong in (
+        draft,
+        draft | {"action": "save"},
+        as_json,
+        as_json | {"action": "save"},
+        as_json | {"action": "no such"},
+    ):
+        refused = browser.post(page, wrong)
+        assert refused.status_code == 403
+        assert "This takes an editor" in refused.content.decode()
+    assert deployment_get(project=project, name="main").revision == 1
+    assert not AuditEntry.objects.filter(project=project, action__startswith="deployment", actor_kind="person").exists()
+
+
+def test_a_preview_needs_its_token(project: Project, answers: Answers, account: Account) -> None:
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(account)
+    for name in ("deployment_preview", "deployment_document"):
+        address = reverse(name, args=[project.slug, "main"])
+        assert careful.post(address, {"sources.latest": "5", "action": "preview"}).status_code == 403
+    assert answers.evaluations == []
 
 
 def test_it_belongs_to_members(browser: Client, other_project: Project, answers: Answers) -> None:
