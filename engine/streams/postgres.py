@@ -92,6 +92,7 @@ class PostgresLog:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.dsn = dsn
         self._pool = ConnectionPool(dsn, max_connections=max_connections)
         self._sleep = sleep
         self._monotonic = monotonic
@@ -120,12 +121,20 @@ class PostgresLog:
         return [number for number, _, _ in self._partition_rows(topic)]
 
     def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
-        num_partitions = self._num_partitions.get(topic)
-        if num_partitions is not None:
-            partition = lone_partition(records, num_partitions)
-            if partition is not None and (placed := self._append_few(topic, records, partition, num_partitions)):
-                return placed
+        place = self.one_place(topic, records)
+        if place is not None and (placed := self._append_few(topic, records, *place)):
+            return placed
         return self._append(topic, records, None)
+
+    def one_place(self, topic: str, records: Sequence[Record]) -> tuple[int, int] | None:
+        """The partition that one statement may append all of them to, and how many the topic has; None when one statement cannot,
+        or when nothing of this topic is known yet. Raises `LogError` for a record that no backend could hold.
+        """
+        num_partitions = self._num_partitions.get(topic)
+        if num_partitions is None:
+            return None
+        partition = lone_partition(records, num_partitions)
+        return None if partition is None else (partition, num_partitions)
 
     def append_in_epoch(self, topic: str, records: Sequence[Record], epoch: int) -> list[Position]:
         return self._append(topic, records, epoch)

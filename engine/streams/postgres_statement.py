@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
+from typing import LiteralString
 
 import psycopg
 
@@ -18,7 +19,7 @@ MAX_RECORDS = 256
 MAX_BYTES = 4 * 2**20
 """Beyond these COPY is faster, and its longer transaction weighs less."""
 
-_APPEND = """
+APPEND_SQL: LiteralString = """
 WITH placed AS (
     UPDATE freshet_log.partition p SET next_offset = p.next_offset + %b::bigint
     FROM freshet_log.topic t
@@ -63,7 +64,7 @@ def append_statement(
     """
     num = len(records)
     row = connection.execute(
-        _APPEND,
+        APPEND_SQL,
         (
             num,
             topic,

@@ -99,6 +99,26 @@ class GroupAppender:
             with self._changed:
                 self._num_expected -= 1
 
+    def has_room(self, num: int, num_bytes: int) -> bool:
+        """Whether so many may wait elsewhere beside those that wait here; when not, one is counted as lost."""
+        with self._changed:
+            if len(self._waiting) + num <= self._max_waiting and self._num_bytes + num_bytes <= self._max_bytes:
+                return True
+            self.num_lost += 1
+            return False
+
+    def note(self, *, num_appended: int = 0, num_lost: int = 0) -> None:
+        """One append was made elsewhere."""
+        with self._changed:
+            self.num_appended += num_appended
+            self.num_lost += num_lost
+            self.num_groups += num_appended > 0
+
+    def put_for(self, project: str, record: Record, place: AsyncPlace, loop: asyncio.AbstractEventLoop) -> None:
+        """Append it soon, and tell `place` on `loop` where the log has it; None when it has not."""
+        if not self._put(_Waiting(project, record, place, loop, time.monotonic())):
+            _settle(place, None)
+
     def put(self, project: str, record: Record) -> bool:
         """Append it soon; False when there is no room, and then it is not."""
         return self._put(_Waiting(project, record, None, None, time.monotonic()))
@@ -194,11 +214,10 @@ class GroupAppender:
             problem = LogError(str(error))
         _tell(group, places)
         if problem is None:
-            self.num_appended += len(group)
-            self.num_groups += 1
+            self.note(num_appended=len(group))
             return
         again = self._again(group, may_repeat=problem.extra.get("outcome") == "not appended")
-        self.num_lost += len(group) - len(again)
+        self.note(num_lost=len(group) - len(again))
         logger.warning(
             "%d impressions of %s were not logged%s: %s",
             len(group),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 from engine.errors import ReplicaUnavailable
@@ -70,7 +70,7 @@ def answer(*, project: Project, asked: Asked, clock_ms: Callable[[], int] = wall
     serving = serving_loop()
     try:
         asking = serving.replicas.ask(prepared.addresses, prepared.request, prepared.timeout_s)
-        with _impression_expected(prepared):
+        with impression_appender().expected() if prepared.impression else nullcontext():
             reply = run_on_loop(asking, serving)
         note(prepared, reply)
     except ReplicaUnavailable as error:
@@ -94,7 +94,7 @@ async def answer_async(
         await filling.on_thread(lambda: judge(prepared))
         return validation_of(prepared)
     try:
-        with _impression_expected(prepared):
+        with serving.impressions.expected() if prepared.impression else nullcontext():
             reply = await serving.replicas.ask(prepared.addresses, prepared.request, prepared.timeout_s)
         note(prepared, reply)
     except ReplicaUnavailable as error:
@@ -103,7 +103,7 @@ async def answer_async(
     answering = Answering(prepared, reply, clock_ms())
     if answering.waits() and answering.record is not None:
         wait_s = _log_wait_s(prepared, started_s)
-        answering.logged(await impression_appender().appended(project.slug, answering.record, wait_s))
+        answering.logged(await serving.impressions.appended(project.slug, answering.record, wait_s))
     if prepared.chosen.shadows:
         serving.loop.call_soon(ask_shadows, serving, prepared, answering.recommendation_id)
     return answering.told()
@@ -124,11 +124,6 @@ async def _prepared(project: Project, asked: Asked, now_s: float, filling: Filli
 def _anew(project: Project, asked: Asked, now_s: float) -> None:
     with made_anew():
         prepare(project, asked, now_s)
-
-
-def _impression_expected(prepared: Prepared) -> AbstractContextManager[None]:
-    """While a replica is asked, what is logged of other answers may wait a moment for what will be logged of this one."""
-    return nullcontext() if prepared.impression is None else impression_appender().expected()
 
 
 def _log_wait_s(prepared: Prepared, started_s: float) -> float:

@@ -126,6 +126,7 @@ def opened(project: Project) -> Iterator[Callable[..., DoorClient]]:
 
     yield make
     run_on_loop(door._filling.settled(), serving_loop())
+    run_on_loop(serving_loop().impressions.close(), serving_loop())
     together = threading.Barrier(NUM_THREADS)
 
     def end_connections() -> None:

@@ -65,11 +65,11 @@ def note_call(ask: Ask, status: int, answer: Mapping[str, Any], took_s: float, p
 def look() -> None:
     """Set the gauges to how things stand."""
     appender = impression_appender()
-    _waiting.set(appender.num_waiting)
     _lost.set(appender.num_lost)
     _appended.set(appender.num_appended)
     _groups.set(appender.num_groups)
     serving = loop_states()
+    _waiting.set(appender.num_waiting + (0 if serving is None else serving.impressions.num_waiting))
     if serving is not None:
         _hedged.set(serving.replicas.num_hedged)
         for address, state in serving.replicas.states().items():

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 
+from webapp.catalog.impressions import impression_appender
+from webapp.catalog.impressions_on_loop import LoopAppender
 from webapp.serving.door.hedging import Hedging
 from webapp.serving.door.replicas import Replicas
 
@@ -19,10 +21,11 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class ServingLoop:
-    """`replicas` are asked on `loop` alone."""
+    """`replicas` are asked, and `impressions` put, on `loop` alone."""
 
     loop: asyncio.AbstractEventLoop
     replicas: Replicas
+    impressions: LoopAppender
     pid: int
 
 
@@ -37,7 +40,7 @@ def adopt_loop() -> ServingLoop:
     loop = asyncio.get_running_loop()
     with _lock:
         if not _is_good(_serving) or (_serving is not None and _serving.loop is not loop):
-            _serving = ServingLoop(loop, _replicas(), os.getpid())
+            _serving = _on(loop)
         assert _serving is not None
         return _serving
 
@@ -49,7 +52,7 @@ def serving_loop() -> ServingLoop:
         if _serving is None or not _is_good(_serving):
             loop = asyncio.new_event_loop()
             threading.Thread(target=loop.run_forever, name="serving-loop", daemon=True).start()
-            _serving = ServingLoop(loop, _replicas(), os.getpid())
+            _serving = _on(loop)
         return _serving
 
 
@@ -83,12 +86,14 @@ async def close_replicas() -> None:
         serving, _serving = _serving, None
     if serving is not None and serving.loop is asyncio.get_running_loop():
         await serving.replicas.close()
+        await serving.impressions.close()
 
 
 def _is_good(serving: ServingLoop | None) -> bool:
     return serving is not None and serving.pid == os.getpid() and serving.loop.is_running()
 
 
-def _replicas() -> Replicas:
+def _on(loop: asyncio.AbstractEventLoop) -> ServingLoop:
     fixed_ms: int = settings.HEDGE_AFTER_MS
-    return Replicas(hedging=Hedging(fixed_ms / 1000 if fixed_ms else None))
+    replicas = Replicas(hedging=Hedging(fixed_ms / 1000 if fixed_ms else None))
+    return ServingLoop(loop, replicas, LoopAppender(impression_appender(), loop), os.getpid())
