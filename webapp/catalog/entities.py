@@ -6,7 +6,7 @@ from answers is then waited for, once the locks are gone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -22,6 +22,7 @@ from engine.streams import topics
 from engine.streams.log import Position, Record
 from webapp.accounts.models import Project
 from webapp.catalog import storage
+from webapp.catalog.entity_audit import told_of
 from webapp.catalog.models import Entity, Item, User
 from webapp.catalog.reaching import replicas_behind
 from webapp.catalog.storage import Kind
@@ -76,7 +77,8 @@ def item_put(
     _check_id("item", item_id)
     told = _told(item_id, hidden)
     checked = _validator(project, "item").validate(properties)
-    positions = _write_items(project, {item_id: checked}, told)
+    with told_of(project, "item", item_id, _reader(project, "item", item_id)):
+        positions = _write_items(project, {item_id: checked}, told)
     pending = _pending(project, positions, told, is_waited_for)
     return ItemWritten(cast(Item, _find(project, "item", item_id)), pending)
 
@@ -85,7 +87,8 @@ def user_put(*, project: Project, user_id: str, properties: object) -> User:
     """Create the user or replace their properties. Raises `InvalidDocument` with every broken field, `LogError`."""
     _check_id("user", user_id)
     checked = _validator(project, "user").validate(properties)
-    _write_users(project, {user_id: checked})
+    with told_of(project, "user", user_id, _reader(project, "user", user_id)):
+        _write_users(project, {user_id: checked})
     return cast(User, _find(project, "user", user_id))
 
 
@@ -97,7 +100,7 @@ def item_patch(
     _check_id("item", item_id)
     told = _told(item_id, hidden)
     changed = _validator(project, "item").validate(properties, partial=True)
-    with transaction.atomic():
+    with transaction.atomic(), told_of(project, "item", item_id, _reader(project, "item", item_id)):
         merged = _merged(project, "item", item_id, changed)
         positions = _write_items(project, {item_id: merged}, told)
     pending = _pending(project, positions, told, is_waited_for)
@@ -108,7 +111,7 @@ def user_patch(*, project: Project, user_id: str, properties: object) -> User:
     """Change the named properties and leave the rest; null clears one. Raises `NotFound`, `InvalidDocument`, `LogError`."""
     _check_id("user", user_id)
     changed = _validator(project, "user").validate(properties, partial=True)
-    with transaction.atomic():
+    with transaction.atomic(), told_of(project, "user", user_id, _reader(project, "user", user_id)):
         _write_users(project, {user_id: _merged(project, "user", user_id, changed)})
     return cast(User, _find(project, "user", user_id))
 
@@ -247,9 +250,18 @@ def _pending(
     return replicas_behind(project, positions) if is_waited_for or any(hidden_of.values()) else ()
 
 
-def _find(project: Project, kind: Kind, entity_id: str, *, lock: bool = False) -> Entity:
+def _reader(project: Project, kind: Kind, entity_id: str) -> Callable[[bool], Entity | None]:
+    return lambda lock: _row(project, kind, entity_id, lock=lock)
+
+
+def _row(project: Project, kind: Kind, entity_id: str, *, lock: bool) -> Entity | None:
     rows = MODEL_OF[kind]._default_manager.filter(project=project, external_id=entity_id)
     found: Entity | None = (rows.select_for_update() if lock else rows).first()
+    return found
+
+
+def _find(project: Project, kind: Kind, entity_id: str, *, lock: bool = False) -> Entity:
+    found = _row(project, kind, entity_id, lock=lock)
     if found is None:
         raise NotFound(f"There is no {kind} {shorten(entity_id)}.")
     return found
