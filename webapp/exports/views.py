@@ -9,18 +9,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
-from webapp.core.errors import Conflict, NotFound
+from webapp.core.long_job_files import long_job_file
 from webapp.core.long_job_page import long_job_page
 from webapp.exports import selectors, services
 from webapp.exports.forms import ExportForm
-from webapp.exports.models import Export
 from webapp.registry.selectors import schema_document
-
-CONTENT_TYPES = {
-    Export.Format.JSONL.value: "application/x-ndjson",
-    Export.Format.CSV.value: "text/csv",
-    Export.Format.PARQUET.value: "application/vnd.apache.parquet",
-}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -59,14 +52,8 @@ def export(request: HttpRequest, project: Project, export_id: int) -> HttpRespon
 @project_page
 def export_result(_: HttpRequest, project: Project, export_id: int) -> FileResponse:
     found = selectors.export_get(project=project, export_id=export_id)
-    if found.state != Export.State.SUCCEEDED:
-        raise Conflict(f"Export {found.pk} is {found.state}; its file is there when it has succeeded.")
-    try:
-        file = found.result.open("rb")
-    except FileNotFoundError:
-        raise NotFound(f"The file of export {found.pk} is no longer on the disk.") from None
     name = f"{project.slug}-{found.what}-{found.pk}.{found.format}"
-    return FileResponse(file, as_attachment=True, filename=name, content_type=CONTENT_TYPES[found.format])
+    return long_job_file(job=found, file=found.result, name=name)
 
 
 @require_POST
