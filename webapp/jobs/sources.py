@@ -112,7 +112,7 @@ def _run(row: Run, slug: str) -> Work:
 
 
 def _search(row: Any, slug: str) -> Work:
-    wanted = row.settings.get("trials") if isinstance(row.settings, dict) else None
+    wanted = row.settings.get("num_trials") if isinstance(row.settings, dict) else None
     is_known = isinstance(wanted, int) and wanted > 0
     return _of(
         row,
@@ -134,7 +134,6 @@ def _import(row: Import, slug: str) -> Work:
         done=f"{row.num_rows_done:,} rows, {row.num_rejected:,} refused",
         by=_name(row.created_by),
         link=reverse("import", args=[slug, row.pk]),
-        can_stop=row.state in OPEN_STATES and row.wanted,
         again="Resume" if can_go_on else "",
     )
 

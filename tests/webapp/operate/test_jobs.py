@@ -20,7 +20,7 @@ from webapp.jobs.pulse import LastRun, Worker, now_utc, periodic_note, pulse_now
 from webapp.jobs.selectors import work_page
 from webapp.jobs.work import WorkKind
 from webapp.registry.services import model_publish
-from webapp.training.models import Run
+from webapp.training.models import Run, Search
 
 
 @pytest.fixture
@@ -54,6 +54,14 @@ def test_it_pages_through_all_kinds_in_one_order(project: Project, run: Run) -> 
         cursor = found.next_cursor
     assert len(seen) == len(set(seen)) == 9
     assert [kind for kind, _ in seen] == ["import"] * 3 + ["batch"] * 5 + ["run"]
+
+
+def test_it_says_how_far_a_search_is(project: Project, run: Run) -> None:
+    search = Search.objects.create(project=project, model_version=run.model_version, settings={"num_trials": 4})
+    for number, state in enumerate(("complete", "running")):
+        search.trials.create(number=number, params={}, state=state)
+    (row,) = work_page(project=project, kinds=(WorkKind.SEARCH,), is_open=True).rows
+    assert (row.progress, row.done, row.lease) == (0.25, "1 trials", f"search:{search.pk}")
 
 
 def test_it_shows_what_is_at_work_and_who_holds_it(browser: Client, project: Project, run: Run) -> None:
