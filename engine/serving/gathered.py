@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.embedding.row_merge import merge_rows
 from engine.retrieval.item_rows import Rows
 from engine.retrieval.source import Found, Scores
 
@@ -18,14 +18,23 @@ _Findings = Sequence[tuple[str, Found]]
 _FUSION_RANK: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """n candidates, each once. `rows` int32[n]; `scores` float32[n] are retrieval's own; candidate i came from `names[codes[i]]`."""
+_Scoring = Callable[[Rows], Scores]
 
-    rows: Rows
-    scores: Scores
-    codes: Codes
-    names: tuple[str, ...]
+
+class Gathered:
+    """n candidates, each once. `rows` int32[n]; `scores` float32[n] are retrieval's own; candidate i came from `names[codes[i]]`.
+
+    Scores that are a function of the rows are worked out when they are asked for: most requests have a ranking model and never do. For one
+    thread.
+    """
+
+    __slots__ = ("_scores", "codes", "names", "rows")
+
+    def __init__(self, rows: Rows, scores: Scores | _Scoring, codes: Codes, names: tuple[str, ...]) -> None:
+        self.rows = rows
+        self.codes = codes
+        self.names = names
+        self._scores = scores
 
     @classmethod
     def nothing(cls) -> Gathered:
@@ -34,13 +43,25 @@ class Gathered:
     def __len__(self) -> int:
         return self.rows.size
 
+    @property
+    def scores(self) -> Scores:
+        scores = self._scores
+        if callable(scores):
+            scores = self._scores = scores(self.rows)
+        return scores
+
     def first(self, num: int) -> Gathered:
         """The first `num` of them."""
-        return self if num >= len(self) else self.at(np.arange(num))
+        return self if num >= len(self) else self._part(slice(num))
 
     def at(self, places: npt.NDArray[np.int64]) -> Gathered:
         """Those at `places` int64[m], in that order."""
-        return Gathered(self.rows[places], self.scores[places], self.codes[places], self.names)
+        return self._part(places)
+
+    def _part(self, places: npt.NDArray[np.int64] | slice) -> Gathered:
+        scores = self._scores
+        some = scores if callable(scores) else scores[places]
+        return Gathered(self.rows[places], some, self.codes[places], self.names)
 
     def with_rows(self, rows: Rows, name: str, scores: Scores) -> Gathered:
         """With more candidates `rows` int32[m], none of them one already, of `scores` float32[m], from the source `name`."""
@@ -54,11 +75,10 @@ class Gathered:
         )
 
 
-def merged(found: _Findings, scored: Callable[[Rows], Scores]) -> Gathered:
+def merged(found: _Findings, scored: _Scoring) -> Gathered:
     """The sources' items one after the other, each under the first source that brought it, with the scores that `scored` gives rows."""
-    rows, codes = _joined(found)
-    first = _first_places(rows)
-    return Gathered(rows[first], scored(rows[first]), codes[first], _names(found))
+    rows, codes = merge_rows([each.rows for _, each in found])
+    return Gathered(rows, scored, codes, _names(found))
 
 
 def mixed(found: _Findings, weights: Sequence[float]) -> Gathered:
@@ -87,13 +107,6 @@ def _joined(found: _Findings) -> tuple[Rows, Codes]:
     rows = np.concatenate([each.rows for _, each in found])
     lengths = [len(each) for _, each in found]
     return rows, np.repeat(np.arange(len(found), dtype=np.int16), lengths)
-
-
-def _first_places(rows: Rows) -> npt.NDArray[np.int64]:
-    """Where each different row comes first, in order."""
-    _, first = np.unique(rows, return_index=True)
-    first.sort()
-    return first
 
 
 def _summed(rows: Rows, codes: Codes, shares: Sequence[npt.NDArray[np.float64]], names: tuple[str, ...]) -> Gathered:

@@ -14,6 +14,7 @@ void bind_checkpoint(pybind11::module_& module);
 void bind_serving_table(pybind11::module_& module);
 void bind_dense_program(pybind11::module_& module);
 void bind_row_scan(pybind11::module_& module);
+void bind_row_merge(pybind11::module_& module);
 void bind_row_encoder(pybind11::module_& module);
 void bind_neighbours(pybind11::module_& module);
 

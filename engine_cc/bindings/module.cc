@@ -14,5 +14,6 @@ PYBIND11_MODULE(_core, module) {
   freshet::python::bind_dense_program(module);
   freshet::python::bind_row_scan(module);
   freshet::python::bind_row_encoder(module);
+  freshet::python::bind_row_merge(module);
   freshet::python::bind_neighbours(module);
 }

@@ -8,12 +8,13 @@ from engine.ranking.reranking.boosts import boosted, demoted
 from engine.ranking.reranking.caps import OpenPlaces
 from engine.ranking.reranking.exploration import Lineup, line_up
 from engine.ranking.reranking.formulas import formula_scores
+from engine.ranking.reranking.order import best_places
 from engine.ranking.reranking.pool import Doubles, Mask, Pool, Reranked, Scores
 from engine.ranking.reranking.promotions import Promoted, promoted_items
 from engine.ranking.reranking.selection import Chosen, Selection, chooser_for
 from engine.ranking.reranking.thompson_chances import NEVER, order_chances
 from engine.ranking.reranking.trace import Trace
-from engine.spec.deployment import DeploymentDocument, EpsilonGreedy, NoDiversity, ThompsonSampling
+from engine.spec.deployment import DeploymentDocument, EpsilonGreedy, NoDiversity, NoExploration, ThompsonSampling
 
 
 def rerank(
@@ -63,6 +64,9 @@ def _by_score(
     trace: Trace | None,
 ) -> Reranked:
     """The order of scores, drawn or not, is the answer."""
+    if isinstance(document.exploration, NoExploration):
+        best = best_places(scores, k)
+        return Reranked(best, scores[best], np.ones(best.size, np.float32), [None] * best.size)
     lineup = line_up(document.exploration, scores, None, pool, generator=generator, num=k, trace=trace)
     order = lineup.places[:k]
     chosen = Chosen(np.arange(order.size), np.ones(order.size), np.full(lineup.places.size, NEVER, np.int64))
