@@ -8,7 +8,6 @@ import numpy as np
 
 from engine.ranking.reranking.pool import Places, Scores
 
-
 _FEW: Final = 1024
 """So many are sorted sooner than parted."""
 
