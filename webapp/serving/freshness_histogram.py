@@ -14,10 +14,11 @@ FULL = 100.0
 
 @dataclass(frozen=True, slots=True)
 class HistogramBar:
-    """`x` and `width` in per cent of the picture, `y` and `height` in px."""
+    """`x` and `width` in per cent of the picture, `y` and `height` in px; `text` is `number` as it fits above the bar."""
 
     label: str
     number: int
+    text: str
     share: float
     x: float
     width: float
@@ -53,6 +54,7 @@ def histogram(values_s: Mapping[float, int], num_given_up: int = 0) -> Histogram
         HistogramBar(
             label=_label(number),
             number=count,
+            text=_short(count),
             share=count / max(1, num_measured),
             x=round(number * each + each * 0.08, 2),
             width=round(each * 0.84, 2),
@@ -72,3 +74,12 @@ def histogram(values_s: Mapping[float, int], num_given_up: int = 0) -> Histogram
 def _label(number: int) -> str:
     edge = f"{EDGES_S[number]:g}"
     return f"{edge}–{EDGES_S[number + 1]:g}" if number + 1 < len(EDGES_S) else f"> {edge}"
+
+
+def _short(number: int) -> str:
+    """At most four characters up to ten thousand million: `999`, `4.9k`, `141k`, `1.2M`."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        # from where it would be rounded up to the next unit
+        if number >= size * 0.9995:
+            return f"{number / size:.1f}{unit}" if number < 9.95 * size else f"{number / size:.0f}{unit}"
+    return str(number)

@@ -155,6 +155,12 @@ def test_it_sorts_events_into_bins_around_the_objective() -> None:
     assert (found.within, found.num_measured) == (0.625, 7), "what was given up did not arrive in time either"
 
 
+def test_counts_above_bars_stay_short() -> None:
+    counts = {0.1: 999, 0.7: 1000, 1.2: 4_949, 1.7: 9_960, 2.5: 140_557, 3.5: 999_700, 4.5: 1_240_000}
+    texts = [bar.text for bar in histogram(counts).bars[:7]]
+    assert texts == ["999", "1.0k", "4.9k", "10k", "141k", "1.0M", "1.2M"]
+
+
 def test_it_shows_what_was_before_the_page_was_opened(browser: Client, version: ModelVersion) -> None:
     now_ms = int(timezone.now().timestamp() * 1000)
     resync = ResyncNote("digest", now_ms - 60_000, 3, 9, "dim8 differs")
