@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import requests
+from django.test import Client as Browser
 from gorse import Gorse, GorseException
 
 from engine.serving.requests import Ask
 from engine.spec.event import Event
 from engine.streams import topics
+from tests.webapp.metrics_text import value_of
 from tests.webapp.replica_server import Answers
 from webapp.accounts.models import ApiKey, Project
 from webapp.catalog.selectors import item_get
@@ -97,6 +99,19 @@ def test_it_recommends_from_an_offset_in_a_category_and_writes_back(
     assert [(event.type, event.item_ids) for event in events_of(shop)][-1] == ("click", ("jam",))
     status, message = refused(lambda: gorse.get_recommend("ann", write_back_type="click", write_back_delay="10m"))
     assert (status, "write-back-delay is not supported" in message) == (501, True)
+
+
+def test_it_is_counted_as_our_own_calls_are(gorse: Gorse, answers: Answers, shop: Project) -> None:
+    before = Browser().get("/metrics").content.decode()
+    gorse.get_recommend("ann", n=2)
+    assert refused(lambda: gorse.get_neighbors("tea", n=501))[0] == 400
+    after = Browser().get("/metrics").content.decode()
+    for labels in (
+        {"call": "recommend", "deployment": "main", "status": "200", "degraded": ""},
+        {"call": "similar", "deployment": "", "status": "400"},
+    ):
+        counted = [value_of(text, "freshet_requests_total", project="shop", **labels) for text in (before, after)]
+        assert counted[1] - counted[0] == 1, labels
 
 
 def test_it_answers_ids_alone_to_the_older_form(gorse: Gorse, answers: Answers, key: tuple[ApiKey, str]) -> None:

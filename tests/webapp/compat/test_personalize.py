@@ -11,10 +11,12 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from django.test import Client as Browser
 
 from engine.serving.requests import Ask, ScoredItem
 from engine.spec.event import Event
 from engine.streams import topics
+from tests.webapp.metrics_text import value_of
 from tests.webapp.replica_server import REPLY, Answers
 from webapp.accounts.models import ApiKey, Project, Scope
 from webapp.accounts.services import api_key_create, api_key_revoke
@@ -47,6 +49,25 @@ def client(live_server: Any, key: tuple[ApiKey, str]) -> Client:
 
 def events_of(project: Project) -> list[Event]:
     return [Event.from_bytes(record.value) for record in event_log().read(topics.events(project.slug), 0, 0)]
+
+
+def test_it_is_counted_as_our_own_calls_are(client: Client, answers: Answers, shop: Project) -> None:
+    before = Browser().get("/metrics").content.decode()
+    runtime = client("personalize-runtime")
+    runtime.get_personalized_ranking(campaignArn=CAMPAIGN, userId="ann", inputList=["tea"])
+    runtime.get_recommendations(campaignArn=CAMPAIGN, itemId="oil")
+    refused(lambda: runtime.get_recommendations(campaignArn=CAMPAIGN, userId="ann", numResults=501))
+    stranger = client("personalize-runtime", secret="not the secret")
+    refused(lambda: stranger.get_recommendations(campaignArn=CAMPAIGN, userId="ann"))
+    after = Browser().get("/metrics").content.decode()
+    for labels in (
+        {"project": "shop", "call": "rank", "status": "200"},
+        {"project": "shop", "call": "similar", "status": "200"},
+        {"project": "shop", "call": "recommend", "status": "400"},
+        {"project": "", "call": "recommend", "status": "403"},
+    ):
+        counted = [value_of(text, "freshet_requests_total", **labels) for text in (before, after)]
+        assert counted[1] - counted[0] == 1, labels
 
 
 def test_it_recommends(client: Client, answers: Answers, shop: Project) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.webapp.client import Api
 from tests.webapp.door.conftest import DoorClient
+from tests.webapp.metrics_text import value_of
 from tests.webapp.replica_server import Answers
 from webapp.accounts.models import Project
 from webapp.accounts.services import api_key_create
@@ -21,16 +21,6 @@ from webapp.core.metrics_sharing import VARIABLE, share_metrics
 from webapp.core.remembered import forget_everything
 from webapp.serving.door.falling_back import lately
 from webapp.serving.models import Deployment, Replica
-
-
-def value_of(text: str, name: str, **labels: str) -> float:
-    """The sum of the samples with these labels."""
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
 
 
 @pytest.mark.django_db(transaction=True)

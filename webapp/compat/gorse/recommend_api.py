@@ -19,11 +19,11 @@ from webapp.catalog.models import Item
 from webapp.compat.gorse.documents import event_row, rows_of
 from webapp.compat.gorse.feedback_api import ingest
 from webapp.compat.gorse.views import DEFAULT_N, MAX_N, GorseView, NotSupported, whole_number
+from webapp.compat.measured_call import MeasuredCall
 from webapp.core.clock import wall_ms
 from webapp.core.errors import Invalid
 from webapp.core.selectors import server_checks
 from webapp.serving.asked import Asked
-from webapp.serving.recommending import answer
 from webapp.serving.requests_parts import MAX_SESSION_EVENTS
 
 RECOMMENDS = (Scope.RECOMMEND,)
@@ -31,7 +31,21 @@ CATEGORY_FILTER = "item.categories has $category"
 DEGRADED_HEADER = "X-Freshet-Degraded"
 
 
-class RecommendView(GorseView):
+class ItemsView(MeasuredCall, GorseView):
+    def items(self, request: Request, asked: Asked, category: str = "") -> tuple[list[dict[str, Any]], str | None]:
+        """`[{"Id", "Score"}]`, and why it is less than it should be."""
+        num, offset = _window(request)
+        if num == 0:
+            return [], None
+        asked = replace(asked, k=num + offset)
+        if category:
+            asked = replace(asked, filter=CATEGORY_FILTER, parameters={"category": category})
+        found = self.asked(request, asked)
+        items = [{"Id": item["item_id"], "Score": item["score"]} for item in found["items"][offset:]]
+        return items, found["degraded"]
+
+
+class RecommendView(ItemsView):
     """`n` items from the `offset`-th on, of a category. Pages by offset repeat items while the model learns; our `next` does not."""
 
     scopes = {"GET": RECOMMENDS}
@@ -39,14 +53,14 @@ class RecommendView(GorseView):
     def get(self, request: Request, user_id: str, category: str = "") -> Response:
         project = project_of(request)
         category = category or request.query_params.get("category", "")
-        items, degraded = _items(request, project, Asked(user_id=user_id), category)
+        items, degraded = self.items(request, Asked(user_id=user_id), category)
         if kind := request.query_params.get("write-back-type"):
             _write_back(request, project, user_id, kind, items)
         is_scored = request.headers.get("X-API-Version") == "2"
         return _said(items if is_scored else [item["Id"] for item in items], degraded)
 
 
-class SessionView(GorseView):
+class SessionView(ItemsView):
     """The list of feedbacks is what an unknown user did, in the order of their times."""
 
     scopes = {"POST": RECOMMENDS}
@@ -56,17 +70,18 @@ class SessionView(GorseView):
         if len(documents) > MAX_SESSION_EVENTS:
             raise Invalid.field("feedback", f"must hold at most {MAX_SESSION_EVENTS}", f"{len(documents)}")
         session = sorted((_session_event(one, wall_ms()) for one in documents), key=lambda event: event.timestamp_ms)
-        return _said(*_items(request, project_of(request), Asked(session=tuple(session)), ""))
+        return _said(*self.items(request, Asked(session=tuple(session))))
 
 
-class NeighborsView(GorseView):
+class NeighborsView(ItemsView):
     """Items like an item: by what goes together, and by the retrieval model's vectors."""
+
+    ask = Ask.SIMILAR
 
     scopes = {"GET": RECOMMENDS}
 
     def get(self, request: Request, item_id: str, category: str = "") -> Response:
-        asked = Asked(ask=Ask.SIMILAR, item_id=item_id)
-        return _said(*_items(request, project_of(request), asked, category))
+        return _said(*self.items(request, Asked(ask=Ask.SIMILAR, item_id=item_id), category))
 
 
 class LatestView(GorseView):
@@ -106,19 +121,6 @@ class HealthView(GorseView):
 def _said(items: list[Any], degraded: str | None) -> Response:
     """Gorse's list has no room for a word on a fallback, so a header has it."""
     return Response(items, headers={DEGRADED_HEADER: degraded} if degraded else None)
-
-
-def _items(request: Request, project: Project, asked: Asked, category: str) -> tuple[list[dict[str, Any]], str | None]:
-    """`[{"Id", "Score"}]`, and why it is less than it should be."""
-    num, offset = _window(request)
-    if num == 0:
-        return [], None
-    asked = replace(asked, k=num + offset)
-    if category:
-        asked = replace(asked, filter=CATEGORY_FILTER, parameters={"category": category})
-    found = answer(project=project, asked=asked)
-    items = [{"Id": item["item_id"], "Score": item["score"]} for item in found["items"][offset:]]
-    return items, found["degraded"]
 
 
 def _window(request: Request) -> tuple[int, int]:

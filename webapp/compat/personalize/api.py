@@ -16,6 +16,7 @@ from engine.spec.values import BrokenRule, check_id
 from webapp.accounts.authentication import project_of
 from webapp.accounts.models import Project, Scope
 from webapp.catalog.services import PutReport, events_ingest, items_put, users_put
+from webapp.compat.measured_call import MeasuredCall
 from webapp.compat.personalize.arns import check_dataset, check_tracker, deployment_name, filter_expression
 from webapp.compat.personalize.authentication import SignatureAuthentication
 from webapp.compat.personalize.documents import entity_rows, event_rows, filter_parameters, metadata_fields
@@ -24,7 +25,6 @@ from webapp.core.api import ApiView
 from webapp.core.errors import Invalid, NotFound, TooLarge
 from webapp.registry.selectors import schema_document
 from webapp.serving.asked import Asked
-from webapp.serving.recommending import answer
 from webapp.serving.requests_calls import SHOWN_OF_RANKING
 
 DEFAULT_NUM_RESULTS = 25
@@ -46,7 +46,7 @@ class PersonalizeView(ApiView):
         return handler
 
 
-class GetRecommendationsView(PersonalizeView):
+class GetRecommendationsView(MeasuredCall, PersonalizeView):
     """With `itemId` and without `userId`: items like it; else for the user."""
 
     scopes = {"POST": (Scope.RECOMMEND,)}
@@ -64,13 +64,15 @@ class GetRecommendationsView(PersonalizeView):
             k=num,
             **_shared(body),
         )
-        found = answer(project=project_of(request), asked=asked)
+        found = self.asked(request, asked)
         items = [_item(one, with_metadata=bool(asked.fields)) for one in found["items"]]
         return _said({"itemList": items, "recommendationId": found["recommendation_id"]}, found)
 
 
-class GetPersonalizedRankingView(PersonalizeView):
+class GetPersonalizedRankingView(MeasuredCall, PersonalizeView):
     """Every id of `inputList` is answered: those that the catalogue does not know, without a score, at the end."""
+
+    ask = Ask.RANK
 
     scopes = {"POST": (Scope.RECOMMEND,)}
 
@@ -88,7 +90,7 @@ class GetPersonalizedRankingView(PersonalizeView):
             num_logged=SHOWN_OF_RANKING,
             **_shared(body),
         )
-        found = answer(project=project_of(request), asked=asked)
+        found = self.asked(request, asked)
         ranked = [_item(one, with_metadata=bool(asked.fields)) for one in found["items"]]
         ranked += [{"itemId": item_id} for item_id in found["unknown"]]
         return _said({"personalizedRanking": ranked, "recommendationId": found["recommendation_id"]}, found)
