@@ -76,6 +76,9 @@ class LongJob(models.Model):
         return self.state in (LongJob.State.STOPPED, self.DONE, LongJob.State.FAILED)
 
 
+OPEN = (LongJob.State.QUEUED, LongJob.State.RUNNING)
+
+
 class CountedJob(LongJob):
     """A long job that knows how much there is to do."""
 
@@ -92,6 +95,3 @@ class CountedJob(LongJob):
             return 1.0
         num_done, num_in_all = (getattr(self, column) for column in self.COUNTED)
         return min(1.0, num_done / num_in_all) if num_in_all else 0.0
-
-
-OPEN = (LongJob.State.QUEUED, LongJob.State.RUNNING)
