@@ -71,14 +71,18 @@ class RequestAllowed:
     def mask(self) -> Mask:
         if self._mask is None:
             num_rows = self._catalogue.num_rows
-            mask = self.rules[0].holds(None)[:num_rows].copy()
-            for rule in self.rules[1:]:
+            servable, *others = self.rules
+            mask, is_own = servable.holds(None)[:num_rows], False
+            for rule in others:
+                if rule.dropped is None:
+                    kept = None if rule.kept is None else rule.kept()
+                    # A rule that is evaluated later may know of more rows.
+                    held = (rule.holds(None) if kept is None else kept)[:num_rows]
+                    mask, is_own = np.logical_and(mask, held, out=mask if is_own else None), True
+            mask = mask if is_own else mask.copy()
+            for rule in others:
                 if rule.dropped is not None:
                     mask[rule.dropped[rule.dropped < num_rows]] = False
-                    continue
-                kept = None if rule.kept is None else rule.kept()
-                # A rule that is evaluated later may know of more rows.
-                mask &= (rule.holds(None) if kept is None else kept)[:num_rows]
             self._mask = mask
         return self._mask
 

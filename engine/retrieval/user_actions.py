@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,18 @@ _MAX_TYPES: Final = 1 << 16
 _COPIED_AT_ONCE: Final = 4096
 
 Entries = npt.NDArray[Any]
+
+
+_MAX_READ: Final = 2048
+"""Users whose history is kept as it was read last: who asks again before doing something asks for the same."""
+
+
+class _Read(NamedTuple):
+    """`history` is what the last `length` items of `entries` were read to be."""
+
+    entries: bytes
+    length: int
+    history: History
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ class UserActions:
         self._lock = lock
         # In the order of their last `record`.
         self._users: dict[str, bytes] = {}
+        self._read: dict[str, _Read] = {}
         self._types: list[str] = []
         self._code_of: dict[str, int] = {}
 
@@ -84,22 +97,23 @@ class UserActions:
                 self._forget_users(len(self._users) - self.max_users)
 
     def history(self, user_id: str, length: int) -> History:
-        """What the user acted on last, at most `length` items, each once."""
+        """What the user acted on last, at most `length` items, each once; the same object until the user acts again or an item that was
+        acted on is forgotten."""
         with self._lock:
-            entries = np.frombuffer(self._users.get(user_id, b""), ENTRY)
-            numbers = entries["item"].tolist()
-            kept = _newest_of_each(numbers, length)
-            item_ids = self._items.ids_of([numbers[place] for place in kept])
-        if "" in item_ids:
-            kept = [place for place, item_id in zip(kept, item_ids, strict=True) if item_id]
-            item_ids = [item_id for item_id in item_ids if item_id]
-        if not kept:
-            return History()
-        chosen = entries[kept]
-        types = self._types
-        return History(
-            tuple(item_ids), tuple([types[code] for code in chosen["type"].tolist()]), tuple(chosen["time_ms"].tolist())
-        )
+            known = self._users.get(user_id)
+            if known is None:
+                return History()
+            read = self._read.get(user_id)
+            if read is None or read.entries is not known or read.length != length:
+                if len(self._read) >= _MAX_READ:
+                    self._read.clear()
+                read = self._read[user_id] = _Read(known, length, self._history(known, length))
+        return read.history
+
+    def forget_reads(self) -> None:
+        """Items were forgotten: let go of what was read before."""
+        with self._lock:
+            self._read.clear()
 
     def items(self, user_id: str, event_types: Collection[str] | None = None, since_ms: int | None = None) -> list[str]:
         """The items the user acted on, by events of these types (None: of any) from then on, each once, in no order."""
@@ -132,6 +146,7 @@ class UserActions:
         """Drop the user; answers how many entries there were, 0 of an unknown user."""
         with self._lock:
             entries = self._users.pop(user_id, b"")
+            self._read.pop(user_id, None)
             self._release(entries)
         return len(entries) // _SIZE
 
@@ -159,6 +174,22 @@ class UserActions:
                 if len(entries) > _SIZE * self.max_items:
                     self._users[user_id] = self._trimmed(entries)
             self._forget_users(len(self._users) - self.max_users)
+
+    def _history(self, known: bytes, length: int) -> History:
+        entries = np.frombuffer(known, ENTRY)
+        numbers = entries["item"].tolist()
+        kept = _newest_of_each(numbers, length)
+        item_ids = self._items.ids_of([numbers[place] for place in kept])
+        if "" in item_ids:
+            kept = [place for place, item_id in zip(kept, item_ids, strict=True) if item_id]
+            item_ids = [item_id for item_id in item_ids if item_id]
+        if not kept:
+            return History()
+        chosen = entries[kept]
+        types = self._types
+        return History(
+            tuple(item_ids), tuple([types[code] for code in chosen["type"].tolist()]), tuple(chosen["time_ms"].tolist())
+        )
 
     def _code(self, event_type: str) -> int | None:
         code = self._code_of.get(event_type)

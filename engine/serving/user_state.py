@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.features.histories import History
 from engine.retrieval.asker import Asker
@@ -33,6 +33,19 @@ class UserLimits:
     max_items: int = MAX_ITEMS
 
 
+_MAX_SEEN: Final = 2048
+"""Users whose seen rows are kept as they were worked out last."""
+
+
+class _SeenRows(NamedTuple):
+    """`rows` of the user with `history`, by `rule`, while the catalogue had changed `num_changes` times."""
+
+    history: tuple[str, ...]
+    rule: Seen
+    num_changes: int
+    rows: Rows
+
+
 class UserState:
     """`note` and what else changes it from one thread, the rest from any.
 
@@ -57,6 +70,8 @@ class UserState:
         self.watched_types: frozenset[str] = frozenset()
         self._catalogue = catalogue
         self._clock = clock
+        # Replaced whole when it is full, so that nobody needs a lock.
+        self._seen: dict[str, _SeenRows] = {}
 
     def keep_items(self, num: int) -> None:
         """Keep at least `num` items of each user from now on."""
@@ -99,12 +114,15 @@ class UserState:
 
     def _erase(self, erasure: Erasure, partition: int) -> None:
         counts: dict[str, int] = {}
+        self._seen = {}
         if erasure.kind == "user":
             counts["history"] = self.actions.forget(erasure.id)
             counts["watched"] = self.watched.forget(erasure.id)
         else:
             # Its impressions went when the catalogue said that it was deleted.
             self.items.forget(erasure.id)
+            for store in (self.actions, self.watched):
+                store.forget_reads()
         self.erased = noted(self.erased, [Erased(erasure, partition, counts)])
 
     def note_catalogue(self, changes: ItemChanges) -> None:
@@ -120,9 +138,30 @@ class UserState:
 
         With `but_unfinished` what the source `unfinished` would bring back does not count.
         """
+        if but_unfinished or rule.window_s is not None or not asker.history or self._watches(rule):
+            return self._seen_rows(asker, rule, but_unfinished=but_unfinished)
+        # Actions alone, of any time: they are the same while the history is the very same object.
+        num_changes = self._catalogue.num_changes
+        kept = self._seen.get(asker.user_id)
+        if (
+            kept is None
+            or kept.history is not asker.history
+            or kept.rule is not rule
+            or kept.num_changes != num_changes
+        ):
+            kept = _SeenRows(asker.history, rule, num_changes, self._seen_rows(asker, rule))
+            if len(self._seen) >= _MAX_SEEN:
+                self._seen = {}
+            self._seen[asker.user_id] = kept
+        return kept.rows
+
+    def _watches(self, rule: Seen) -> bool:
+        return rule.event_types is not None and not self.watched_types.isdisjoint(rule.event_types)
+
+    def _seen_rows(self, asker: Asker, rule: Seen, *, but_unfinished: bool = False) -> Rows:
         begin_ms = since(self._now_ms(asker), rule.window_s)
         item_ids = set(self.actions.items(asker.user_id, rule.event_types, begin_ms))
-        if rule.event_types is not None and not self.watched_types.isdisjoint(rule.event_types):
+        if rule.event_types is not None and self._watches(rule):
             item_ids.update(self.watched.items(asker.user_id, rule.event_types, begin_ms))
         item_ids.update(_counted(asker, rule, begin_ms))
         if but_unfinished:

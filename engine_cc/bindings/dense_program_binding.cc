@@ -17,6 +17,9 @@
 namespace freshet::python {
 namespace {
 
+/// Candidates, from which on a pass takes so long that others should have the interpreter meanwhile.
+constexpr std::size_t kWorthUnlocking = 16;
+
 /// (register, column)
 using PlaceArgument = std::pair<std::uint32_t, std::uint32_t>;
 /// (pooling, words, starts), or None
@@ -145,7 +148,9 @@ py::array run_records(const DenseProgram& program, const std::vector<const Servi
   }
   py::array out = py::array_t<float>({num, num_columns});
   const Lines<float> lines{span_of<float>(out).data(), num, num_columns};
-  const py::gil_scoped_release unlocked;
+  // One user's vector is there sooner than the interpreter's lock would come back.
+  std::optional<py::gil_scoped_release> unlocked;
+  if (num >= kWorthUnlocking) unlocked.emplace();
   program.run(sources, place(result), lines);
   return out;
 }

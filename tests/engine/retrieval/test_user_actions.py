@@ -25,6 +25,26 @@ def test_history_has_each_item_once_with_what_was_done_last() -> None:
     assert actions.history("nobody", 9) == History()
 
 
+def test_history_is_read_anew_when_the_user_acts_and_when_an_item_is_forgotten() -> None:
+    items = ItemNumbers()
+    actions = UserActions(items, threading.Lock(), max_items=5, max_users=100)
+    actions.record("u", "a", 1, "click")
+    actions.record("u", "b", 2, "click")
+    first = actions.history("u", 9)
+    assert actions.history("u", 9) is first
+    assert actions.history("u", 1).item_ids == ("b",)
+    # told again, an event changes nothing
+    actions.record("u", "b", 2, "click")
+    assert actions.history("u", 9) == first
+    actions.record("u", "c", 3, "click")
+    assert actions.history("u", 9).item_ids == ("a", "b", "c")
+    items.forget("b")
+    actions.forget_reads()
+    assert actions.history("u", 9).item_ids == ("a", "c")
+    actions.forget("u")
+    assert actions.history("u", 9) == History()
+
+
 def test_items_are_told_by_type_and_time_of_each_event() -> None:
     actions = made()
     for item_id, time_ms, event_type in (("a", 1, "buy"), ("a", 9, "click"), ("b", 5, "buy"), ("c", 7, "click")):

@@ -141,6 +141,26 @@ def test_seen_reaches_further_back_than_the_history_of_the_models(world: World) 
     assert world.seen(state) == ITEMS
 
 
+def test_what_is_kept_of_seen_rows_is_let_go_when_user_or_catalogue_change(world: World) -> None:
+    state, rule = world.started(), Seen()
+
+    def seen() -> list[str]:
+        return sorted(state.catalogue.ids_of(state.seen_rows(world.asker(state), rule)))
+
+    world.event("i1")
+    world.poll(state)
+    assert seen() == seen() == ["i1"]
+    assert state.seen_rows(world.asker(state), rule) is state.seen_rows(world.asker(state), rule)
+    world.event("i2")
+    world.event("late")
+    world.poll(state)
+    assert seen() == ["i1", "i2"]
+    for change in (CatalogChange("item", "late"), CatalogChange("item", "i1", deleted=True)):
+        world.log.append(topics.catalog("shop"), [Record(change.id, change.to_bytes(), 0)])
+    world.poll(state)
+    assert seen() == ["i2", "late"]
+
+
 def test_session_of_the_request_is_seen_as_well(world: World) -> None:
     state = world.started()
     now_ms = int(world.now_s * 1000)
