@@ -18,6 +18,7 @@ from psycopg import pq
 
 from engine.errors import LogUnavailable
 from engine.streams.log import Position, Record
+from engine.streams.postgres_connections import connected
 from engine.streams.postgres_statement import APPEND_SQL
 
 _NAME: Final = b"append"
@@ -96,7 +97,7 @@ class LoopAppends:
         self._broke(psycopg.OperationalError("the connection was closed"))
 
     def _connected(self) -> psycopg.Connection:
-        connection = psycopg.connect(self._dsn, autocommit=True)
+        connection = connected(self._dsn)
         result = connection.pgconn.prepare(_NAME, _NUMBERED, _TYPES)
         if result.status != pq.ExecStatus.COMMAND_OK:
             connection.close()

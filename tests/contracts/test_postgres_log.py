@@ -13,7 +13,7 @@ import pytest
 from engine.errors import LogError
 from engine.streams import open_log
 from engine.streams.log import Record
-from engine.streams.postgres import SCHEMA_SQL, PostgresLog
+from engine.streams.postgres import _READ, SCHEMA_SQL, PostgresLog
 from engine.streams.postgres_statement import MAX_RECORDS
 
 
@@ -208,3 +208,27 @@ def test_few_records_of_several_partitions_are_appended_together(log: PostgresLo
     for _ in range(2):
         log.append(name, records)
     assert sum(log.end_offsets(name).values()) == 40
+
+
+def test_reads_are_planned_once_and_go_by_the_key(log_dsn: str) -> None:
+    log = PostgresLog(log_dsn, max_connections=1)
+    topic = f"shop.{uuid.uuid4().hex}"
+    log.create_topic(topic)
+    log.append(topic, [Record("a", b"v", number) for number in range(500)])
+    for offset in range(20):
+        assert log.read(topic, 0, offset, 1)[0].offset == offset
+    with log._pool.connection() as connection:
+        reads = connection.execute(
+            "SELECT name, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%LATERAL%'"
+        ).fetchall()
+        assert [planned for _, planned in reads] == [0]
+        connection.execute(f"PREPARE again (bigint, bigint, text, integer) AS {_numbered(_READ)}")
+        plan = connection.execute("EXPLAIN EXECUTE again (0, 10, 'shop', 0)").fetchall()
+    log.close()
+    assert any("record_pkey" in line for (line,) in plan), plan
+
+
+def _numbered(statement: str) -> str:
+    for number in range(1, statement.count("%s") + 1):
+        statement = statement.replace("%s", f"${number}", 1)
+    return statement
