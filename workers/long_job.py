@@ -9,9 +9,9 @@ from typing import Final, Generic
 
 from engine.errors import EngineError, Interrupted, InvalidDocument, LeaseLost
 from webapp.core.errors import AppError
-from webapp.core.long_job_models import OPEN, LongJob
-from webapp.core.long_job_selectors import AnyJob, long_job_is_wanted
-from webapp.core.long_job_services import long_job_finished
+from webapp.long_jobs.models import OPEN, LongJob
+from webapp.long_jobs.selectors import AnyJob, long_job_is_wanted
+from webapp.long_jobs.services import long_job_finished
 from workers import sent
 from workers.fresh_connection import drop_broken_connection
 from workers.leases import HeldLease, held

@@ -8,8 +8,8 @@ import pytest
 
 from tests.webapp.client import DEFINITION, Api
 from webapp.accounts.models import Project
-from webapp.core.long_job_selectors import long_jobs_to_revive
-from webapp.core.long_job_services import long_jobs_end_unwanted
+from webapp.long_jobs.selectors import long_jobs_to_revive
+from webapp.long_jobs.services import long_jobs_end_unwanted
 from webapp.registry.models import ModelVersion
 from webapp.registry.services import model_publish
 from webapp.training import search_services as services

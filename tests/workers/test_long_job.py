@@ -11,12 +11,12 @@ from django.utils import timezone
 from engine.errors import Interrupted, LogError, ReplicaUnavailable
 from webapp.accounts.models import Project
 from webapp.core.errors import Conflict
-from webapp.core.long_job_selectors import long_jobs_to_revive
-from webapp.core.long_job_services import long_job_finished, long_job_started, long_job_stop, long_jobs_end_unwanted
 from webapp.core.models import Lease
 from webapp.core.services import lease_acquire
 from webapp.exports.models import Export
 from webapp.exports.services import export_start
+from webapp.long_jobs.selectors import long_jobs_to_revive
+from webapp.long_jobs.services import long_job_finished, long_job_started, long_job_stop, long_jobs_end_unwanted
 from workers.long_job import Attempt, take_up
 
 Work = Callable[[Attempt[Export]], None]

@@ -21,8 +21,8 @@ from webapp.accounts.models import Project
 from webapp.batches import services
 from webapp.batches.models import Batch
 from webapp.catalog.services import users_put
-from webapp.core.long_job_selectors import long_jobs_to_revive
 from webapp.core.remembered import forget_everything
+from webapp.long_jobs.selectors import long_jobs_to_revive
 from webapp.registry.services import model_publish
 from webapp.serving.services import deployment_put, replica_report
 from workers.batch_files import BatchFiles, Row

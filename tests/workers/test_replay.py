@@ -19,11 +19,11 @@ from tests.webapp.replica_server import REPLY, Answers, served
 from webapp.accounts.models import Project
 from webapp.core.clock import wall_ms
 from webapp.core.errors import Conflict, Invalid
-from webapp.core.long_job_selectors import long_jobs_to_revive
-from webapp.core.long_job_services import long_jobs_end_unwanted
 from webapp.core.remembered import forget_everything
 from webapp.experiments.models import Replay
 from webapp.experiments.replay_services import Wanted, replay_start, replay_stop
+from webapp.long_jobs.selectors import long_jobs_to_revive
+from webapp.long_jobs.services import long_jobs_end_unwanted
 from webapp.registry.services import model_publish
 from webapp.serving.models import Deployment
 from webapp.serving.services import deployment_put, replica_report

@@ -14,7 +14,7 @@ from engine.streams.log import EventLog
 from tests.engine.training.made import append_examples, make_definition, make_examples
 from tests.engine.training.test_parquet_examples import rows_of
 from webapp.accounts.models import Project
-from webapp.core.long_job_services import long_jobs_end_unwanted
+from webapp.long_jobs.services import long_jobs_end_unwanted
 from webapp.registry.models import Model, ModelVersion
 from webapp.training import search_services as services
 from webapp.training.search_models import Search, Trial

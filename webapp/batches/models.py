@@ -9,7 +9,7 @@ from django.db import models
 
 from webapp.accounts.models import Project
 from webapp.core.jobs import Job
-from webapp.core.long_job_models import CountedJob
+from webapp.long_jobs.models import CountedJob
 
 
 class Batch(CountedJob):

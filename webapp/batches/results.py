@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import FileResponse
 
 from webapp.batches.models import Batch
-from webapp.core.long_job_files import long_job_file
+from webapp.long_jobs.files import long_job_file
 
 
 def opened(batch: Batch) -> FileResponse:

@@ -12,8 +12,8 @@ from webapp.accounts.models import Project
 from webapp.audit.services import audit_record
 from webapp.batches.models import Batch
 from webapp.catalog.models import User
-from webapp.core.long_job_services import long_job_delete, long_job_send, long_job_stop, long_jobs_refuse_more
 from webapp.experiments.selectors import deployment_for
+from webapp.long_jobs.services import long_job_delete, long_job_send, long_job_stop, long_jobs_refuse_more
 from webapp.serving.asked import Asked
 from webapp.serving.recommending import answer
 

@@ -12,7 +12,7 @@ from webapp.accounts.models import Project
 from webapp.batches import selectors, services
 from webapp.batches.forms import BatchForm
 from webapp.batches.results import opened
-from webapp.core.long_job_page import long_job_page
+from webapp.long_jobs.page import long_job_page
 from webapp.serving.selectors import deployments_of
 
 BATCHES_SHOWN = 50

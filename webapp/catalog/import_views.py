@@ -23,7 +23,7 @@ from webapp.catalog.imports.page import draft_context
 from webapp.catalog.imports.rejected import MAX_LINES, as_csv, first_rejected
 from webapp.catalog.models import Import
 from webapp.core.errors import Invalid, NotFound
-from webapp.core.long_job_page import long_job_page
+from webapp.long_jobs.page import long_job_page
 from webapp.registry.selectors import schema_document
 
 REJECTED_SHOWN = 20

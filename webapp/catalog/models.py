@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from webapp.accounts.models import Account, Project
 from webapp.catalog.inbox_models import DeadEvent, DeadEventCount, Inbox
 from webapp.core.jobs import Job
-from webapp.core.long_job_models import CountedJob
+from webapp.long_jobs.models import CountedJob
 
 _ENDING = re.compile(r"\.(csv|jsonl|ndjson|parquet)(\.gz|\.zst)?$")
 

@@ -11,9 +11,9 @@ from engine.spec.schema import EventRole
 from webapp.accounts.models import Project
 from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict, Invalid
-from webapp.core.long_job_selectors import long_job_is_wanted, long_jobs_open
-from webapp.core.long_job_services import long_job_send, long_job_stop
 from webapp.experiments.models import Replay
+from webapp.long_jobs.selectors import long_job_is_wanted, long_jobs_open
+from webapp.long_jobs.services import long_job_send, long_job_stop
 from webapp.registry.selectors import schema_document
 from webapp.serving.models import Deployment
 

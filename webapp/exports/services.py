@@ -15,8 +15,8 @@ from webapp.accounts.models import Account, Project
 from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.log import event_log
-from webapp.core.long_job_services import long_job_delete, long_job_send, long_job_stop, long_jobs_refuse_more
 from webapp.exports.models import Export
+from webapp.long_jobs.services import long_job_delete, long_job_send, long_job_stop, long_jobs_refuse_more
 
 MAX_AT_WORK: Final = 5
 MAX_KEPT: Final = 50

@@ -9,10 +9,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from webapp.accounts.console import REFUSALS, account_of, project_page
 from webapp.accounts.models import Project
-from webapp.core.long_job_files import long_job_file
-from webapp.core.long_job_page import long_job_page
 from webapp.exports import selectors, services
 from webapp.exports.forms import ExportForm
+from webapp.long_jobs.files import long_job_file
+from webapp.long_jobs.page import long_job_page
 from webapp.registry.selectors import schema_document
 
 

@@ -12,14 +12,14 @@ from webapp.batches.services import batch_start
 from webapp.catalog.imports.services import import_start
 from webapp.catalog.models import Import
 from webapp.core.errors import Conflict
-from webapp.core.long_job_models import LongJob
-from webapp.core.long_job_services import long_job_stop
 from webapp.experiments.models import Replay
 from webapp.experiments.replay_services import Wanted, replay_start
 from webapp.exports.models import Export
 from webapp.exports.services import export_start
 from webapp.jobs.selectors import work_get
 from webapp.jobs.work import Work, WorkKind
+from webapp.long_jobs.models import LongJob
+from webapp.long_jobs.services import long_job_stop
 from webapp.training.models import Run, Search
 from webapp.training.resuming import run_resume
 from webapp.training.search_services import search_start

@@ -15,7 +15,7 @@ from engine.spec.search import Choice, SearchSettings, with_values
 from webapp.accounts.models import Account
 from webapp.audit.services import audit_record
 from webapp.core.errors import Conflict
-from webapp.core.long_job_services import long_job_send, long_job_started, long_job_stop
+from webapp.long_jobs.services import long_job_send, long_job_started, long_job_stop
 from webapp.registry.archiving import refuse_archived
 from webapp.registry.models import ModelVersion
 from webapp.registry.selectors import schema_current

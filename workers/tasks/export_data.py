@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from webapp.core.jobs import Job
-from webapp.core.long_job_services import long_job_finished, long_job_started
 from webapp.exports import services
 from webapp.exports.models import Export
 from webapp.exports.rows import columns_of, num_rows_of, page_of
+from webapp.long_jobs.services import long_job_finished, long_job_started
 from workers.celery_app import app
 from workers.export_files import ExportFiles
 from workers.long_job import Attempt, take_up

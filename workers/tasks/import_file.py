@@ -19,7 +19,7 @@ from webapp.catalog.imports.rows import rows_of_file
 from webapp.catalog.models import Import
 from webapp.core.errors import Invalid
 from webapp.core.jobs import Job
-from webapp.core.long_job_services import long_job_started
+from webapp.long_jobs.services import long_job_started
 from webapp.registry.selectors import schema_document
 from workers.celery_app import app
 from workers.long_job import Attempt, take_up

@@ -15,7 +15,7 @@ from webapp.batches import services
 from webapp.batches.models import Batch
 from webapp.catalog.models import User
 from webapp.core.jobs import Job
-from webapp.core.long_job_services import long_job_finished, long_job_started
+from webapp.long_jobs.services import long_job_finished, long_job_started
 from webapp.serving.asked import Asked
 from webapp.serving.recommending import answer
 from workers.batch_files import BatchFiles, Row

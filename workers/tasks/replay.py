@@ -11,9 +11,9 @@ from engine.spec.intake import Intake
 from engine.streams import topics
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
-from webapp.core.long_job_services import long_job_finished
 from webapp.experiments.models import Replay
 from webapp.experiments.replay_services import replay_note
+from webapp.long_jobs.services import long_job_finished
 from webapp.registry.selectors import event_validator, schema_document
 from webapp.serving.clients import replica_client
 from webapp.serving.selectors import replica_addresses

@@ -9,12 +9,12 @@ from django.db.models.functions import Now
 from webapp.batches.models import Batch
 from webapp.catalog.models import Import
 from webapp.core.jobs import QUEUES, Job
-from webapp.core.long_job_models import LongJob
-from webapp.core.long_job_selectors import long_jobs_to_revive
-from webapp.core.long_job_services import long_jobs_end_unwanted
 from webapp.core.models import Lease
 from webapp.experiments.models import Replay
 from webapp.exports.models import Export
+from webapp.long_jobs.models import LongJob
+from webapp.long_jobs.selectors import long_jobs_to_revive
+from webapp.long_jobs.services import long_jobs_end_unwanted
 from webapp.training.joining import projects_to_join
 from webapp.training.models import JoinerProgress, Run, Search
 from webapp.training.retries import runs_note_lost

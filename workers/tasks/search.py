@@ -18,8 +18,8 @@ from engine.streams.log import EventLog
 from webapp.core.errors import Invalid
 from webapp.core.jobs import Job
 from webapp.core.log import event_log
-from webapp.core.long_job_selectors import long_job_is_wanted
-from webapp.core.long_job_services import long_job_finished
+from webapp.long_jobs.selectors import long_job_is_wanted
+from webapp.long_jobs.services import long_job_finished
 from webapp.training import search_services as services
 from webapp.training.example_files import example_file
 from webapp.training.search_models import Search, Trial

@@ -20,10 +20,10 @@ from webapp.accounts.models import Project
 from webapp.catalog.guessing.sampling import read_sample
 from webapp.catalog.imports.first_choices import first_choices
 from webapp.catalog.services import events_ingest, items_put, users_put
-from webapp.core.long_job_selectors import long_jobs_to_revive
 from webapp.exports import rows as export_rows
 from webapp.exports import services
 from webapp.exports.models import Export
+from webapp.long_jobs.selectors import long_jobs_to_revive
 from webapp.registry.services import schema_publish
 from workers.tasks import export_data as job
 

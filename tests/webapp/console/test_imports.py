@@ -22,7 +22,7 @@ from tests.webapp.console.page import Page
 from webapp.accounts.models import Project
 from webapp.catalog.imports import services
 from webapp.catalog.models import Import, Item
-from webapp.core.long_job_selectors import long_jobs_to_revive
+from webapp.long_jobs.selectors import long_jobs_to_revive
 from webapp.registry.selectors import schema_current
 from webapp.registry.services import schema_publish
 from workers.tasks import import_file as job

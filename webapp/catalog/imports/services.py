@@ -23,7 +23,7 @@ from webapp.catalog.imports.choices import Choices
 from webapp.catalog.imports.first_choices import first_choices
 from webapp.catalog.models import Import, file_ending
 from webapp.core.errors import Conflict, Invalid, NotFound
-from webapp.core.long_job_services import long_job_send, long_job_stop, long_jobs_refuse_more
+from webapp.long_jobs.services import long_job_send, long_job_stop, long_jobs_refuse_more
 
 MAX_KEPT: Final = 200
 """Imports of a project with a file, drafts included."""

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from webapp.core.long_job_models import LongJob
+from webapp.long_jobs.models import LongJob
 
 
 def long_job_page(

@@ -8,7 +8,7 @@ from typing import Final
 from django.http import FileResponse
 
 from webapp.core.errors import Conflict, NotFound
-from webapp.core.long_job_models import LongJob
+from webapp.long_jobs.models import LongJob
 
 CONTENT_TYPES: Final = {
     ".jsonl": "application/x-ndjson",

@@ -13,9 +13,9 @@ from django.db.models.functions import Coalesce, Now
 from webapp.audit.services import audit_record
 from webapp.core import jobs
 from webapp.core.errors import Conflict, Invalid
-from webapp.core.long_job_models import LongJob
-from webapp.core.long_job_selectors import AnyJob, long_jobs_open, long_jobs_unheld
 from webapp.core.selectors import lease_holder
+from webapp.long_jobs.models import LongJob
+from webapp.long_jobs.selectors import AnyJob, long_jobs_open, long_jobs_unheld
 
 MAX_ERROR: Final = 2_000
 

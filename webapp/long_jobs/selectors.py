@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from django.db.models import QuerySet
 
-from webapp.core.long_job_models import OPEN, LongJob
 from webapp.core.selectors import is_held
+from webapp.long_jobs.models import OPEN, LongJob
 
 AnyJob = TypeVar("AnyJob", bound=LongJob)
 

@@ -1,0 +1,1 @@
+"""What searches, batches, replays, imports and exports share: states, services, pages. No app: its models are abstract."""
