@@ -15,8 +15,8 @@ class IndexChoice:
     `recall` is the share of the truly nearest rows that the lists looked through must hold, by the index's own measuring.
     """
 
-    lists_from: int = 4_000_000
-    exact_below: int = 3_000_000
+    lists_from: int = 8_000_000
+    exact_below: int = 6_000_000
     few: int = 4_000_000
     recall: float = 0.98
 
