@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
 from typing import Protocol
 
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from webapp.core.pictures.picture import Table
