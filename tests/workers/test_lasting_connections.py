@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from celery.signals import task_prerun
 from django.db import connection
 
-from webapp.core.jobs import Job
 from webapp.core.kept_connections.base import keep_connections
-from workers.celery_app import app
+from workers.tasks.feedback import feedback
+from workers.tasks.revive import revive
+from workers.tasks.train_batch import train_batch
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +21,8 @@ def _as_before() -> Iterator[None]:
     keep_connections(False)
 
 
-def backend_of_a_task(job: Job, *, is_eager: bool = False) -> int:
+def backend_of(task: Any, *, is_eager: bool = False) -> int:
     """What PostgreSQL calls the connection of a task that begins, asks, and is over, when Celery closes what it used."""
-    task = app.tasks[job.value]
     task.push_request(is_eager=is_eager)
     try:
         task_prerun.send(sender=task, task_id="one", task=task)
@@ -35,10 +36,10 @@ def backend_of_a_task(job: Job, *, is_eager: bool = False) -> int:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_periodic_task_after_another_uses_the_same_connection() -> None:
-    assert len({backend_of_a_task(job) for job in (Job.REVIVE, Job.FEEDBACK, Job.REVIVE)}) == 1
+    assert len({backend_of(task) for task in (revive, feedback, revive)}) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_long_job_and_an_eager_call_leave_no_connection_behind() -> None:
-    assert backend_of_a_task(Job.REVIVE, is_eager=True) != backend_of_a_task(Job.REVIVE, is_eager=True)
-    assert backend_of_a_task(Job.TRAIN_BATCH) != backend_of_a_task(Job.TRAIN_BATCH)
+    assert backend_of(revive, is_eager=True) != backend_of(revive, is_eager=True)
+    assert backend_of(train_batch) != backend_of(train_batch)

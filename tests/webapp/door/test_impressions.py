@@ -154,8 +154,8 @@ def test_an_append_waits_for_those_that_are_on_their_way() -> None:
         return list(await asyncio.gather(*asked))
 
     assert asyncio.run(many()) == [Position(0, offset) for offset in range(5)]
-    # those expected last were too few to be waited for
-    assert len(log.appends[0][1]) >= 4
+    # until one was left to be expected, who may have been on the way from there to here
+    assert len(log.appends[0][1]) >= 3
 
 
 def test_who_is_expected_and_never_comes_is_waited_for_no_longer_than_told() -> None:
