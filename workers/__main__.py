@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
 DEFAULT_CONCURRENCY = {"joiner": 4, "trainer": 4, "jobs": 2, "periodic": 2}
 PERIODIC_TASKS_PER_CHILD = 500
-NICENESS = {"joiner": 5, "trainer": 5, "jobs": 10, "periodic": 0, "beat": 0}
+NICENESS = {"joiner": 5, "trainer": 5, "jobs": 10, "periodic": 5, "beat": 0}
 """Where processor time is short, who waits for an answer goes before what may be seconds late."""
 
 

@@ -67,9 +67,12 @@ ON CONFLICT (project_id, deployment, hour, shown) DO UPDATE SET {added}
 )
 
 _FORGET_OLD = "DELETE FROM experiments_shownlately WHERE project_id = %s AND shown_ms < %s"
+# Ids grow, so where the newest is not that far from the oldest there cannot be so many, and they need not be counted.
 _FORGET_BEYOND = """
-DELETE FROM experiments_shownlately WHERE project_id = %(project)s AND id <= (
-    SELECT id FROM experiments_shownlately WHERE project_id = %(project)s ORDER BY id DESC OFFSET %(keep)s LIMIT 1)
+DELETE FROM experiments_shownlately WHERE project_id = %(project)s
+    AND (SELECT max(id) - min(id) FROM experiments_shownlately WHERE project_id = %(project)s) >= %(keep)s
+    AND id <= (
+        SELECT id FROM experiments_shownlately WHERE project_id = %(project)s ORDER BY id DESC OFFSET %(keep)s LIMIT 1)
 """
 
 

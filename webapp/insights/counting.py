@@ -20,6 +20,7 @@ from webapp.core.log import event_log
 from webapp.insights import counts_storage as storage
 from webapp.insights.counts_storage import CountKey
 from webapp.insights.models import EventCounting
+from webapp.insights.seen_lately import SeenLately
 from webapp.registry.selectors import event_validator
 
 TAKEN_AT_ONCE: Final = 2_000
@@ -29,6 +30,8 @@ HOUR_S: Final = 3600
 KEPT_S: Final = {MINUTE_S: 2 * 86_400, HOUR_S: 90 * 86_400}
 OWN_TYPES: Final = "freshet."
 """Types that nobody's users did (canaries, shadows) begin with it; a schema cannot declare one."""
+
+_seen_lately = SeenLately()
 
 
 def events_count(*, project: Project) -> int:
@@ -72,10 +75,17 @@ def _count_some(project: Project, log: EventLog, topic: str, intake: Intake) -> 
             return 0
         events = [event for record in records if (event := _event(intake, record)) is not None]
         storage.add_counts(project.pk, counts_of(events))
-        storage.mark_seen(project.pk, {item_id for event in events for item_id in event.item_ids})
+        _mark_seen(project, events)
         counting.next_offsets = {str(partition): offset for partition, offset in after.items()}
         counting.save()
     return len(records)
+
+
+def _mark_seen(project: Project, events: Iterable[Event]) -> None:
+    seen = {item_id for event in events for item_id in event.item_ids}
+    unmarked = _seen_lately.without_known(project.pk, seen)
+    storage.mark_seen(project.pk, unmarked)
+    transaction.on_commit(lambda: _seen_lately.note(project.pk, unmarked))
 
 
 def counts_of(events: Iterable[Event]) -> Counter[CountKey]:
