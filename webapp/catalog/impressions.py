@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from engine.errors import LogError
 from engine.streams import topics
@@ -36,6 +37,16 @@ Append = Callable[[str, Sequence[Record]], Sequence[Position]]
 
 AsyncPlace = asyncio.Future[Position | None]
 Place = Future[Position | None]
+
+
+class Waits(Protocol):
+    """A record on its way into its project's log."""
+
+    project: str
+    record: Record
+
+
+AnyWaiting = TypeVar("AnyWaiting", bound=Waits)
 
 
 @dataclass(slots=True)
@@ -117,26 +128,14 @@ class GroupAppender:
     def put_for(self, project: str, record: Record, place: AsyncPlace, loop: asyncio.AbstractEventLoop) -> None:
         """Append it soon, and tell `place` on `loop` where the log has it; None when it has not."""
         if not self._put(_Waiting(project, record, place, loop, time.monotonic())):
-            _settle(place, None)
+            settle(place, None)
 
     def put(self, project: str, record: Record) -> bool:
         """Append it soon; False when there is no room, and then it is not."""
         return self._put(_Waiting(project, record, None, None, time.monotonic()))
 
-    async def appended(self, project: str, record: Record, timeout_s: float) -> Position | None:
-        """Where the log has it, after at most `timeout_s`; None when it does not, or when that is not known by then."""
-        loop = asyncio.get_running_loop()
-        future: AsyncPlace = loop.create_future()
-        if not self._put(_Waiting(project, record, future, loop, time.monotonic())):
-            return None
-        handle = loop.call_later(timeout_s, _settle, future, None)
-        try:
-            return await future
-        finally:
-            handle.cancel()
-
     def appended_now(self, project: str, record: Record, timeout_s: float) -> Position | None:
-        """As `appended`, for a thread that may wait."""
+        """Where the log has it, after at most `timeout_s`; None when it does not, or when that is not known by then."""
         future: Place = Future()
         if not self._put(_Waiting(project, record, future, None, time.monotonic())):
             return None
@@ -192,11 +191,7 @@ class GroupAppender:
         return self._num_expected >= WORTH_WAITING_FOR or self._num_awaited == 0
 
     def _take(self) -> list[_Waiting]:
-        """The oldest, and those of the same project behind it without a gap."""
-        project = self._waiting[0].project
-        group: list[_Waiting] = []
-        while self._waiting and len(group) < MAX_GROUP and self._waiting[0].project == project:
-            group.append(self._waiting.popleft())
+        group = take_group(self._waiting)
         self._num_bytes -= sum(len(one.record.value) for one in group)
         self._num_awaited -= sum(one.future is not None for one in group)
         return group
@@ -238,6 +233,21 @@ class GroupAppender:
         return again
 
 
+def take_group(waiting: deque[AnyWaiting]) -> list[AnyWaiting]:
+    """The oldest, and those of the same project behind it without a gap, at most `MAX_GROUP`; they wait no more."""
+    project = waiting[0].project
+    group: list[AnyWaiting] = []
+    while waiting and len(group) < MAX_GROUP and waiting[0].project == project:
+        group.append(waiting.popleft())
+    return group
+
+
+def settle(place: AsyncPlace, found: Position | None) -> None:
+    """Unless it was before."""
+    if not place.done():
+        place.set_result(found)
+
+
 def _tell(group: list[_Waiting], places: Sequence[Position | None]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[AsyncPlace, Position | None]]] = {}
     for one, place in zip(group, places, strict=True):
@@ -254,12 +264,7 @@ def _tell(group: list[_Waiting], places: Sequence[Position | None]) -> None:
 
 def _settle_all(futures: list[tuple[AsyncPlace, Position | None]]) -> None:
     for future, place in futures:
-        _settle(future, place)
-
-
-def _settle(future: AsyncPlace, place: Position | None) -> None:
-    if not future.done():
-        future.set_result(place)
+        settle(future, place)
 
 
 _lock = threading.Lock()

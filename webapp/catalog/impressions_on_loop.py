@@ -18,7 +18,15 @@ from engine.streams import topics
 from engine.streams.log import Position, Record
 from engine.streams.postgres import PostgresLog
 from engine.streams.postgres_loop import LoopAppends
-from webapp.catalog.impressions import GATHER_S, MAX_GROUP, WORTH_WAITING_FOR, AsyncPlace, GroupAppender
+from webapp.catalog.impressions import (
+    GATHER_S,
+    MAX_GROUP,
+    WORTH_WAITING_FOR,
+    AsyncPlace,
+    GroupAppender,
+    settle,
+    take_group,
+)
 from webapp.core.log import event_log
 
 logger = logging.getLogger(__name__)
@@ -79,7 +87,7 @@ class LoopAppender:
             self._running = self._loop.create_task(self._run())
         elif self._turn is not None and not self._is_worth_waiting():
             self._take_turn()
-        handle = self._loop.call_later(timeout_s, _settle, place, None)
+        handle = self._loop.call_later(timeout_s, settle, place, None)
         try:
             return await place
         finally:
@@ -94,7 +102,7 @@ class LoopAppender:
         if self._appends is not None:
             self._appends.close()
         while self._waiting:
-            _settle(self._waiting.popleft().place, None)
+            settle(self._waiting.popleft().place, None)
 
     async def _run(self) -> None:
         """Until nothing waits."""
@@ -125,11 +133,7 @@ class LoopAppender:
         return len(self._waiting) < MAX_GROUP and self._num_expected >= WORTH_WAITING_FOR
 
     def _take(self) -> list[_Waiting]:
-        """The oldest, and those of the same project behind it without a gap."""
-        project = self._waiting[0].project
-        group: list[_Waiting] = []
-        while self._waiting and len(group) < MAX_GROUP and self._waiting[0].project == project:
-            group.append(self._waiting.popleft())
+        group = take_group(self._waiting)
         self._num_bytes -= sum(len(one.record.value) for one in group)
         return group
 
@@ -151,7 +155,7 @@ class LoopAppender:
                 self._others.put_for(one.project, one.record, one.place, self._loop)
             return
         for one, place in zip(group, places, strict=True):
-            _settle(one.place, place)
+            settle(one.place, place)
         if places[0] is not None:
             self._others.note(num_appended=len(group))
 
@@ -179,8 +183,3 @@ class LoopAppender:
             logger.warning("no connection for impressions: %s", error)
         finally:
             self._opening = None
-
-
-def _settle(place: AsyncPlace, found: Position | None) -> None:
-    if not place.done():
-        place.set_result(found)
