@@ -91,33 +91,33 @@ def test_record_that_is_no_event_is_put_aside_and_shown(
 
 
 @pytest.fixture
-def turn_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another project waits for a place, and this one's turn is over at once."""
-    monkeypatch.setattr(job, "JoinerTurn", lambda: JoinerTurn(lambda: True, lambda: True, lambda: next(seconds)))
-    seconds = itertools.count(0.0, 100.0)
-
-
-@pytest.mark.usefixtures("turn_over")
-def test_joiner_that_makes_room_rests_when_nothing_waits(
-    log: EventLog, project: Project, lease: HeldLease, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def joined_until_over(
+    project: Project, lease: HeldLease, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, Any]], JoinerProgress]:
+    """What the joiner says after one event, when another project waits for a place and its turn is over at once."""
     settings.DATA_DIR = tmp_path
+    seconds = itertools.count(0.0, 100.0)
+    monkeypatch.setattr(job, "JoinerTurn", lambda: JoinerTurn(lambda: True, lambda: True, lambda: next(seconds)))
     monkeypatch.setattr(job, "REPORT_EVERY_S", 0.0)
-    events_ingest(project=project, rows=[{"type": "click", "user_id": "u", "item_id": "a"}], source="test")
-    job._follow(project, lease, lambda: False)
-    progress = JoinerProgress.objects.get(project=project)
+
+    def joined(event: dict[str, Any]) -> JoinerProgress:
+        events_ingest(project=project, rows=[event], source="test")
+        job._follow(project, lease, lambda: False)
+        return JoinerProgress.objects.get(project=project)
+
+    return joined
+
+
+def test_joiner_that_makes_room_rests_when_nothing_waits(
+    joined_until_over: Callable[[dict[str, Any]], JoinerProgress], project: Project
+) -> None:
+    progress = joined_until_over({"type": "click", "user_id": "u", "item_id": "a"})
     assert (progress.is_resting, progress.num_examples, progress.events_offsets) == (True, 1, {"0": 1})
     assert list(joiner_folder(project).iterdir())
 
 
-@pytest.mark.usefixtures("turn_over")
 def test_joiner_with_an_impression_that_waits_is_taken_up_again(
-    log: EventLog, project: Project, lease: HeldLease, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    joined_until_over: Callable[[dict[str, Any]], JoinerProgress],
 ) -> None:
-    settings.DATA_DIR = tmp_path
-    monkeypatch.setattr(job, "REPORT_EVERY_S", 0.0)
-    shown = {"type": "impression", "user_id": "u", "items": [{"item_id": "a"}]}
-    events_ingest(project=project, rows=[shown], source="test")
-    job._follow(project, lease, lambda: False)
-    progress = JoinerProgress.objects.get(project=project)
+    progress = joined_until_over({"type": "impression", "user_id": "u", "items": [{"item_id": "a"}]})
     assert (progress.is_resting, progress.num_pending) == (False, 1)
